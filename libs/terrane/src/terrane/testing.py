@@ -1,0 +1,171 @@
+"""Fixtures of real stores for every test suite: `pytest_plugins = ["terrane.testing"]` in a conftest.
+
+Servers start once a session, on free ports of loopback, in a folder that goes with the session; what a test gets is a
+database, a Redis or a bucket that is empty and its own.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from terrane.object_store import COMPUTE_LOGS, DATA_LAKE, LANDING_ZONE, ObjectStoreResource
+from terrane.postgres import PostgresResource
+from terrane.servers import minio, postgres, redis
+from terrane.servers.accounts import server_account, server_folder
+from terrane.servers.process import free_port, start, stop, wait_until
+
+START_TIMEOUT_S = 60
+NO_POSTGRES = "no Postgres with PostGIS on this machine: `make setup` installs it"
+NO_REDIS = "no redis-server on this machine: `make setup` installs it"
+NO_MINIO = "no MinIO on PATH and no Go to build it with: S3 is not tested here"
+
+
+@dataclass
+class PostgresServer:
+    """A running server; `stop()` and `start()` let a test take it away and bring it back on the same port."""
+
+    installation: postgres.Installation
+    data: Path
+    log: Path
+    port: int
+    password: str
+
+    def start(self) -> None:
+        command = postgres.command(self.installation, self.data, self.port, fsync="off", full_page_writes="off")
+        self._process = start(command, self.log, account=server_account())
+        wait_until(lambda: postgres.answers(self.port, self.password), self._process, self.log, "Postgres", START_TIMEOUT_S)
+
+    def stop(self) -> None:
+        stop(self._process, signal.SIGINT)
+
+
+@dataclass
+class RedisServer:
+    """A running server; `stop()` and `start()` let a test take it away and bring it back on the same port."""
+
+    program: str
+    data: Path
+    log: Path
+    port: int
+    password: str
+
+    def start(self) -> None:
+        settings = redis.configuration(self.port, self.password, self.data)
+        self._process = start(redis.command(self.program), self.log, account=server_account(), stdin=settings)
+        wait_until(lambda: redis.answers(self.port, self.password), self._process, self.log, "Redis", START_TIMEOUT_S)
+
+    def stop(self) -> None:
+        stop(self._process)
+
+
+@contextmanager
+def temporary_server_folder(name: str) -> Iterator[Path]:
+    """A folder for a server's data, outside pytest's own, which only the caller can enter."""
+    folder = server_folder(Path("/tmp") / f"terrane-{name}-{secrets.token_hex(4)}")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    installation = postgres.find_installation()
+    if installation is None or not installation.has_postgis:
+        pytest.fail(NO_POSTGRES)
+    with temporary_server_folder("postgres") as folder:
+        password = secrets.token_hex(12)
+        data = postgres.make_cluster(installation, folder / "data", password)
+        server = PostgresServer(installation, data, folder / "postgres.log", free_port(), password)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def make_database(postgres_server: PostgresServer) -> Iterator[Callable[..., PostgresResource]]:
+    """Makes an empty database, owned by a role of its own: `make_database("postgis")` names extensions."""
+    made: list[str] = []
+
+    def make(*extensions: str) -> PostgresResource:
+        name, password = f"t_{secrets.token_hex(6)}", secrets.token_hex(8)
+        postgres.ensure_role(postgres_server.port, postgres_server.password, name, password)
+        postgres.ensure_database(postgres_server.port, postgres_server.password, name, name, extensions)
+        made.append(name)
+        return PostgresResource(host="127.0.0.1", port=str(postgres_server.port), user=name, password=password, database=name)
+
+    yield make
+    with postgres.administer(postgres_server.port, postgres_server.password) as connection:
+        for name in made:
+            connection.execute(f'drop database "{name}" with (force)'.encode())
+            connection.execute(f'drop role "{name}"'.encode())
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    program = redis.find_program()
+    if program is None:
+        pytest.fail(NO_REDIS)
+    with temporary_server_folder("redis") as folder:
+        server = RedisServer(program, folder, folder / "redis.log", free_port(), secrets.token_hex(12))
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def folder_store(tmp_path: Path) -> ObjectStoreResource:
+    """An object store in a folder, its buckets empty."""
+    store = ObjectStoreResource(endpoint=(tmp_path / "objects").as_uri())
+    for name in (LANDING_ZONE, DATA_LAKE, COMPUTE_LOGS):
+        store.bucket(name)
+    return store
+
+
+@pytest.fixture(scope="session")
+def minio_server() -> Iterator[ObjectStoreResource]:
+    """A MinIO server without buckets."""
+    program = minio.find_program(Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "terrane")
+    if program is None:
+        pytest.skip(NO_MINIO)
+    with temporary_server_folder("minio") as folder:
+        port, password, log = free_port(), secrets.token_hex(12), folder / "minio.log"
+        (folder / "data").mkdir()
+        process = start(minio.command(program, folder / "data", port), log, environment=minio.environment(password))
+        wait_until(lambda: minio.answers(port), process, log, "MinIO", START_TIMEOUT_S)
+        yield ObjectStoreResource(endpoint=f"127.0.0.1:{port}", access_key=minio.USER, secret_key=password)
+        stop(process)
+
+
+@pytest.fixture
+def s3_store(minio_server: ObjectStoreResource) -> Iterator[ObjectStoreResource]:
+    """An object store on a real S3 server, its buckets empty."""
+    import boto3
+
+    client = boto3.resource(
+        "s3",
+        endpoint_url=f"http://{minio_server.endpoint}",
+        aws_access_key_id=minio_server.access_key,
+        aws_secret_access_key=minio_server.secret_key,
+        region_name=minio_server.region,
+    )
+    buckets = [client.create_bucket(Bucket=name) for name in (LANDING_ZONE, DATA_LAKE, COMPUTE_LOGS)]
+    yield minio_server
+    for bucket in buckets:
+        bucket.objects.all().delete()
+        bucket.delete()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def object_store(request: pytest.FixtureRequest) -> ObjectStoreResource:
+    """The object store once as a folder and once as S3: a test that takes it runs twice."""
+    return request.getfixturevalue(f"{request.param}_store")
