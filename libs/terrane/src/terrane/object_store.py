@@ -1,7 +1,7 @@
 """The object store: buckets behind one interface, whether they are folders or S3.
 
-`MINIO_ENDPOINT` decides: `host:port` (or an `http(s)://` address) is any S3 server, `file:///folder` is a folder in which
-every bucket is a sub-folder. What callers get is an obstore store, so the same calls list, read, and write both.
+`MINIO_ENDPOINT` decides: `host:port` (or an `http(s)://` address) is any S3 server, `file:///folder` is a folder in
+which every bucket is a sub-folder. What callers get is an obstore store, so the same calls list, read, and write both.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ class ObjectStoreResource(dg.ConfigurableResource):
         )
 
     def bucket(self, name: str) -> Bucket:
-        """The bucket, ready for obstore's functions. A folder's bucket is made when missing; an S3 bucket must exist."""
+        """The bucket, ready for obstore's functions.
+
+        A folder's bucket is made when missing; an S3 bucket must exist.
+        """
         from obstore.store import LocalStore, S3Store
 
         if self.endpoint.startswith("file://"):

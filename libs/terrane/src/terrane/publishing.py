@@ -1,8 +1,9 @@
 """Publishing into the lake: all of a batch becomes visible at once, once, or not at all.
 
 Data objects go under `<dataset>/<batch_id>/<run_id>/`, where nobody looks. One small commit object,
-`<dataset>/_commits/<batch_id>.json`, written only if absent, then makes them the published batch. A run that dies before its
-commit leaves objects no reader sees; of runs that race for one batch, one wins. Readers list commit objects and nothing else.
+`<dataset>/_commits/<batch_id>.json`, written only if absent, then makes them the published batch. A run that dies
+before its commit leaves objects no reader sees; of runs that race for one batch, one wins. Readers list commit
+objects and nothing else.
 """
 
 from __future__ import annotations
@@ -99,7 +100,9 @@ def publish(
     import obstore
     from obstore.exceptions import AlreadyExistsError
 
-    objects = tuple(_upload(lake, f"{dataset}/{batch_id}/{run_id}/{name}", name, source) for name, source in files.items())
+    objects = tuple(
+        _upload(lake, f"{dataset}/{batch_id}/{run_id}/{name}", name, source) for name, source in files.items()
+    )
     commit = Commit(dataset, batch_id, run_id, datetime.now(UTC).isoformat(), objects, dict(summary or {}))
     try:
         obstore.put(lake, commit_key(dataset, batch_id), commit.to_json(), mode="create", use_multipart=False)

@@ -10,10 +10,12 @@ import os
 import secrets
 import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +44,9 @@ class PostgresServer:
     def start(self) -> None:
         command = postgres.command(self.installation, self.data, self.port, fsync="off", full_page_writes="off")
         self._process = start(command, self.log, account=server_account())
-        wait_until(lambda: postgres.answers(self.port, self.password), self._process, self.log, "Postgres", START_TIMEOUT_S)
+        wait_until(
+            lambda: postgres.answers(self.port, self.password), self._process, self.log, "Postgres", START_TIMEOUT_S
+        )
 
     def stop(self) -> None:
         stop(self._process, signal.SIGINT)
@@ -70,7 +74,7 @@ class RedisServer:
 @contextmanager
 def temporary_server_folder(name: str) -> Iterator[Path]:
     """A folder for a server's data, outside pytest's own, which only the caller can enter."""
-    folder = server_folder(Path("/tmp") / f"terrane-{name}-{secrets.token_hex(4)}")
+    folder = server_folder(Path(tempfile.gettempdir()) / f"terrane-{name}-{secrets.token_hex(4)}")
     try:
         yield folder
     finally:
@@ -101,7 +105,9 @@ def make_database(postgres_server: PostgresServer) -> Iterator[Callable[..., Pos
         postgres.ensure_role(postgres_server.port, postgres_server.password, name, password)
         postgres.ensure_database(postgres_server.port, postgres_server.password, name, name, extensions)
         made.append(name)
-        return PostgresResource(host="127.0.0.1", port=str(postgres_server.port), user=name, password=password, database=name)
+        return PostgresResource(
+            host="127.0.0.1", port=str(postgres_server.port), user=name, password=password, database=name
+        )
 
     yield make
     with postgres.administer(postgres_server.port, postgres_server.password) as connection:
@@ -151,7 +157,7 @@ def s3_store(minio_server: ObjectStoreResource) -> Iterator[ObjectStoreResource]
     """An object store on a real S3 server, its buckets empty."""
     import boto3
 
-    client = boto3.resource(
+    client: Any = boto3.resource(
         "s3",
         endpoint_url=f"http://{minio_server.endpoint}",
         aws_access_key_id=minio_server.access_key,

@@ -8,6 +8,7 @@ import pwd
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 UNPRIVILEGED = ("postgres", "nobody")
 
@@ -16,10 +17,6 @@ UNPRIVILEGED = ("postgres", "nobody")
 class Account:
     uid: int
     gid: int
-
-    def popen_arguments(self) -> dict[str, object]:
-        """What subprocess needs to run a command as this account."""
-        return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def own(self, path: Path) -> None:
         os.chown(path, self.uid, self.gid)
@@ -38,6 +35,11 @@ def server_account() -> Account | None:
     raise RuntimeError(f"servers do not run as root, and none of these accounts exists: {', '.join(UNPRIVILEGED)}")
 
 
+def run_as(account: Account | None) -> dict[str, Any]:
+    """What subprocess needs to run a command as the account."""
+    return {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
+
+
 def server_folder(wanted: Path) -> Path:
     """Makes a folder that the server's account can reach, and returns it.
 
@@ -51,7 +53,7 @@ def server_folder(wanted: Path) -> Path:
     wanted.parent.mkdir(parents=True, exist_ok=True)
     folder = wanted
     if not all(_enters(account, parent) for parent in wanted.resolve().parents):
-        folder = Path("/var/tmp") / f"terrane-{hashlib.sha256(bytes(wanted.absolute())).hexdigest()[:12]}"
+        folder = Path("/var/tmp") / f"terrane-{hashlib.sha256(bytes(wanted.absolute())).hexdigest()[:12]}"  # noqa: S108 - owned by the server, mode 700
         folder.mkdir(mode=0o700, exist_ok=True)
         if not wanted.exists():
             wanted.unlink(missing_ok=True)

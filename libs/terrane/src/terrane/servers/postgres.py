@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from terrane.servers.accounts import server_account, server_folder
+from terrane.servers.accounts import run_as, server_account, server_folder
 
 SUPERUSER = "postgres"
 SEARCH = (
@@ -39,7 +39,9 @@ class Installation:
 
     @property
     def version(self) -> int:
-        text = subprocess.run([self.programs / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+        text = subprocess.run(
+            [self.programs / "postgres", "--version"], capture_output=True, text=True, check=True
+        ).stdout
         match = re.search(r"\d+", text)
         return int(match[0]) if match else 0
 
@@ -73,7 +75,7 @@ def make_cluster(installation: Installation, data: Path, password: str) -> Path:
             capture_output=True,
             text=True,
             cwd="/",
-            **(account.popen_arguments() if account else {}),  # pyright: ignore[reportArgumentType]
+            **run_as(account),
         )
     if done.returncode:
         raise RuntimeError(f"initdb could not make a cluster in {data}: {done.stderr.strip()}")
@@ -83,7 +85,14 @@ def make_cluster(installation: Installation, data: Path, password: str) -> Path:
 def command(installation: Installation, data: Path, port: int, **settings: str) -> list[str]:
     """The command line of the server; settings override the ones above."""
     options = [f"{name}={value}" for name, value in {**SETTINGS, **settings}.items()]
-    return [str(installation.programs / "postgres"), "-D", str(data), "-p", str(port), *(a for o in options for a in ("-c", o))]
+    return [
+        str(installation.programs / "postgres"),
+        "-D",
+        str(data),
+        "-p",
+        str(port),
+        *(a for o in options for a in ("-c", o)),
+    ]
 
 
 def answers(port: int, password: str) -> bool:
@@ -97,12 +106,18 @@ def answers(port: int, password: str) -> bool:
     return True
 
 
-def administer(port: int, password: str, database: str = "postgres"):  # noqa: ANN201 - psycopg is imported where used
+def administer(port: int, password: str, database: str = "postgres"):
     """A superuser's autocommit connection."""
     import psycopg
 
     return psycopg.connect(
-        host="127.0.0.1", port=port, user=SUPERUSER, password=password, dbname=database, autocommit=True, connect_timeout=2
+        host="127.0.0.1",
+        port=port,
+        user=SUPERUSER,
+        password=password,
+        dbname=database,
+        autocommit=True,
+        connect_timeout=2,
     )
 
 
@@ -113,10 +128,14 @@ def ensure_role(port: int, superuser_password: str, role: str, password: str) ->
     with administer(port, superuser_password) as connection:
         exists = connection.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone()
         verb = "alter" if exists else "create"
-        connection.execute(sql.SQL(f"{verb} role {{}} login password {{}}").format(sql.Identifier(role), sql.Literal(password)))
+        connection.execute(
+            sql.SQL(f"{verb} role {{}} login password {{}}").format(sql.Identifier(role), sql.Literal(password))
+        )
 
 
-def ensure_database(port: int, superuser_password: str, database: str, owner: str, extensions: Iterable[str] = ()) -> None:
+def ensure_database(
+    port: int, superuser_password: str, database: str, owner: str, extensions: Iterable[str] = ()
+) -> None:
     """A database that only its owner can connect to, with the extensions."""
     from psycopg import sql
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from terrane.servers.accounts import Account
+from terrane.servers.accounts import Account, run_as
 
 STOP_TIMEOUT_S = 20
 LOG_TAIL_LINES = 5
@@ -61,7 +61,7 @@ def start(
             env=dict(environment) if environment is not None else None,
             cwd=folder or "/",
             start_new_session=True,
-            **(account.popen_arguments() if account else {}),  # pyright: ignore[reportArgumentType]
+            **run_as(account),
         )
     if stdin is not None and process.stdin is not None:
         process.stdin.write(stdin.encode())

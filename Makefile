@@ -1,0 +1,49 @@
+# Every command a person types. `make help` lists them.
+PYTHON ?= python3
+BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane/src PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m terrane_cli.bootstrap
+TERRANE = .venv/bin/terrane
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down status doctor check test lint format lock hooks clean
+
+help:  ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## Install what is missing: uv, Postgres with PostGIS, Redis, one environment a location
+	@$(BOOTSTRAP)
+
+demo: setup  ## Run the whole platform on real input, and show it (ONCE=1: end after the table)
+	@$(TERRANE) demo $(if $(ONCE),--once)
+
+up: setup  ## Start the platform and leave it running
+	@$(TERRANE) up
+
+down:  ## Stop what was started
+	@test ! -x $(TERRANE) || $(TERRANE) down
+
+status doctor:  ## Say what is missing, which ports are taken, and the state of every process
+	@$(TERRANE) doctor
+
+check: setup-development  ## Load every location's definitions in its own environment
+	@$(TERRANE) check
+
+test: setup-development  ## Run every test, each location's in its own environment
+	@$(TERRANE) test
+
+lint: setup-development  ## Check style and types
+	@.venv/bin/ruff check && .venv/bin/ruff format --check && $(TERRANE) types
+
+format: setup-development  ## Put the code in style
+	@.venv/bin/ruff check --fix --quiet; .venv/bin/ruff format
+
+lock:  ## Compile every requirements.lock anew (UPGRADE=1: take the newest versions allowed)
+	@$(TERRANE) lock $(if $(UPGRADE),--upgrade)
+
+hooks: setup-development  ## Run the linters before every commit
+	@.venv/bin/pre-commit install
+
+clean: down  ## Remove .terrane: databases, buckets, logs, passwords
+	@test ! -x $(TERRANE) || $(TERRANE) clean
+
+.PHONY: setup-development
+setup-development:
+	@$(BOOTSTRAP) --development

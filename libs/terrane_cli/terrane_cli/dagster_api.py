@@ -1,0 +1,161 @@
+"""What the demo asks Dagster's GraphQL: is everything loaded, how far is an asset, why did a run fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+TIMEOUT_S = 20
+# More than the daily partitions of two months, each of which has its own materialisation.
+MATERIALIZATIONS = 200
+
+LOCATIONS = """
+query { workspaceOrError { __typename ... on Workspace { locationEntries {
+  name loadStatus locationOrLoadError { __typename ... on PythonError { message } } } } } }
+"""
+ASSETS = """
+query ($keys: [AssetKeyInput!]!, $limit: Int!) {
+  assetNodes(assetKeys: $keys) {
+    assetKey { path }
+    assetMaterializations(limit: $limit) {
+      timestamp runId partition
+      metadataEntries { label ... on IntMetadataEntry { intValue } }
+    }
+  }
+  assetsLatestInfo(assetKeys: $keys) {
+    assetKey { path } unstartedRunIds inProgressRunIds
+    latestRun { runId status updateTime }
+  }
+}
+"""
+RUNS_IN_PROGRESS = """
+query { runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {
+  ... on Runs { results { runId } } } }
+"""
+STEPS = """
+query ($run: ID!) { runOrError(runId: $run) { ... on Run {
+  runId status startTime endTime stepStats { stepKey status startTime endTime } } } }
+"""
+FAILURE = """
+query ($run: ID!, $after: String) { logsForRun(runId: $run, afterCursor: $after) {
+  ... on EventConnection { cursor hasMore events { __typename
+    ... on ExecutionStepFailureEvent { stepKey error { message cause { message cause { message } } } }
+    ... on RunFailureEvent { message error { message } } } } } }
+"""
+
+
+@dataclass(frozen=True)
+class AssetState:
+    """An asset, as Dagster last saw it.
+
+    Attributes:
+        rows: the sum of `dagster/row_count` over its partitions, or None where it tells none.
+        materialized_at: seconds since the epoch, of the newest materialisation.
+        run_id: of the run that is at it now, or else of its newest one.
+        status: of that run, in Dagster's words.
+    """
+
+    key: str
+    rows: int | None = None
+    materialized_at: float | None = None
+    run_id: str | None = None
+    status: str | None = None
+    active: bool = False
+
+
+@dataclass(frozen=True)
+class RunFailure:
+    """Why a run failed: the step, and the first line of the error that began it."""
+
+    run_id: str
+    step: str
+    error: str
+
+
+class DagsterApi:
+    """A webserver's GraphQL."""
+
+    def __init__(self, url: str):
+        self.url = url
+        self._client = httpx.Client(base_url=url, timeout=TIMEOUT_S)
+
+    def query(self, text: str, **variables: Any) -> dict[str, Any]:
+        """The answer's data. Raises httpx.HTTPError when there is none, RuntimeError for a query that is refused."""
+        answer = self._client.post("/graphql", json={"query": text, "variables": variables})
+        answer.raise_for_status()
+        body = answer.json()
+        if body.get("errors"):
+            raise RuntimeError(f"Dagster refused a query: {body['errors'][0]['message']}")
+        return body["data"]
+
+    def load_errors(self) -> dict[str, str] | None:
+        """Why locations failed to load, by location; None while some are still loading."""
+        entries = self.query(LOCATIONS)["workspaceOrError"].get("locationEntries", [])
+        if any(entry["loadStatus"] != "LOADED" for entry in entries):
+            return None
+        loaded = {entry["name"]: entry["locationOrLoadError"] for entry in entries}
+        return {
+            name: found["message"] for name, found in loaded.items() if found and found["__typename"] == "PythonError"
+        }
+
+    def assets(self, keys: Iterable[str]) -> dict[str, AssetState]:
+        """The assets' states by key; an asset that no location defines is left out."""
+        data = self.query(ASSETS, keys=[{"path": k.split("/")} for k in keys], limit=MATERIALIZATIONS)
+        infos = {"/".join(i["assetKey"]["path"]): i for i in data["assetsLatestInfo"]}
+        nodes = {"/".join(n["assetKey"]["path"]): n for n in data["assetNodes"]}
+        return {key: _asset_state(key, node, infos.get(key, {})) for key, node in nodes.items()}
+
+    def is_idle(self) -> bool:
+        """Whether no run is queued or at work."""
+        return not self.query(RUNS_IN_PROGRESS)["runsOrError"]["results"]
+
+    def steps(self, run_id: str) -> list[dict[str, Any]]:
+        """The run's steps with their status, and start and end in seconds since the epoch."""
+        return self.query(STEPS, run=run_id)["runOrError"].get("stepStats", [])
+
+    def run_seconds(self, run_id: str) -> float | None:
+        run = self.query(STEPS, run=run_id)["runOrError"]
+        return run["endTime"] - run["startTime"] if run.get("startTime") and run.get("endTime") else None
+
+    def failure(self, run_id: str) -> RunFailure:
+        """The first step that failed, or what ended the run where no step did."""
+        after, at_large = None, "the run ended without an error of its own; its log has more"
+        while True:
+            page = self.query(FAILURE, run=run_id, after=after)["logsForRun"]
+            for event in page["events"]:
+                if event["__typename"] == "ExecutionStepFailureEvent" and event["error"]:
+                    return RunFailure(run_id, event["stepKey"], _root_cause(event["error"]))
+                if event["__typename"] == "RunFailureEvent":
+                    at_large = _root_cause(event["error"]) if event["error"] else event["message"]
+            if not page["hasMore"]:
+                return RunFailure(run_id, "(none)", at_large)
+            after = page["cursor"]
+
+
+def _asset_state(key: str, node: dict[str, Any], info: dict[str, Any]) -> AssetState:
+    events = node["assetMaterializations"]
+    newest: dict[str | None, int] = {}
+    for event in events:
+        rows = next((m.get("intValue") for m in event["metadataEntries"] if m["label"] == "dagster/row_count"), None)
+        if rows is not None:
+            newest.setdefault(event["partition"], rows)
+    latest = info.get("latestRun") or {}
+    at_work = [*info.get("inProgressRunIds", []), *info.get("unstartedRunIds", [])]
+    return AssetState(
+        key=key,
+        rows=sum(newest.values()) if newest else None,
+        materialized_at=float(events[0]["timestamp"]) / 1000 if events else None,
+        run_id=at_work[0] if at_work else latest.get("runId") or (events[0]["runId"] if events else None),
+        status=latest.get("status"),
+        active=bool(at_work),
+    )
+
+
+def _root_cause(error: dict[str, Any]) -> str:
+    """The first line of the innermost error: Dagster wraps what a step raised in an error of its own."""
+    while error.get("cause"):
+        error = error["cause"]
+    return error["message"].strip().splitlines()[0]

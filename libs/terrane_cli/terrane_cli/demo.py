@@ -1,0 +1,205 @@
+"""The demo: the platform on real input, from a batch in the landing zone to features over HTTP."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+from obstore.store import LocalStore
+from rich.console import Console
+from rich.table import Table
+
+from terrane.object_store import LANDING_ZONE
+from terrane_cli.dagster_api import AssetState, DagsterApi
+from terrane_cli.platform import Platform
+from terrane_cli.progress import Line, Progress
+from terrane_cli.sample import Delivery, deliver, rejection
+from terrane_cli.stages import STAGES, Stage, State, stage_state
+
+POLL_S = 0.5
+LOAD_TIMEOUT_S = 120
+STORY_TIMEOUT_S = 600
+USERS_SHOWN = 8
+FEATURE_SERVICE = "analyzer"
+FEATURES_SHOWN = (
+    "entries_total",
+    "entries_last_7d",
+    "minutes_total",
+    "avg_mood",
+    "favourite_game_type",
+    "last_place",
+    "last_country",
+)
+
+
+class DemoFailed(Exception):
+    """The story did not come to its end; the message says what happened, where, and what to do next."""
+
+
+def run(platform: Platform, console: Console, *, keep_running: bool) -> None:
+    """Starts the platform, delivers the batch, follows it, and shows what the feature server answers.
+
+    Raises DemoFailed when a stage fails or takes too long.
+    """
+    began = time.monotonic()
+    console.print("[bold]Starting the platform[/]")
+    platform.up(lambda text: console.print(f"  {text}", highlight=False))
+    api = DagsterApi(platform.settings.url("webserver"))
+    _wait_until_loaded(api)
+    landing_zone = LocalStore(prefix=platform.project.state / "objects" / LANDING_ZONE)
+    delivery = deliver(landing_zone, platform.project.root / "samples/natural_earth")
+    verb = "delivered" if delivery.is_new else "was delivered before"
+    console.print(
+        f"\n[bold]Batch {delivery.batch_id}[/] {verb}: {delivery.files} files, {delivery.size:,} bytes, "
+        f"and its manifest at {LANDING_ZONE}/{delivery.manifest_key}\n",
+        highlight=False,
+    )
+    _follow(api, console, landing_zone, delivery)
+    console.print()
+    console.print(_features_table(platform))
+    console.print(f"\nThe UI: [link]{api.url}[/]   ({time.monotonic() - began:.0f} s)", highlight=False)
+    if not keep_running:
+        console.print("The platform keeps running; `make down` stops it.")
+        return
+    console.print("Running until Ctrl-C.")
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        console.print("\nStopping")
+        platform.down()
+
+
+def _wait_until_loaded(api: DagsterApi) -> None:
+    deadline = time.monotonic() + LOAD_TIMEOUT_S
+    while (errors := api.load_errors()) is None:
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"the locations did not load within {LOAD_TIMEOUT_S} s; see {api.url}/locations")
+        time.sleep(POLL_S)
+    if errors:
+        told = "\n".join(f"  {name}: {message.strip().splitlines()[0]}" for name, message in errors.items())
+        raise DemoFailed(f"code locations that do not load:\n{told}\nSee {api.url}/locations")
+
+
+def _follow(api: DagsterApi, console: Console, landing_zone: LocalStore, delivery: Delivery) -> None:
+    """Shows the stages until all are done. Raises DemoFailed for the first that fails, or when the time is over."""
+    deadline = time.monotonic() + STORY_TIMEOUT_S
+    seconds: dict[str, float] = {}
+    with Progress(console) as progress:
+        while True:
+            assets = api.assets(stage.asset for stage in STAGES)
+            states = {stage: stage_state(stage, assets) for stage in STAGES}
+            progress.show(
+                [_line(api, stage, state, assets.get(stage.asset), seconds) for stage, state in states.items()]
+            )
+            for stage, state in states.items():
+                if state == State.FAILED:
+                    raise DemoFailed(_explain(api, stage, assets[stage.asset]))
+            if reasons := rejection(landing_zone, delivery):
+                raise DemoFailed(f"batch {delivery.batch_id} was rejected: {reasons}")
+            if all(state == State.DONE for state in states.values()) and api.is_idle():
+                return
+            if time.monotonic() > deadline:
+                late = ", ".join(stage.asset for stage, state in states.items() if state != State.DONE)
+                raise DemoFailed(
+                    f"after {STORY_TIMEOUT_S} s these are not done: {late}. See {api.url}/runs, and the sensors at "
+                    f"{api.url}/automation; the processes' logs are in .terrane/logs"
+                )
+            time.sleep(POLL_S)
+
+
+def _line(api: DagsterApi, stage: Stage, state: State, asset: AssetState | None, seconds: dict[str, float]) -> Line:
+    if asset is None or state == State.WAITING:
+        return Line(stage.title, stage.location, stage.asset, state)
+    detail = _step_at_work(api, asset) if state == State.RUNNING else ""
+    if state == State.DONE and asset.run_id and asset.run_id not in seconds:
+        took = api.run_seconds(asset.run_id)
+        if took is not None:
+            seconds[asset.run_id] = took
+    done = state == State.DONE
+    return Line(
+        stage.title,
+        stage.location,
+        stage.asset,
+        state,
+        detail,
+        asset.rows if done else None,
+        seconds.get(asset.run_id or "") if done else None,
+    )
+
+
+def _step_at_work(api: DagsterApi, asset: AssetState) -> str:
+    """The last part of the running step's name: `load` of `data_lake__places.load`."""
+    if asset.run_id is None:
+        return ""
+    at_work = [step["stepKey"] for step in api.steps(asset.run_id) if step["status"] == "IN_PROGRESS"]
+    return at_work[0].rsplit(".", 1)[-1] if at_work and "." in at_work[0] else ""
+
+
+def _explain(api: DagsterApi, stage: Stage, asset: AssetState) -> str:
+    if asset.run_id is None:
+        return f"{stage.title} ({stage.asset}) failed without a run; see {api.url}/runs"
+    failure = api.failure(asset.run_id)
+    return (
+        f"{stage.location}: {stage.title} failed\n"
+        f"  run    {failure.run_id}\n"
+        f"  step   {failure.step}\n"
+        f"  error  {failure.error}\n"
+        f"  see    {api.url}/runs/{failure.run_id}, where it can be re-executed once the cause is mended"
+    )
+
+
+def _features_table(platform: Platform) -> Table:
+    """What the feature server answers for the busiest users."""
+    users = _busiest_users(platform)
+    url = f"{platform.settings.url('feature-server')}/get-online-features"
+    answer = _ask(url, {"feature_service": FEATURE_SERVICE, "entities": {"user_id": users}})
+    names = answer["metadata"]["feature_names"]
+    values = {name: result["values"] for name, result in zip(names, answer["results"], strict=True)}
+    shown = ["user_id", *(name for name in FEATURES_SHOWN if name in values)]
+    table = Table(title=f"Online features, from POST {url}", title_justify="left", title_style="bold")
+    for name in shown:
+        table.add_column(name, justify="left" if isinstance(values[name][0], str) else "right")
+    for row in zip(*(values[name] for name in shown), strict=True):
+        table.add_row(*map(_cell, row))
+    return table
+
+
+def _ask(url: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The server's answer, once it knows the feature service: it looks into the registry every few seconds."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            answer = httpx.post(url, json=body, timeout=10)
+            if answer.status_code == 200:
+                return answer.json()
+            problem = f"{answer.status_code} {answer.text[:300]}"
+        except httpx.HTTPError as error:
+            problem = f"{type(error).__name__}: {error}"
+        if time.monotonic() > deadline:
+            raise DemoFailed(
+                f"the feature server at {url} does not answer: {problem}. Its log is .terrane/logs/feature-server.log"
+            )
+        time.sleep(POLL_S)
+
+
+def _busiest_users(platform: Platform) -> list[int]:
+    import psycopg
+
+    environment = platform.environment()
+    with psycopg.connect(
+        host=environment["WAREHOUSE_HOST"],
+        port=int(environment["WAREHOUSE_PORT"]),
+        user=environment["WAREHOUSE_USER"],
+        password=environment["WAREHOUSE_PASSWORD"],
+        dbname=environment["WAREHOUSE_DB"],
+    ) as connection:
+        query = "select user_id from gold.user_journal_features order by entries_total desc, user_id limit %s"
+        return [row[0] for row in connection.execute(query, [USERS_SHOWN])]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.2f}" if isinstance(value, float) else str(value)

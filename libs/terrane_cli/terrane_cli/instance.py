@@ -1,0 +1,64 @@
+"""Dagster's instance on this machine: its `dagster.yaml`, and the workspace that names every code server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from terrane_cli.project import Project
+from terrane_cli.settings import Settings
+
+MAX_CONCURRENT_RUNS = 4
+
+
+def write_instance(project: Project, settings: Settings) -> Path:
+    """Writes `dagster.yaml` and `workspace.yaml` and returns their folder, which is DAGSTER_HOME."""
+    home = project.state / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    # JSON is YAML, and needs no library to write.
+    (home / "dagster.yaml").write_text(json.dumps(_instance(home), indent=2))
+    (home / "workspace.yaml").write_text(json.dumps(_workspace(project, settings), indent=2))
+    return home
+
+
+def _instance(home: Path) -> dict[str, Any]:
+    variable = {
+        name: {"env": f"DAGSTER_POSTGRES_{name.upper()}"} for name in ("user", "password", "host", "port", "db")
+    }
+    return {
+        "storage": {
+            "postgres": {
+                "postgres_db": {
+                    "username": variable["user"],
+                    "password": variable["password"],
+                    "hostname": variable["host"],
+                    "port": variable["port"],
+                    "db_name": variable["db"],
+                }
+            }
+        },
+        "compute_logs": {
+            "module": "dagster.core.storage.local_compute_log_manager",
+            "class": "LocalComputeLogManager",
+            "config": {"base_dir": str(home / "compute_logs")},
+        },
+        "run_coordinator": {
+            "module": "dagster.core.run_coordinator",
+            "class": "QueuedRunCoordinator",
+            "config": {"max_concurrent_runs": MAX_CONCURRENT_RUNS, "dequeue_interval_seconds": 1},
+        },
+        "run_monitoring": {"enabled": True, "start_timeout_seconds": 120, "poll_interval_seconds": 10},
+        "sensors": {"use_threads": True, "num_workers": 4},
+        "schedules": {"use_threads": True, "num_workers": 2},
+        "retention": {"sensor": {"purge_after_days": {"skipped": 1, "success": 7, "failure": 30, "started": 7}}},
+        "telemetry": {"enabled": False},
+    }
+
+
+def _workspace(project: Project, settings: Settings) -> dict[str, Any]:
+    servers = [
+        {"grpc_server": {"host": "127.0.0.1", "port": settings.ports[name], "location_name": name}}
+        for name in project.locations
+    ]
+    return {"load_from": servers}

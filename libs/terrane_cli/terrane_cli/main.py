@@ -1,0 +1,155 @@
+"""The `terrane` command: what `make` calls, and what can be typed by hand."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import sys
+
+from rich.console import Console
+
+from terrane.servers.process import ServerFailed
+from terrane_cli.project import Project
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    console = Console(stderr=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
+    try:
+        return options.command(options, Project.here(), console)
+    except KeyboardInterrupt:
+        return 130
+
+
+def demo(options: argparse.Namespace, project: Project, console: Console) -> int:
+    from terrane_cli import demo as story
+    from terrane_cli.platform import Platform
+
+    platform = Platform(project)
+    try:
+        story.run(platform, console, keep_running=not options.once)
+    except (story.DemoFailed, ServerFailed) as problem:
+        console.print(f"\n[bold red]The demo failed.[/] {problem}", highlight=False)
+        return 1
+    return 0
+
+
+def up(_: argparse.Namespace, project: Project, console: Console) -> int:
+    from terrane_cli.platform import Platform
+
+    platform = Platform(project)
+    try:
+        platform.up(lambda text: console.print(f"  {text}", highlight=False))
+    except ServerFailed as problem:
+        console.print(f"[bold red]The platform did not start.[/] {problem}", highlight=False)
+        return 1
+    console.print(f"The UI: {platform.settings.url('webserver')}", highlight=False)
+    return 0
+
+
+def down(_: argparse.Namespace, project: Project, console: Console) -> int:
+    from terrane_cli.supervisor import Supervisor, only_one
+
+    if not project.state.exists():
+        return 0
+    with only_one(project.state / "lock"):
+        stopped = Supervisor(project.state / "run").stop_all()
+    console.print(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.", highlight=False)
+    return 0
+
+
+def doctor(_: argparse.Namespace, project: Project, console: Console) -> int:
+    from terrane_cli.doctor import examine
+    from terrane_cli.platform import Platform
+
+    return 0 if examine(Platform(project), console) else 1
+
+
+def environment(_: argparse.Namespace, project: Project, __: Console) -> int:
+    """Prints the platform's variables for a shell, passwords included."""
+    from terrane_cli.platform import Platform
+
+    for name, value in sorted(Platform(project).environment().items()):
+        if os.environ.get(name) != value:
+            print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def execute(options: argparse.Namespace, project: Project, console: Console) -> int:
+    """Becomes the command, with the location's environment and the platform's variables."""
+    from terrane_cli.platform import Platform
+
+    folder = project.root if options.location == "workspace" else project.location_folder(options.location)
+    variables = Platform(project).environment()
+    variables["PATH"] = f"{folder / '.venv/bin'}{os.pathsep}{variables['PATH']}"
+    variables["VIRTUAL_ENV"] = str(folder / ".venv")
+    os.chdir(folder)
+    name = shutil.which(options.words[0], path=variables["PATH"])
+    if name is None:
+        console.print(f"{options.words[0]} is no command of {folder / '.venv/bin'} nor of PATH", highlight=False)
+        return 127
+    os.execve(name, options.words, variables)  # noqa: S606 - it becomes what the caller typed
+    raise AssertionError("unreachable: execve does not return")
+
+
+def check(_: argparse.Namespace, project: Project, console: Console) -> int:
+    from terrane_cli.suites import check_definitions
+
+    return check_definitions(project, console)
+
+
+def types(_: argparse.Namespace, project: Project, console: Console) -> int:
+    from terrane_cli.suites import check_types
+
+    return check_types(project, console)
+
+
+def test(options: argparse.Namespace, project: Project, console: Console) -> int:
+    from terrane_cli.suites import run_tests
+
+    return run_tests(project, console, options.words)
+
+
+def lock(options: argparse.Namespace, project: Project, console: Console) -> int:
+    from terrane_cli.locks import compile_locks
+
+    return compile_locks(project, console, upgrade=options.upgrade)
+
+
+def clean(_: argparse.Namespace, project: Project, console: Console) -> int:
+    for folder in (project.state / "postgres", project.state / "redis"):
+        if folder.is_symlink():
+            shutil.rmtree(folder.resolve(), ignore_errors=True)
+    if project.state.exists():
+        shutil.rmtree(project.state)
+    console.print(f"Removed {project.state}.", highlight=False)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="terrane", description="Run Terrane on this machine.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def add(name: str, function: object, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(command=function)
+        return command
+
+    add("demo", demo, "run the whole platform on real input").add_argument(
+        "--once", action="store_true", help="end after the table, and leave the platform running"
+    )
+    add("up", up, "start the platform")
+    add("down", down, "stop what was started")
+    add("doctor", doctor, "say what is missing, which ports are taken, and the state of every process")
+    add("env", environment, "print the platform's variables for a shell")
+    run = add("exec", execute, "run a command in a location's environment: terrane exec spatial dg list defs")
+    run.add_argument("location", choices=[*Project.here().locations, "workspace"])
+    run.add_argument("words", nargs=argparse.REMAINDER, help="the command")
+    add("check", check, "load every location's definitions in its own environment")
+    add("types", types, "check types, each location's in its own environment")
+    add("test", test, "run every test").add_argument("words", nargs=argparse.REMAINDER, help="arguments for pytest")
+    add("lock", lock, "compile every requirements.lock").add_argument("--upgrade", action="store_true")
+    add("clean", clean, "remove .terrane")
+    return parser

@@ -1,0 +1,119 @@
+"""This machine's ports and passwords, made once, and the environment its processes run with."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from terrane.servers.process import free_port, port_is_free
+from terrane_cli.project import FIRST_CODE_SERVER_PORT, UI_PORT, Project
+
+PASSWORDS = ("postgres", "dagster", "warehouse", "spatial", "redis", "minio", "api")
+DAYS_OF_HISTORY = 60
+# The account of the databases: of each role, the databases it owns, and their extensions.
+DATABASES = {
+    "dagster": {"dagster": ()},
+    "warehouse": {"warehouse": ()},
+    "spatial": {"spatial_compute": ("postgis",), "spatial_etl": ()},
+}
+FEATURE_SERVER_PORT = 6566
+
+
+@dataclass
+class Settings:
+    """Ports by process, passwords by account, and the first day of the sample source's data."""
+
+    ports: dict[str, int] = field(default_factory=dict)
+    passwords: dict[str, str] = field(default_factory=dict)
+    first_day: str = ""
+
+    @classmethod
+    def load(cls, project: Project) -> Settings:
+        """What was made before, completed with what is new: a location that was added, say."""
+        file = project.state / "settings.json"
+        settings = cls(**json.loads(file.read_text())) if file.exists() else cls()
+        settings._complete(project)
+        settings.save(project)
+        return settings
+
+    def save(self, project: Project) -> None:
+        """Writes the file for its owner's eyes alone, in one step."""
+        project.state.mkdir(parents=True, exist_ok=True)
+        file = project.state / "settings.json"
+        draft = file.with_suffix(".draft")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(asdict(self), indent=2))
+        draft.replace(file)
+
+    def move_taken_ports(self, running: Iterable[str]) -> list[str]:
+        """Gives every process that is not running, and whose port is taken, another; returns their names."""
+        moved = [name for name, port in self.ports.items() if name not in running and not port_is_free(port)]
+        for name in moved:
+            self.ports[name] = self._pick(self.ports[name])
+        return moved
+
+    def url(self, process: str) -> str:
+        return f"http://127.0.0.1:{self.ports[process]}"
+
+    def environment(self, project: Project) -> dict[str, str]:
+        """What every process of the platform is given, over the caller's own environment."""
+        postgres_port = str(self.ports["postgres"])
+        address = {"HOST": "127.0.0.1", "PORT": postgres_port}
+        dagster = address | {"USER": "dagster", "PASSWORD": self.passwords["dagster"], "DB": "dagster"}
+        warehouse = address | {"USER": "warehouse", "PASSWORD": self.passwords["warehouse"], "DB": "warehouse"}
+        spatial = address | {"USER": "spatial", "PASSWORD": self.passwords["spatial"], "DB": "spatial_compute"}
+        return {
+            **os.environ,
+            "DAGSTER_HOME": str(project.state / "dagster"),
+            **{f"DAGSTER_POSTGRES_{k}": v for k, v in dagster.items()},
+            **{f"WAREHOUSE_{k}": v for k, v in warehouse.items()},
+            **{f"POSTGRES_{k}": v for k, v in spatial.items()},
+            "POSTGRES_LEDGER_DB": "spatial_etl",
+            "REDIS_HOST": "127.0.0.1",
+            "REDIS_PORT": str(self.ports["redis"]),
+            "REDIS_DB": "0",
+            "REDIS_PASSWORD": self.passwords["redis"],
+            "MINIO_ENDPOINT": (project.state / "objects").as_uri(),
+            "MINIO_ROOT_USER": "terrane",
+            "MINIO_ROOT_PASSWORD": self.passwords["minio"],
+            "SOURCE_API_URL": self.url("source"),
+            "API_KEY": self.passwords["api"],
+            "INGESTION_START_DATE": self.first_day,
+            "FEAST_REPO_PATH": str(project.root / "feast_repo"),
+            "FEATURE_SERVER_URL": self.url("feature-server"),
+            "DBT_PROFILES_DIR": str(project.root / "dbt"),
+            "DAGSTER_DISABLE_TELEMETRY": "1",
+            "PYTHONUNBUFFERED": "1",
+            "TZ": "UTC",
+        }
+
+    def _complete(self, project: Project) -> None:
+        for name in PASSWORDS:
+            # Letters and digits alone: Feast splits its Redis connection at commas and decodes numbers.
+            self.passwords.setdefault(name, f"t{secrets.token_hex(16)}")
+        self.first_day = self.first_day or _days_ago(DAYS_OF_HISTORY).isoformat()
+        wanted = {"postgres": 0, "redis": 0, "source": 0, "feature-server": FEATURE_SERVER_PORT, "webserver": UI_PORT}
+        wanted |= {name: FIRST_CODE_SERVER_PORT + i for i, name in enumerate(project.locations)}
+        for name, port in wanted.items():
+            if name not in self.ports:
+                self.ports[name] = self._pick(port)
+
+    def _pick(self, wanted: int) -> int:
+        """The wanted port, or the next that is free and not given away; any free one for 0."""
+        port = wanted or free_port()
+        while port in self.ports.values() or not port_is_free(port):
+            port = port + 1 if wanted else free_port()
+        return port
+
+
+def _days_ago(days: int) -> date:
+    return (datetime.now(UTC) - timedelta(days=days)).date()
+
+
+def logs(project: Project) -> Path:
+    return project.state / "logs"

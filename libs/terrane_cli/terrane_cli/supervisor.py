@@ -1,0 +1,101 @@
+"""Processes that outlive the command that started them: their records, and stopping them by pid.
+
+A record holds the pid together with the moment the process began, so that a pid which the system gave to somebody
+else is never taken for ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+STOP_TIMEOUT_S = 20
+
+
+@dataclass(frozen=True)
+class Record:
+    """A process that was started: what it is called, and how to know it again."""
+
+    name: str
+    pid: int
+    began: float
+    log: str
+    port: int | None = None
+
+    def process(self) -> psutil.Process | None:
+        """The running process, or None when it ended."""
+        try:
+            process = psutil.Process(self.pid)
+            alive = abs(process.create_time() - self.began) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return None
+        return process if alive else None
+
+
+class Supervisor:
+    """Keeps the records of one platform in a folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def remember(self, name: str, pid: int, log: Path, port: int | None) -> Record:
+        record = Record(name, pid, psutil.Process(pid).create_time(), str(log), port)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"{name}.json").write_text(json.dumps(asdict(record)))
+        return record
+
+    def records(self) -> list[Record]:
+        """Every process that was started and not stopped, the oldest first; some may have ended by themselves."""
+        files = self.folder.glob("*.json") if self.folder.exists() else ()
+        return sorted((Record(**json.loads(f.read_text())) for f in files), key=lambda r: r.began)
+
+    def running(self) -> dict[str, Record]:
+        return {r.name: r for r in self.records() if r.process()}
+
+    def stop_all(self) -> list[str]:
+        """Stops every process, the last started first; returns the names of those that were running."""
+        records = self.records()
+        running = [r for r in reversed(records) if r.process()]
+        for record in running:
+            self._stop(record)
+        for record in records:
+            (self.folder / f"{record.name}.json").unlink(missing_ok=True)
+        return [r.name for r in running]
+
+    def _stop(self, record: Record) -> None:
+        process = record.process()
+        if process is None:
+            return
+        # Runs are children of code servers: what a process started goes with it.
+        family = [process, *process.children(recursive=True)]
+        # SIGINT is Postgres' fast shutdown; SIGTERM would wait for clients to leave.
+        process.send_signal(signal.SIGINT if record.name == "postgres" else signal.SIGTERM)
+        _, stubborn = psutil.wait_procs(family, timeout=STOP_TIMEOUT_S if record.name == "postgres" else 8)
+        for member in stubborn:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        psutil.wait_procs(stubborn, timeout=STOP_TIMEOUT_S)
+
+
+@contextlib.contextmanager
+def only_one(lock: Path):
+    """Waits until no other command starts or stops processes here."""
+    import fcntl
+
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                time.sleep(0.2)
+        file.write(str(os.getpid()))
+        yield
