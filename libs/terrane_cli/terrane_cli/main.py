@@ -87,11 +87,10 @@ def execute(options: argparse.Namespace, project: Project, console: Console) -> 
     variables["VIRTUAL_ENV"] = str(folder / ".venv")
     os.chdir(folder)
     name = shutil.which(options.words[0], path=variables["PATH"])
-    if name is None:
-        console.print(f"{options.words[0]} is no command of {folder / '.venv/bin'} nor of PATH", highlight=False)
-        return 127
-    os.execve(name, options.words, variables)  # noqa: S606 - it becomes what the caller typed
-    raise AssertionError("unreachable: execve does not return")
+    if name is not None:
+        os.execve(name, options.words, variables)  # noqa: S606 - it becomes what the caller typed
+    console.print(f"{options.words[0]} is no command of {folder / '.venv/bin'} nor of PATH", highlight=False)
+    return 127
 
 
 def check(_: argparse.Namespace, project: Project, console: Console) -> int:

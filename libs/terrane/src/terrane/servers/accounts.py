@@ -52,7 +52,7 @@ def server_folder(wanted: Path) -> Path:
         return wanted
     wanted.parent.mkdir(parents=True, exist_ok=True)
     folder = wanted
-    if not all(_enters(account, parent) for parent in wanted.resolve().parents):
+    if not all(_enters(account, parent) for parent in wanted.absolute().parents):
         folder = Path("/var/tmp") / f"terrane-{hashlib.sha256(bytes(wanted.absolute())).hexdigest()[:12]}"  # noqa: S108 - owned by the server, mode 700
         folder.mkdir(mode=0o700, exist_ok=True)
         if not wanted.exists():

@@ -1,0 +1,3 @@
+"""Real stores for the tests of what the locations share."""
+
+pytest_plugins = ["terrane.testing"]
