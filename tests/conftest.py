@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from terrane_cli.project import Project
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from terrane_cli.project import Project, program
 
 DESCRIBE = Path(__file__).parent / "describe_location.py"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit

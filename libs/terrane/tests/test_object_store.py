@@ -6,6 +6,7 @@ from pathlib import Path
 
 import obstore
 import pytest
+
 from terrane.object_store import DATA_LAKE, LANDING_ZONE, ObjectStoreResource
 
 pytestmark = pytest.mark.integration

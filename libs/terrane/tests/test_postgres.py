@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
+
 from terrane.postgres import PostgresResource
 from terrane.servers.process import free_port
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import obstore
 import pytest
+
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
 from terrane.publishing import (
     AlreadyPublished,

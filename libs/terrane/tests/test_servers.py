@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from terrane.servers import accounts, postgres, redis
 from terrane.servers.process import ServerFailed, free_port, port_is_free, start, stop, tail, wait_until
 from terrane.testing import PostgresServer, RedisServer
