@@ -1,0 +1,1 @@
+"""The features location: gold features, applied and materialised with Feast, and served."""

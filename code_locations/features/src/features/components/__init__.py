@@ -1,0 +1,5 @@
+"""The component classes of this location: `type: features.components.<Name>` in a defs.yaml."""
+
+from features.components.feature_views import FeatureViews
+
+__all__ = ["FeatureViews"]

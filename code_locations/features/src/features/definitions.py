@@ -1,0 +1,26 @@
+"""The features location's table of contents."""
+
+from pathlib import Path
+
+import dagster as dg
+from terrane.postgres import PostgresResource
+
+from features.feast_store import FeastResource
+from features.feature_server import FeatureServer
+from features.redis_store import RedisResource
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return dg.Definitions.merge(
+        dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
+        dg.Definitions(
+            executor=dg.in_process_executor,
+            resources={
+                "feast": FeastResource(repo_path=dg.EnvVar("FEAST_REPO_PATH")),
+                "warehouse": PostgresResource.from_env("WAREHOUSE"),
+                "redis": RedisResource.from_env(),
+                "feature_server": FeatureServer.from_env(),
+            },
+        ),
+    )

@@ -1,0 +1,129 @@
+"""Redis as a resource: a client, and a direct look at what the online store holds for somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from features import online_format
+from features.online_format import Value
+from features.repository import FeatureView
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.client import Pipeline
+
+CONNECT_TIMEOUT_S = 5
+TIMEOUT_S = 30
+SCAN_COUNT = 5000
+
+
+class RedisResource(dg.ConfigurableResource):
+    """Connects to the online store.
+
+    Attributes:
+        host, port, db, password: of the connection; no password means none is sent.
+    """
+
+    host: str
+    port: str
+    db: str
+    password: str
+
+    @classmethod
+    def from_env(cls) -> RedisResource:
+        """The resource that reads `REDIS_{HOST,PORT,DB,PASSWORD}` when a run starts."""
+        return cls(
+            host=dg.EnvVar("REDIS_HOST"),
+            port=dg.EnvVar("REDIS_PORT"),
+            db=dg.EnvVar("REDIS_DB"),
+            password=dg.EnvVar("REDIS_PASSWORD"),
+        )
+
+    def client(self) -> Redis:
+        """A client that answers bytes. Its calls raise redis.RedisError."""
+        from redis import Redis
+
+        return Redis(
+            host=self.host,
+            port=int(self.port),
+            db=int(self.db),
+            password=self.password or None,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=TIMEOUT_S,
+        )
+
+    def look(self, project: str, view: FeatureView, *entity: int | str) -> dict[str, Value | object] | None:
+        """What Redis holds of a view for one entity: its features and `event_timestamp`; None when it holds nothing.
+
+        Args:
+            entity: the values of the view's join keys, in their order: `look("terrane", view, 42)`.
+        """
+        key = key_of(project, view, *entity)
+        with self.client() as client:
+            stored: dict[bytes, bytes] = client.hgetall(key)  # pyright: ignore[reportAssignmentType]
+        return decode_row(view, stored)
+
+    def memory_bytes(self) -> int:
+        """What the server uses, of all its databases together."""
+        with self.client() as client:
+            return int(client.info("memory")["used_memory"])  # pyright: ignore[reportIndexIssue]
+
+
+def key_of(project: str, view: FeatureView, *entity: int | str) -> bytes:
+    """The Redis key of an entity, from the values of the view's join keys in their order."""
+    typed = {name: (kind, value) for (name, kind), value in zip(view.join_keys, entity, strict=True)}
+    return online_format.entity_key(project, typed)
+
+
+def decode_row(view: FeatureView, stored: dict[bytes, bytes]) -> dict[str, Value | object] | None:
+    """A hash as features by name; None when it has nothing of the view."""
+    time = stored.get(online_format.timestamp_field(view.name))
+    if time is None:
+        return None
+    row: dict[str, Value | object] = {
+        feature.name: online_format.decode_value(stored.get(online_format.field_name(view.name, feature.name), b""))
+        for feature in view.features
+    }
+    return {**row, "event_timestamp": online_format.decode_timestamp(time)}
+
+
+def keys_of_view(client: Redis, project: str, view: FeatureView) -> Iterator[bytes]:
+    """The keys of all entities that have a row of the view, by a scan that blocks nobody."""
+    prefix, suffix = online_format.key_prefix(list(view.key_names)), project.encode()
+    pattern = _escaped(prefix) + b"*" + _escaped(suffix)
+    cursor: int | None = None
+    while cursor != 0:
+        cursor, keys = client.scan(cursor or 0, match=pattern, count=SCAN_COUNT)  # pyright: ignore[reportGeneralTypeIssues]
+        with client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hexists(key, online_format.timestamp_field(view.name).decode())
+            yield from (key for key, has in zip(keys, pipe.execute(), strict=True) if has)
+
+
+def remove_rows(client: Redis, view: FeatureView, keys: list[bytes]) -> None:
+    """Removes the view's row of each key; a key that has rows of other views keeps those."""
+    for start in range(0, len(keys), SCAN_COUNT):
+        some = keys[start : start + SCAN_COUNT]
+        with client.pipeline(transaction=False) as pipe:
+            for key in some:
+                pipe.hkeys(key)
+            fields: list[list[bytes]] = pipe.execute()
+            for key, names in zip(some, fields, strict=True):
+                _remove_row(pipe, view, key, names)
+            pipe.execute()
+
+
+def _remove_row(pipe: Pipeline, view: FeatureView, key: bytes, names: list[bytes]) -> None:
+    own = online_format.timestamp_field(view.name)
+    if any(name.startswith(b"_ts:") and name != own for name in names):
+        pipe.hdel(key, own, *(online_format.field_name(view.name, feature.name) for feature in view.features))  # pyright: ignore[reportArgumentType]
+    else:
+        pipe.delete(key)
+
+
+def _escaped(text: bytes) -> bytes:
+    """Literal bytes inside a glob pattern of Redis."""
+    return b"".join(b"\\" + bytes([c]) if c in b"*?[]\\^-" else bytes([c]) for c in text)
