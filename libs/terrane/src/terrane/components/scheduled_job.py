@@ -27,7 +27,7 @@ class ScheduledJob(dg.Component, dg.Resolvable):
     tags: Mapping[str, str] = field(default_factory=dict)
     default_status: Literal["RUNNING", "STOPPED"] = "STOPPED"
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         job = dg.define_asset_job(self.name, selection=self.selection, description=self.description, tags=self.tags)
         schedule = dg.ScheduleDefinition(
             name=f"{self.name}_schedule",

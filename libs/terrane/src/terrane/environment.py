@@ -1,0 +1,67 @@
+"""Every variable the platform reads: the one table, from which docs/environment.md is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable: its name, who reads it, what it is for, and whether it is kept in a Secret."""
+
+    name: str
+    readers: str
+    meaning: str
+    secret: bool = False
+
+
+def _database(prefix: str, readers: str, what: str) -> tuple[Variable, ...]:
+    return (
+        Variable(f"{prefix}_HOST", readers, f"host of {what}"),
+        Variable(f"{prefix}_PORT", readers, f"port of {what}"),
+        Variable(f"{prefix}_USER", readers, f"role that owns {what}"),
+        Variable(f"{prefix}_PASSWORD", readers, "its password", secret=True),
+        Variable(f"{prefix}_DB", readers, f"name of {what}"),
+    )
+
+
+VARIABLES = (
+    Variable("DAGSTER_HOME", "dagster", "folder of `dagster.yaml`"),
+    *_database("DAGSTER_POSTGRES", "dagster", "Dagster's own database"),
+    *_database("WAREHOUSE", "analytics, features, dbt, feast", "the warehouse"),
+    *_database("POSTGRES", "spatial", "the PostGIS database in which runs compute"),
+    Variable("POSTGRES_LEDGER_DB", "spatial", "database of the batch ledger, on the same server, of the same role"),
+    Variable("REDIS_HOST", "features, feast", "host of the online store"),
+    Variable("REDIS_PORT", "features, feast", "port of the online store"),
+    Variable("REDIS_DB", "features, feast", "number of the online store's database"),
+    Variable(
+        "REDIS_PASSWORD", "features, feast", "its password, of letters and digits alone", secret=True
+    ),
+    Variable("MINIO_ENDPOINT", "all", "object store: `host:port`, `http(s)://host:port`, or `file:///folder`"),
+    Variable("MINIO_ROOT_USER", "all", "user of the object store; a folder has no use for it"),
+    Variable("MINIO_ROOT_PASSWORD", "all", "its password", secret=True),
+    Variable("SOURCE_API_URL", "analytics", "address of the product's HTTP API"),
+    Variable("API_KEY", "analytics", "key for that API", secret=True),
+    Variable("INGESTION_START_DATE", "analytics", "first day that is ingested, `YYYY-MM-DD`"),
+    Variable("DBT_PROFILES_DIR", "analytics, dbt", "folder of dbt's `profiles.yml`"),
+    Variable("FEAST_REPO_PATH", "features", "folder of `feature_store.yaml`"),
+    Variable("FEATURE_SERVER_URL", "features", "address of the feature server, for the canary check"),
+)
+
+
+def as_markdown() -> str:
+    """The table as docs/environment.md holds it."""
+    rows = [f"| `{v.name}` | {v.readers} | {v.meaning} | {'yes' if v.secret else ''} |" for v in VARIABLES]
+    return "\n".join(
+        [
+            "# Environment",
+            "",
+            "What differs between a laptop and a cluster is environment, never code. This page is made by `make docs`",
+            "from `libs/terrane/src/terrane/environment.py`.",
+            "",
+            "| variable | read by | meaning | secret |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )

@@ -1,0 +1,64 @@
+"""Ports and passwords are made once, kept from other eyes, and given way to whoever was there first."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from terrane_cli.project import Project
+from terrane_cli.settings import Settings
+
+pytestmark = pytest.mark.unit
+
+
+def test_settings_stay_the_same_from_one_command_to_the_next(project: Project) -> None:
+    first = Settings.load(project)
+    assert Settings.load(project) == first
+    assert len(set(first.ports.values())) == len(first.ports)
+    assert len(set(first.passwords.values())) == len(first.passwords)
+
+
+def test_only_their_owner_reads_the_passwords(project: Project) -> None:
+    Settings.load(project)
+    assert (project.state / "settings.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_location_that_was_added_gets_a_port_and_the_others_keep_theirs(project: Project) -> None:
+    before = Settings.load(project)
+    folder = project.root / "code_locations/climate"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text("")
+    after = Settings.load(project)
+    assert "climate" in after.ports
+    assert {name: after.ports[name] for name in before.ports} == before.ports
+
+
+def test_a_port_that_somebody_took_is_left_to_them(project: Project) -> None:
+    settings = Settings.load(project)
+    taken = settings.ports["webserver"]
+    with socket.create_server(("127.0.0.1", taken)):
+        assert settings.move_taken_ports(running=[]) == ["webserver"]
+        assert settings.ports["webserver"] > taken
+
+
+def test_the_port_of_our_own_running_process_stays(project: Project) -> None:
+    settings = Settings.load(project)
+    with socket.create_server(("127.0.0.1", settings.ports["webserver"])):
+        assert settings.move_taken_ports(running=["webserver"]) == []
+
+
+def test_processes_are_given_every_variable_of_the_table(project: Project) -> None:
+    from terrane.environment import VARIABLES
+
+    given = Settings.load(project).environment(project)
+    assert [v.name for v in VARIABLES if v.name not in given] == []
+
+
+def test_the_first_day_does_not_move(project: Project) -> None:
+    file = project.state / "settings.json"
+    Settings.load(project)
+    kept = json.loads(file.read_text()) | {"first_day": "2020-02-03"}
+    file.write_text(json.dumps(kept))
+    assert Settings.load(project).environment(project)["INGESTION_START_DATE"] == "2020-02-03"

@@ -1,0 +1,55 @@
+"""What is missing is installed, or a person is told exactly what to type."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+from terrane_cli import system
+
+pytestmark = pytest.mark.unit
+
+
+def test_everything_the_stores_need_is_found_on_a_machine_that_was_set_up() -> None:
+    assert [r.name for r in system.requirements() if r.found is None] == []
+
+
+def test_nothing_is_installed_when_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "install", lambda packages: pytest.fail(f"installed {packages}"))
+    system.install_missing()
+
+
+def test_without_root_or_sudo_the_message_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "_elevation", lambda: None)
+    monkeypatch.setattr(system.sys, "platform", "linux")
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    with pytest.raises(system.NotInstallable) as told:
+        system.install(["postgresql-17", "redis-server"])
+    assert "sudo apt-get install -y --no-install-recommends postgresql-17 redis-server" in str(told.value)
+
+
+def test_on_a_mac_without_homebrew_the_message_names_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system.sys, "platform", "darwin")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(system.NotInstallable, match="Homebrew is missing, and with it: postgis redis"):
+        system.install(["postgis", "redis"])
+
+
+def test_homebrew_calls_the_packages_by_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system.sys, "platform", "darwin")
+    monkeypatch.setattr(shutil, "which", lambda name: f"/opt/homebrew/bin/{name}")
+    assert system.packages_for(["PostGIS", "Redis"]) == ["postgis", "redis"]
+
+
+@pytest.mark.skipif(not shutil.which("apt-cache"), reason="Debian's packages, where there is apt")
+def test_apt_knows_the_packages_that_would_be_installed() -> None:
+    for package in system.packages_for(["PostgreSQL", "PostGIS", "Redis"]):
+        shown = subprocess.run(["apt-cache", "show", package], capture_output=True, text=True)
+        assert shown.returncode == 0, package
+
+
+def test_a_package_manager_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(system.NotInstallable, match=r"`sh -c echo no space; exit 4` failed with code 4:\n  no space"):
+        system._run(["sh", "-c", "echo no space; exit 4"])

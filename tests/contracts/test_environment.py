@@ -1,0 +1,34 @@
+"""Every variable that anything reads is in the one table, and the table is in the docs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from terrane.environment import VARIABLES, as_markdown
+from terrane_cli.project import Project
+
+pytestmark = pytest.mark.unit
+
+READS = (
+    r"EnvVar\(\"([A-Z][A-Z0-9_]+)\"\)",
+    r"environ(?:\.get)?[\[(]\"([A-Z][A-Z0-9_]+)\"",
+    r"getenv\(\"([A-Z][A-Z0-9_]+)\"",
+    r"env_var\(['\"]([A-Z][A-Z0-9_]+)",
+    r"\$\{([A-Z][A-Z0-9_]+)\}",
+)
+READERS = (".py", ".yml", ".yaml")
+
+
+def test_every_variable_that_is_read_is_in_the_table(project: Project) -> None:
+    folders = [*(project.location_folder(name) / "src" for name in project.locations), project.root / "dbt"]
+    folders += [project.root / "feast_repo", project.root / "libs/terrane/src/terrane"]
+    files = [f for folder in folders for f in folder.rglob("*") if f.suffix in READERS and "target" not in f.parts]
+    read = {name for f in files for pattern in READS for name in re.findall(pattern, f.read_text())}
+    # What every process has, and what says where a cache goes.
+    assert read - {v.name for v in VARIABLES} - {"HOME", "PATH", "XDG_CACHE_HOME"} == set()
+
+
+def test_the_docs_hold_the_table(project: Project) -> None:
+    assert (project.root / "docs/environment.md").read_text() == as_markdown(), "run `make docs`"

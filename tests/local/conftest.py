@@ -1,0 +1,101 @@
+"""The demo, run once for all of these tests, in a folder that goes with them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from obstore.store import LocalStore
+
+from terrane.testing import temporary_server_folder
+from terrane_cli.dagster_api import DagsterApi
+from terrane_cli.project import Project, program
+from terrane_cli.settings import Settings
+
+DEMO_TIMEOUT_S = 600
+
+
+@dataclass
+class Demo:
+    """The platform that `make demo ONCE=1` leaves running, and what the command printed."""
+
+    project: Project
+    variables: dict[str, str] = field(repr=False)
+    settings: Settings = field(repr=False)
+    output: str
+    code: int
+    seconds: float
+
+    def terrane(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Runs the command on this platform."""
+        command = [str(program(self.project.root, "terrane")), *words]
+        return subprocess.run(
+            command, env=self.variables, capture_output=True, text=True, timeout=DEMO_TIMEOUT_S, check=False
+        )
+
+    def sql(self, role: str, database: str, query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(
+            host="127.0.0.1",
+            port=self.settings.ports["postgres"],
+            user=role,
+            password=self.settings.passwords[role],
+            dbname=database,
+        ) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def bucket(self, name: str) -> LocalStore:
+        return LocalStore(prefix=self.project.state / "objects" / name)
+
+    def online(self, users: list[int]) -> dict[str, list[Any]]:
+        """What the feature server answers, by feature."""
+        body = {"feature_service": "analyzer", "entities": {"user_id": users}}
+        answer = httpx.post(f"{self.settings.url('feature-server')}/get-online-features", json=body, timeout=30)
+        answer.raise_for_status()
+        content = answer.json()
+        return dict(zip(content["metadata"]["feature_names"], (r["values"] for r in content["results"]), strict=True))
+
+    @property
+    def dagster(self) -> DagsterApi:
+        return DagsterApi(self.settings.url("webserver"))
+
+    @property
+    def complete_days(self) -> int:
+        return (datetime.now(UTC).date() - date.fromisoformat(self.settings.first_day)).days
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    with temporary_server_folder("demo") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TERRANE_STATE", str(folder / "state"))
+        # The servers' own account must pass through it.
+        folder.chmod(0o755)
+        project = Project.here()
+        settings = Settings.load(project)
+        command = [str(program(project.root, "terrane")), "demo", "--once"]
+        began = time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DEMO_TIMEOUT_S, check=False)
+        seconds = time.monotonic() - began
+        settings = Settings.load(project)
+        demo = Demo(project, dict(os.environ), settings, done.stdout + done.stderr, done.returncode, seconds)
+        try:
+            yield demo
+        finally:
+            demo.terrane("down")
+
+
+@pytest.fixture(scope="session")
+def generator() -> Any:
+    """The sample source's own account of its data."""
+    sys.path.insert(0, str(Project.here().root / "samples"))
+    from source_api import generator
+
+    return generator

@@ -1,0 +1,153 @@
+"""The whole story on one machine: from a batch in a folder to features over HTTP, with every number asserted."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from typing import Any
+
+import obstore
+import pytest
+from tests.local.conftest import Demo
+
+from terrane.object_store import DATA_LAKE, LANDING_ZONE
+from terrane.publishing import list_commits
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+COUNTRIES, PLACES = 177, 243
+FEATURES = """
+    select user_id, entries_total, entries_last_7d, entries_last_30d, minutes_total, avg_words, avg_mood,
+           favourite_game_type, last_place, last_country, countries_visited, is_active
+    from gold.user_journal_features order by user_id
+"""
+
+
+def test_the_demo_ends_well_with_a_table_and_the_address_of_the_ui(demo: Demo) -> None:
+    assert demo.code == 0, demo.output
+    assert "Online features" in demo.output
+    assert f"The UI: {demo.settings.url('webserver')}" in demo.output
+    assert demo.output.count("✔") == 9
+
+
+def test_every_row_of_the_source_is_in_the_warehouse_once(demo: Demo, generator: Any) -> None:
+    days = demo.complete_days
+    counts = demo.sql(
+        "warehouse",
+        "warehouse",
+        "select (select count(*) from raw.users), (select count(*) from raw.journal_entries), "
+        "(select count(distinct id) from raw.journal_entries), (select count(*) from raw.game_types)",
+    )
+    entries = generator.entries_before(days)
+    assert counts == [(generator.users_before(days), entries, entries, len(generator.GAME_TYPES))]
+
+
+def test_every_place_of_the_batch_is_in_the_warehouse(demo: Demo) -> None:
+    rows = demo.sql("warehouse", "warehouse", "select count(*), count(distinct place_id) from raw.places")
+    published = list_commits(demo.bucket(DATA_LAKE), "places")[0]
+    assert rows[0][0] == rows[0][1]
+    assert 0.9 * PLACES < rows[0][0] <= PLACES
+    assert {o.name for o in published.objects} >= {"places.parquet", "countries.parquet", "item.json", "preview.png"}
+
+
+def test_gold_counts_every_entry(demo: Demo, generator: Any) -> None:
+    total = demo.sql("warehouse", "warehouse", "select sum(entries_total)::bigint from gold.user_journal_features")
+    assert total == [(generator.entries_before(demo.complete_days),)]
+
+
+def test_what_is_served_is_what_gold_holds(demo: Demo) -> None:
+    rows = demo.sql("warehouse", "warehouse", FEATURES)
+    names = re.findall(r"[a-z_0-9]+", FEATURES.split("from")[0])[1:]
+    users = [row[0] for row in rows]
+    served = demo.online(users)
+    assert len(users) > 4000
+    for column, name in enumerate(names):
+        expected = [row[column] for row in rows]
+        assert [_same(a, b) for a, b in zip(served[name], expected, strict=True)].count(False) == 0, name
+
+
+def test_a_user_nobody_knows_has_no_features(demo: Demo) -> None:
+    assert demo.online([987_654_321])["entries_total"] == [None]
+
+
+def test_no_schema_of_a_run_is_left(demo: Demo) -> None:
+    left = demo.sql("spatial", "spatial_compute", r"select nspname from pg_namespace where nspname like 'run\_%'")
+    assert left == []
+
+
+def test_the_lake_holds_the_batch_once_and_an_export_of_gold(demo: Demo) -> None:
+    lake = demo.bucket(DATA_LAKE)
+    assert len(list_commits(lake, "places")) == 1
+    exports = list_commits(lake, "exports/user_journal_features")
+    assert exports
+    objects = {str(e["path"]) for page in obstore.list(lake) for e in page}
+    assert {o.key for commit in [*list_commits(lake, "places"), *exports] for o in commit.objects} <= objects
+
+
+def test_the_map_is_shown_in_the_ui(demo: Demo) -> None:
+    query = """query { assetNodeOrError(assetKey: {path: ["data_lake", "places"]}) { ... on AssetNode {
+        assetMaterializations(limit: 1) { metadataEntries { label ... on MarkdownMetadataEntry { mdStr } } } } } }"""
+    events = demo.dagster.query(query)["assetNodeOrError"]["assetMaterializations"]
+    pictures = [m["mdStr"] for m in events[0]["metadataEntries"] if "data:image/png;base64," in m.get("mdStr", "")]
+    assert len(pictures) == 1
+
+
+def test_loading_transforming_and_exporting_are_steps_of_one_run(demo: Demo) -> None:
+    run = demo.dagster.assets(["data_lake/places"])["data_lake/places"].run_id
+    assert run is not None
+    steps = [step["stepKey"].rsplit(".", 1)[-1] for step in demo.dagster.steps(run)]
+    assert [name for name in steps if name in {"load", "transform", "export"}] == ["load", "transform", "export"]
+
+
+def test_a_second_run_finds_its_work_done(demo: Demo) -> None:
+    before = demo.dagster.assets(["data_lake/places"])["data_lake/places"]
+    began = time.monotonic()
+    again = demo.terrane("demo", "--once")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert time.monotonic() - began < 20
+    assert "was delivered before" in again.stdout
+    assert demo.dagster.assets(["data_lake/places"])["data_lake/places"].materialized_at == before.materialized_at
+
+
+def test_a_bad_manifest_is_rejected_beside_it_and_starts_no_run(demo: Demo) -> None:
+    landing_zone = demo.bucket(LANDING_ZONE)
+    manifest = {"version": 1, "batch_id": "bad-1", "dataset": "places", "files": [], "driver": "CSV:/etc/passwd"}
+    obstore.put(landing_zone, "manifests/bad-1.json", json.dumps(manifest).encode())
+    marker = json.loads(_wait_for(landing_zone, "manifests/bad-1.rejected.json"))
+    assert "driver" in json.dumps(marker["reasons"])
+    runs = 'query { runsOrError(filter: {tags: [{key: "dagster/run_key", value: "bad-1"}]}) { ... on Runs { results { runId } } } }'
+    assert demo.dagster.query(runs)["runsOrError"]["results"] == []
+
+
+def test_the_doctor_finds_nothing_missing_and_every_process_running(demo: Demo) -> None:
+    seen = demo.terrane("doctor")
+    assert seen.returncode == 0, seen.stdout
+    assert seen.stdout.count("running") == len(demo.settings.ports) + 1
+
+
+@pytest.mark.parametrize(
+    ("location", "asset"),
+    [("spatial", "data_lake/places"), ("analytics", "raw/game_types"), ("features", "feast/registry")],
+)
+def test_one_asset_of_each_location_is_launched_from_the_command_line(demo: Demo, location: str, asset: str) -> None:
+    done = demo.terrane("exec", location, "dg", "launch", "--assets", asset)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def _same(served: Any, expected: Any) -> bool:
+    if isinstance(expected, float) and isinstance(served, float):
+        return math.isclose(served, expected, rel_tol=1e-12)
+    return served == expected
+
+
+def _wait_for(bucket: Any, key: str, seconds: float = 60) -> bytes:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return bytes(obstore.get(bucket, key).bytes())
+        except FileNotFoundError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
