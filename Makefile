@@ -3,7 +3,7 @@ PYTHON ?= python3
 BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane/src PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m terrane_cli.bootstrap
 TERRANE = .venv/bin/terrane
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format lock hooks clean
+.PHONY: help setup demo up down status doctor check test lint format lock docs hooks clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ format: setup-development  ## Put the code in style
 
 lock:  ## Compile every requirements.lock anew (UPGRADE=1: take the newest versions allowed)
 	@$(TERRANE) lock $(if $(UPGRADE),--upgrade)
+
+docs: setup  ## Write the pages that are made from code
+	@.venv/bin/python -c "from terrane.environment import as_markdown; print(as_markdown(), end='')" > docs/environment.md
 
 hooks: setup-development  ## Run the linters before every commit
 	@.venv/bin/pre-commit install

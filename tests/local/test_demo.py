@@ -6,11 +6,12 @@ import json
 import math
 import re
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import obstore
 import pytest
-from tests.local.conftest import Demo
+if TYPE_CHECKING:
+    from tests.local.conftest import Demo
 
 from terrane.object_store import DATA_LAKE, LANDING_ZONE
 from terrane.publishing import list_commits
@@ -18,6 +19,10 @@ from terrane.publishing import list_commits
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 COUNTRIES, PLACES = 177, 243
+RUNS_OF_BATCH = """
+    query ($batch: String!) { runsOrError(filter: {tags: [{key: "dagster/run_key", value: $batch}]}) {
+      ... on Runs { results { runId } } } }
+"""
 FEATURES = """
     select user_id, entries_total, entries_last_7d, entries_last_30d, minutes_total, avg_words, avg_mood,
            favourite_game_type, last_place, last_country, countries_visited, is_active
@@ -117,8 +122,7 @@ def test_a_bad_manifest_is_rejected_beside_it_and_starts_no_run(demo: Demo) -> N
     obstore.put(landing_zone, "manifests/bad-1.json", json.dumps(manifest).encode())
     marker = json.loads(_wait_for(landing_zone, "manifests/bad-1.rejected.json"))
     assert "driver" in json.dumps(marker["reasons"])
-    runs = 'query { runsOrError(filter: {tags: [{key: "dagster/run_key", value: "bad-1"}]}) { ... on Runs { results { runId } } } }'
-    assert demo.dagster.query(runs)["runsOrError"]["results"] == []
+    assert demo.dagster.query(RUNS_OF_BATCH, batch="bad-1")["runsOrError"]["results"] == []
 
 
 def test_the_doctor_finds_nothing_missing_and_every_process_running(demo: Demo) -> None:
