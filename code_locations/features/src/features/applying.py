@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from feast.repo_contents import RepoContents
 
 
-class DeletionRefused(RuntimeError):  # noqa: N818 - reads as what happened
+class DeletionRefused(RuntimeError):
     """An apply would delete definitions, and nobody allowed it."""
 
 
-class RepositoryMisread(RuntimeError):  # noqa: N818 - reads as what happened
+class RepositoryMisread(RuntimeError):
     """Feast reads something else from the repository than the asset graph does."""
 
 
@@ -62,7 +62,7 @@ def refuse_deletions(changes: list[Change]) -> None:
     gone = [f"{change.kind} {change.name}" for change in changes if change.action == "delete"]
     if gone:
         raise DeletionRefused(
-            f"Nothing was applied: the repository no longer declares {', '.join(gone)}, and applying it would delete them"
+            f"Nothing was applied: the repository no longer declares {', '.join(gone)}, and an apply would delete them"
             " and their values in Redis. Restore the definitions, or run feast/registry with the config"
             " allow_deletions: true."
         )
@@ -82,9 +82,9 @@ def check_agreement(repository: Repository, contents: RepoContents) -> None:
         return
     names = sorted(name for name in {*ours, *feasts} if ours.get(name) != feasts.get(name))
     raise RepositoryMisread(
-        f"Nothing was applied: Feast and the asset graph read {', '.join(names)} differently. Declare a feature view as a"
-        " module's variable, FeatureView(name=..., schema=[...], source=PostgreSQLSource(table=...)), with plain strings,"
-        " and name its file like no Python package that is installed (not features.py)."
+        f"Nothing was applied: Feast and the asset graph read {', '.join(names)} differently. Declare a feature view as"
+        " a module's variable, FeatureView(name=..., schema=[...], source=PostgreSQLSource(table=...)), with plain"
+        " strings, and name its file like no Python package that is installed (not features.py)."
     )
 
 
@@ -93,4 +93,4 @@ def apply(store: FeatureStore, contents: RepoContents) -> None:
     from feast.repo_operations import extract_objects_for_apply_delete
 
     wanted, unwanted, _, _ = extract_objects_for_apply_delete(store.project, store.registry, contents)
-    store.apply(wanted, objects_to_delete=unwanted, partial=False)
+    store.apply([*wanted], objects_to_delete=[*unwanted], partial=False)

@@ -34,7 +34,7 @@ COLUMNS_SQL = """
 """
 
 
-class ColumnsDoNotFit(ValueError):  # noqa: N818 - reads as what happened
+class ColumnsDoNotFit(ValueError):
     """A definition names a column that its table does not have, or has with another type."""
 
 
@@ -53,9 +53,10 @@ def check_views(connection: psycopg.Connection, views: Iterable[FeatureView]) ->
 def problems_of(view: FeatureView, columns: Mapping[str, str]) -> list[str]:
     """One sentence a problem, with the view, the column, the table, and what to do."""
     if not columns:
+        asset = view.table.replace(".", "/")
         return [
-            f"Feature view {view.name} reads {view.table}, which does not exist: materialise the asset {view.table.replace('.', '/')}"
-            " in the location that owns it, or correct the source's table in feast_repo."
+            f"Feature view {view.name} reads {view.table}, which does not exist: materialise the asset {asset} in the"
+            " location that owns it, or correct the source's table in feast_repo."
         ]
     wanted = [(f.name, _accepted(f.dtype)) for f in view.features]
     wanted += [(name, _accepted(VALUE_TYPES.get(value_type, value_type))) for name, value_type in view.join_keys]
@@ -80,7 +81,7 @@ def _problem(view: FeatureView, name: str, types: set[str], columns: Mapping[str
         )
     if types and columns[name] not in types:
         return (
-            f"Feature view {view.name} needs the column {name} of {view.table} as {' or '.join(sorted(types))}, and it is"
-            f" {columns[name]}: cast it in the dbt model, or correct the type in feast_repo."
+            f"Feature view {view.name} needs the column {name} of {view.table} as {' or '.join(sorted(types))}, and it"
+            f" is {columns[name]}: cast it in the dbt model, or correct the type in feast_repo."
         )
     return None

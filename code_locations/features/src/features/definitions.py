@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import dagster as dg
-from terrane.postgres import PostgresResource
 
 from features.feast_store import FeastResource
 from features.feature_server import FeatureServer
 from features.redis_store import RedisResource
+from terrane.postgres import PostgresResource
 
 
 @dg.definitions

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
-from terrane.postgres import PostgresResource
 
 from features.redis_store import RedisResource
+from terrane.postgres import PostgresResource
 
 
 @contextmanager

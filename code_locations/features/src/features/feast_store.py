@@ -74,8 +74,8 @@ def check_environment(settings: Path) -> None:
 
 @contextmanager
 def _inside(folder: Path) -> Iterator[None]:
-    """Feast imports a repository's files as modules of the working directory; afterwards they are forgotten, so that the
-    next call reads them again and another repository may use the same names."""
+    """Feast imports a repository's files as modules of the working directory. Afterwards they are forgotten, so that
+    the next call reads them again and another repository may use the same names."""
     with _importing:
         before, was_silent = Path.cwd(), sys.dont_write_bytecode
         sys.path.insert(0, str(folder))

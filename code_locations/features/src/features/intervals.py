@@ -1,4 +1,4 @@
-"""Feast's memory of what it materialised: it appends an interval a run to the view's own record, and never drops one."""
+"""Feast's memory of what it materialised: it adds an interval a run to the view's own record, and never drops one."""
 
 from __future__ import annotations
 

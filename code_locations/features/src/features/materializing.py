@@ -1,8 +1,8 @@
 """The whole of an asset online/<view>: a table of gold becomes hashes in Redis, and nothing else stays of the view.
 
-The window is the whole table, whatever was materialised before: a row committed late, or corrected without a newer event
-time, would never be in an incremental one. Feast's own engine does the writing; another is set by `batch_engine` in
-feature_store.yaml.
+The window is the whole table, whatever was materialised before: a row committed late, or corrected without a newer
+event time, would never be in an incremental one. Feast's own engine does the writing; another is set by `batch_engine`
+in feature_store.yaml.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from terrane.postgres import PostgresResource
-
 from features.columns import check_views
 from features.feast_store import FeastResource
 from features.intervals import keep_newest
 from features.redis_store import RedisResource, key_of, keys_of_view, remove_rows
 from features.registry_state import only_writer, registered_views
 from features.repository import FeatureView
+from terrane.postgres import PostgresResource
 
 if TYPE_CHECKING:
     import psycopg
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 FETCH_ROWS = 10_000
 
 
-class NotRegistered(RuntimeError):  # noqa: N818 - reads as what happened
+class NotRegistered(RuntimeError):
     """The view is in no registry yet."""
 
 
@@ -64,8 +63,8 @@ class Materialized:
 def materialize(feast: FeastResource, warehouse: PostgresResource, redis: RedisResource, name: str) -> Materialized:
     """Writes every row of the view's table to Redis, and removes the rows that the table no longer has.
 
-    Raises ColumnsDoNotFit or NotRegistered before anything is written, psycopg.OperationalError or redis.RedisError when
-    a store goes away. Whatever was written by then stays, and is what the next run writes again.
+    Raises ColumnsDoNotFit or NotRegistered before anything is written, psycopg.OperationalError or redis.RedisError
+    when a store goes away. Whatever was written by then stays, and is what the next run writes again.
     """
     began = time.monotonic()
     repository = feast.repository()
@@ -103,7 +102,7 @@ def read_window(connection: psycopg.Connection, view: FeatureView) -> Window:
 def _remove_missing(
     connection: psycopg.Connection, redis: RedisResource, project: str, view: FeatureView, end: datetime
 ) -> tuple[int, int]:
-    """Removes the view's row of every entity that the table lacks; returns how many entities stay, and how many went."""
+    """Removes the view's row of every entity that the table lacks; returns how many stay, and how many went."""
     with redis.client() as client:
         online = set(keys_of_view(client, project, view))
         wanted = _wanted_keys(connection, project, view, end)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 5
 TIMEOUT_S = 30
+RETRIES = 2
 SCAN_COUNT = 5000
 
 
@@ -42,17 +43,20 @@ class RedisResource(dg.ConfigurableResource):
             password=dg.EnvVar("REDIS_PASSWORD"),
         )
 
-    def client(self) -> Redis:
-        """A client that answers bytes. Its calls raise redis.RedisError."""
+    def client(self, *, timeout_s: float = TIMEOUT_S, retries: int = RETRIES) -> Redis:
+        """A client that answers bytes. Its calls raise redis.RedisError, after `retries` more tries to connect."""
         from redis import Redis
+        from redis.backoff import ExponentialBackoff
+        from redis.retry import Retry
 
         return Redis(
             host=self.host,
             port=int(self.port),
             db=int(self.db),
             password=self.password or None,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=min(timeout_s, CONNECT_TIMEOUT_S),
+            socket_timeout=timeout_s,
+            retry=Retry(ExponentialBackoff(cap=2), retries),
         )
 
     def look(self, project: str, view: FeatureView, *entity: int | str) -> dict[str, Value | object] | None:
@@ -63,7 +67,7 @@ class RedisResource(dg.ConfigurableResource):
         """
         key = key_of(project, view, *entity)
         with self.client() as client:
-            stored: dict[bytes, bytes] = client.hgetall(key)  # pyright: ignore[reportAssignmentType]
+            stored: dict[bytes, bytes] = client.hgetall(key)  # pyright: ignore[reportAssignmentType, reportArgumentType]
         return decode_row(view, stored)
 
     def memory_bytes(self) -> int:
@@ -109,7 +113,7 @@ def remove_rows(client: Redis, view: FeatureView, keys: list[bytes]) -> None:
         some = keys[start : start + SCAN_COUNT]
         with client.pipeline(transaction=False) as pipe:
             for key in some:
-                pipe.hkeys(key)
+                pipe.hkeys(key)  # pyright: ignore[reportArgumentType]
             fields: list[list[bytes]] = pipe.execute()
             for key, names in zip(some, fields, strict=True):
                 _remove_row(pipe, view, key, names)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from terrane.postgres import PostgresResource
-
 from features import applying
 from features.columns import check_views
 from features.feast_store import FeastResource
 from features.registry_state import applied_digest, only_writer, registered_views, remember_digest
 from features.repository import Repository
+from terrane.postgres import PostgresResource
 
 
 @dataclass(frozen=True)

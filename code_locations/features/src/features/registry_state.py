@@ -1,4 +1,4 @@
-"""What we keep beside Feast's own tables in the warehouse's schema `feast`: the applied digest, and one lock for writers."""
+"""What we keep beside Feast's tables in the warehouse's schema `feast`: the applied digest, and a lock for writers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REMEMBER_SQL = """
 """
 
 
-class RegistryBusy(RuntimeError):  # noqa: N818 - reads as what happened
+class RegistryBusy(RuntimeError):
     """Another run held the registry for too long."""
 
 

@@ -1,8 +1,8 @@
 """What a Feast repository declares, read from its source text: importing Feast costs six seconds, this costs none.
 
 The asset graph, the check of columns, and a look into Redis need names and types alone. They are read from literal
-arguments of `Entity(...)`, `PostgreSQLSource(...)`, `FeatureView(...)` and `FeatureService(...)`; `applying` compares the
-result with what Feast itself reads, so the two cannot drift apart.
+arguments of `Entity(...)`, `PostgreSQLSource(...)`, `FeatureView(...)` and `FeatureService(...)`; `applying` compares
+the result with what Feast itself reads, so the two cannot drift apart.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class FeatureView:
     """One feature view and the table it is made from.
 
     Attributes:
-        join_keys: names and Feast value types (`INT64`) of the columns that identify a row, in the order of its entities.
+        join_keys: names and Feast value types (`INT64`) of the columns that identify a row, in its entities' order.
         table: `schema.table` of the warehouse.
         created_column: when the row was written; empty where the source names none.
     """

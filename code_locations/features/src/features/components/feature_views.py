@@ -25,7 +25,7 @@ class FeatureViews(dg.Component, dg.Resolvable):
     repository: str
     fresh_within_hours: int = 26
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         repository = read_repository(locate(Path(self.repository)))
         views = [online_view(view, self.fresh_within_hours) for view in repository.views]
         return dg.Definitions(assets=[registry(repository), *views])

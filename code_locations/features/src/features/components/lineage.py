@@ -1,7 +1,5 @@
 """Keys, tags and conditions that the assets of a repository have in common."""
 
-from typing import Any
-
 import dagster as dg
 
 from features.repository import FeatureView
@@ -9,7 +7,8 @@ from features.repository import FeatureView
 REGISTRY = dg.AssetKey(["feast", "registry"])
 # One run at a time where the instance limits pools; the lock in the warehouse holds everywhere.
 POOL = "feast"
-COMMON: dict[str, Any] = {"owners": ["team:features"], "tags": {"domain": "features"}, "pool": POOL}
+OWNERS = ["team:features"]
+TAGS = {"domain": "features"}
 
 
 def source_key(view: FeatureView) -> dg.AssetKey:
@@ -22,14 +21,14 @@ def online_key(view: FeatureView) -> dg.AssetKey:
 
 
 def when_upstream_or_code_changes() -> dg.AutomationCondition:
-    """As soon as something upstream is new, or the definitions are; once all of it exists and none of it is being made."""
-    changed = (
+    """As soon as something upstream is new, or the definitions are, once all of it exists and none is being made."""
+    changed: dg.AutomationCondition = (
         dg.AutomationCondition.newly_missing()
         | dg.AutomationCondition.any_deps_updated()
         | dg.AutomationCondition.code_version_changed()
     )
     return (
-        changed.since_last_handled()
+        changed.since_last_handled()  # pyright: ignore[reportAttributeAccessIssue]
         & ~dg.AutomationCondition.any_deps_missing()
         & ~dg.AutomationCondition.any_deps_in_progress()
         & ~dg.AutomationCondition.in_progress()

@@ -4,16 +4,24 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import dagster as dg
-from terrane.postgres import PostgresResource
 
 from features import canary
-from features.components.lineage import COMMON, REGISTRY, online_key, source_key, when_upstream_or_code_changes
+from features.components.lineage import (
+    OWNERS,
+    POOL,
+    REGISTRY,
+    TAGS,
+    online_key,
+    source_key,
+    when_upstream_or_code_changes,
+)
 from features.failures import explained
 from features.feast_store import FeastResource
 from features.feature_server import FeatureServer
 from features.materializing import Materialized, materialize
 from features.redis_store import RedisResource
 from features.repository import FeatureView
+from terrane.postgres import PostgresResource
 
 COUNT_CHECK = "every_row_has_its_key"
 CANARY_CHECK = "random_entities_read_back_as_gold"
@@ -29,7 +37,7 @@ def online_view(view: FeatureView, fresh_within_hours: int) -> dg.AssetsDefiniti
         deps=[source_key(view), REGISTRY],
         group_name="serving",
         kinds={"feast", "redis"},
-        description=f"{view.description}\n\nOne hash an entity ({', '.join(view.key_names)}) in Redis, from {view.table}.",
+        description=f"{view.description}\n\nFrom {view.table}: one hash in Redis for each {', '.join(view.key_names)}.",
         automation_condition=when_upstream_or_code_changes(),
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=fresh_within_hours)),
         metadata={"dagster/table_name": view.table, "fields": ", ".join(feature.name for feature in view.features)},
@@ -39,7 +47,9 @@ def online_view(view: FeatureView, fresh_within_hours: int) -> dg.AssetsDefiniti
                 CANARY_CHECK, asset=key, description="A few random entities, read as a product reads them."
             ),
         ],
-        **COMMON,
+        owners=OWNERS,
+        tags=TAGS,
+        pool=POOL,
     )
     def online(
         context: dg.AssetExecutionContext,

@@ -1,14 +1,14 @@
 """The asset feast/registry: the repository's definitions, applied."""
 
 import dagster as dg
-from terrane.postgres import PostgresResource
 
-from features.components.lineage import COMMON, REGISTRY, source_key, when_upstream_or_code_changes
+from features.components.lineage import OWNERS, POOL, REGISTRY, TAGS, source_key, when_upstream_or_code_changes
 from features.failures import explained
 from features.feast_store import FeastResource
 from features.redis_store import RedisResource
 from features.registering import Outcome, register
 from features.repository import Repository
+from terrane.postgres import PostgresResource
 
 DESCRIPTION = """Feast's registry in the warehouse, as the repository declares it.
 
@@ -33,7 +33,9 @@ def registry(repository: Repository) -> dg.AssetsDefinition:
         code_version=repository.digest,
         automation_condition=when_upstream_or_code_changes(),
         metadata={"freshness": "none: it changes when somebody changes a definition, however long that takes"},
-        **COMMON,
+        owners=OWNERS,
+        tags=TAGS,
+        pool=POOL,
     )
     def feast_registry(
         context: dg.AssetExecutionContext,
