@@ -37,7 +37,7 @@ class DemoFailed(Exception):
     """The story did not come to its end; the message says what happened, where, and what to do next."""
 
 
-def run(platform: Platform, console: Console, *, keep_running: bool) -> None:
+def run(platform: Platform, console: Console) -> None:
     """Starts the platform, delivers the batch, follows it, and shows what the feature server answers.
 
     Raises DemoFailed when a stage fails or takes too long.
@@ -59,16 +59,6 @@ def run(platform: Platform, console: Console, *, keep_running: bool) -> None:
     console.print()
     console.print(_features_table(platform))
     console.print(f"\nThe UI: [link]{api.url}[/]   ({time.monotonic() - began:.0f} s)", highlight=False)
-    if not keep_running:
-        console.print("The platform keeps running; `make down` stops it.")
-        return
-    console.print("Running until Ctrl-C.")
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        console.print("\nStopping")
-        platform.down()
 
 
 def _wait_until_loaded(api: DagsterApi) -> None:
@@ -95,7 +85,7 @@ def _follow(api: DagsterApi, console: Console, landing_zone: LocalStore, deliver
             )
             for stage, state in states.items():
                 if state == State.FAILED:
-                    raise DemoFailed(_explain(api, stage, assets[stage.asset]))
+                    raise DemoFailed(explain(api, stage, assets[stage.asset]))
             if reasons := rejection(landing_zone, delivery):
                 raise DemoFailed(f"batch {delivery.batch_id} was rejected: {reasons}")
             if all(state == State.DONE for state in states.values()) and api.is_idle():
@@ -137,7 +127,8 @@ def _step_at_work(api: DagsterApi, asset: AssetState) -> str:
     return at_work[0].rsplit(".", 1)[-1] if at_work and "." in at_work[0] else ""
 
 
-def _explain(api: DagsterApi, stage: Stage, asset: AssetState) -> str:
+def explain(api: DagsterApi, stage: Stage, asset: AssetState) -> str:
+    """Which run of a stage failed, at which step, with which error, and where to look."""
     if asset.run_id is None:
         return f"{stage.title} ({stage.asset}) failed without a run; see {api.url}/runs"
     failure = api.failure(asset.run_id)

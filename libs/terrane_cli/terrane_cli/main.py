@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import sys
+import time
 
 from rich.console import Console
 
@@ -29,10 +30,20 @@ def demo(options: argparse.Namespace, project: Project, console: Console) -> int
 
     platform = Platform(project)
     try:
-        story.run(platform, console, keep_running=not options.once)
+        story.run(platform, console)
+        if not options.once:
+            console.print("Running until Ctrl-C.")
+            while True:
+                time.sleep(3600)
     except (story.DemoFailed, ServerFailed) as problem:
         console.print(f"\n[bold red]The demo failed.[/] {problem}", highlight=False)
+        console.print("What was started keeps running; `make down` stops it.")
         return 1
+    except KeyboardInterrupt:
+        console.print("\nStopping")
+        platform.down()
+        return 130 if options.once else 0
+    console.print("The platform keeps running; `make down` stops it.")
     return 0
 
 

@@ -34,9 +34,7 @@ VARIABLES = (
     Variable("REDIS_HOST", "features, feast", "host of the online store"),
     Variable("REDIS_PORT", "features, feast", "port of the online store"),
     Variable("REDIS_DB", "features, feast", "number of the online store's database"),
-    Variable(
-        "REDIS_PASSWORD", "features, feast", "its password, of letters and digits alone", secret=True
-    ),
+    Variable("REDIS_PASSWORD", "features, feast", "its password, of letters and digits alone", secret=True),
     Variable("MINIO_ENDPOINT", "all", "object store: `host:port`, `http(s)://host:port`, or `file:///folder`"),
     Variable("MINIO_ROOT_USER", "all", "user of the object store; a folder has no use for it"),
     Variable("MINIO_ROOT_PASSWORD", "all", "its password", secret=True),
