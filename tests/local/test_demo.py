@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import obstore
 import pytest
+
 if TYPE_CHECKING:
     from tests.local.conftest import Demo
 
