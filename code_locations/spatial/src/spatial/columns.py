@@ -1,0 +1,109 @@
+"""Making a file's columns fit for Postgres: text checked and cleaned, lists as JSON, geometry in two dimensions, all counted."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from spatial.copy_encoding import column_type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+EMPTY_POINT_SIZE = 21
+WKB_HEAD = 5
+
+
+class NotUtf8Error(Exception):
+    """A text column holds bytes that are not UTF-8."""
+
+    def __init__(self, column: str):
+        self.column = column
+        super().__init__(column)
+
+
+def plain(column: pa.Array, name: str, counts: Counter[str]) -> pa.Array:
+    """The column in a type that COPY takes, with what was changed counted.
+
+    Raises NotUtf8Error when text is not UTF-8.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.types as t
+
+    if t.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if t.is_nested(column.type):
+        counts["nested values written as JSON"] += len(column) - column.null_count
+        texts = [None if v is None else json.dumps(v, ensure_ascii=False, default=str) for v in column.to_pylist()]
+        column = pa.array(texts, pa.string())
+    elif column_type(column.type) == "text" and not _is_text(column.type):
+        column = pc.cast(column, pa.string())
+    if _is_text(column.type):
+        return _clean_text(column, name, counts)
+    return column
+
+
+def plain_type(arrow: pa.DataType) -> str:
+    """The PostgreSQL type of a column of that type once it is plain."""
+    import pyarrow.types as t
+
+    return column_type(arrow.value_type if t.is_dictionary(arrow) else arrow)
+
+
+def flat(geometry: pa.Array, counts: Counter[str]) -> pa.Array:
+    """The WKB in two dimensions, with null and three-dimensional geometries counted."""
+    import pyarrow as pa
+    import shapely
+
+    geometry = geometry.cast(pa.binary())
+    counts["null geometries"] += geometry.null_count
+    codes = wkb_codes(geometry)
+    raised = int(((codes & 0xE0000000) != 0).sum() + ((codes & 0x1FFFFFFF) >= 1000).sum())
+    if not raised:
+        return geometry
+    counts["geometries brought to two dimensions"] += raised
+    shapes = shapely.from_wkb(geometry.to_numpy(zero_copy_only=False))
+    return pa.array(shapely.to_wkb(shapely.force_2d(shapes), output_dimension=2), pa.binary())
+
+
+def wkb_codes(geometry: pa.Array) -> Any:
+    """The type number of every WKB that is not null, as an array of integers: 1 point ... 7 collection, +1000 with Z."""
+    import numpy as np
+
+    _, offsets, data = geometry.buffers()
+    if data is None:
+        return np.empty(0, np.int64)
+    bounds = np.frombuffer(offsets, np.int32)[geometry.offset : geometry.offset + len(geometry) + 1]
+    content = np.frombuffer(data, np.uint8)
+    starts = bounds[:-1][np.diff(bounds) >= WKB_HEAD].astype(np.int64)
+    heads = content[starts[:, None] + np.arange(WKB_HEAD)]
+    numbers = np.ascontiguousarray(heads[:, 1:])
+    return np.where(heads[:, 0] == 1, numbers.view("<u4")[:, 0], numbers.view(">u4")[:, 0]).astype(np.int64)
+
+
+def _is_text(arrow: pa.DataType) -> bool:
+    import pyarrow.types as t
+
+    return t.is_string(arrow) or t.is_large_string(arrow)
+
+
+def _clean_text(column: pa.Array, name: str, counts: Counter[str]) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        raise NotUtf8Error(name) from None
+    with_nul = pc.sum(pc.match_substring(column, "\0")).as_py() if _has_zero_byte(column) else 0
+    if with_nul:
+        counts["texts with NUL bytes taken out"] += with_nul
+        column = pc.replace_substring(column, "\0", "")
+    return column
+
+
+def _has_zero_byte(column: pa.Array) -> bool:
+    data = column.buffers()[2]
+    return data is not None and b"\0" in memoryview(data).tobytes()

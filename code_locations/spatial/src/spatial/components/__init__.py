@@ -1,0 +1,5 @@
+"""Components of the location: what repeats, to be used from `defs/**/defs.yaml`."""
+
+from spatial.components.spatial_dataset import SpatialDataset
+
+__all__ = ["SpatialDataset"]

@@ -1,0 +1,24 @@
+"""The table of contents of the location: what `defs/` holds, its resources, its executor."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from spatial.ledger import LedgerResource
+from terrane.object_store import ObjectStoreResource
+from terrane.postgres import PostgresResource
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return dg.Definitions.merge(
+        dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
+        dg.Definitions(
+            resources={
+                "store": ObjectStoreResource.from_env(),
+                "compute": PostgresResource.from_env("POSTGRES"),
+                "ledger": LedgerResource.from_env("POSTGRES"),
+            },
+            executor=dg.in_process_executor,
+        ),
+    )

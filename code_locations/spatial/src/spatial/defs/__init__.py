@@ -1,0 +1,1 @@
+"""The location's definitions, found here by Dagster: a folder a dataset, a module a sensor."""

@@ -1,0 +1,17 @@
+"""What can be wrong with a batch, as one exception that carries its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class BatchRejectedError(Exception):
+    """The content of a batch is not what it must be. No retry can mend that: its producer sends a new batch.
+
+    Attributes:
+        reasons: one sentence each, naming the field or file and what is expected.
+    """
+
+    def __init__(self, reasons: Sequence[str] | str):
+        self.reasons = [reasons] if isinstance(reasons, str) else list(reasons)
+        super().__init__("; ".join(self.reasons))

@@ -1,0 +1,126 @@
+"""The process that lets GDAL read one file: started with a clean environment and limits, it writes Arrow to its output.
+
+Its input is one JSON object: path, layer, encoding, allowed drivers, batch rows, limits. Its output is an Arrow IPC stream
+whose schema carries what GDAL knows of the layer, under the key `layer`. When the file is not to be had, it exits with
+REFUSED, and the last line of its error output is a JSON object with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from typing import Any
+
+REFUSED = 3
+WKB_EXTENSION = "geoarrow.wkb"
+LEGACY_WKB_EXTENSION = "ogc.wkb"
+
+
+class RefusedError(Exception):
+    """The file cannot be read, for a reason its producer should see."""
+
+
+def main() -> int:
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    request = json.load(sys.stdin)
+    _limit(request["limits"])
+    try:
+        _stream(request, output)
+        output.close()
+    except RefusedError as refusal:
+        print(json.dumps({"refused": str(refusal)}), file=sys.stderr)
+        return REFUSED
+    except BrokenPipeError:
+        return 1
+    return 0
+
+
+def _limit(limits: dict[str, int]) -> None:
+    for name, value in limits.items():
+        resource.setrlimit(getattr(resource, name), (value, value))
+
+
+def _stream(request: dict[str, Any], output: Any) -> None:
+    import pyarrow as pa
+    import pyogrio
+    from pyogrio.errors import DataLayerError, DataSourceError
+
+    extra = set(pyogrio.list_drivers()) - set(request["drivers"])
+    if extra:
+        raise RuntimeError(f"GDAL has drivers it must not have here: {', '.join(sorted(extra))}")
+    path = request["path"]
+    try:
+        layer = _choose_layer(pyogrio.list_layers(path), request["layer"])
+        info = pyogrio.read_info(path, layer=layer)
+        with pyogrio.open_arrow(
+            path,
+            layer=layer,
+            encoding=request["encoding"],
+            batch_size=request["batch_rows"],
+            use_pyarrow=True,
+        ) as (meta, reader):
+            facts = _facts(layer, info, meta, reader.schema)
+            schema = _plain_schema(reader.schema).with_metadata({"layer": json.dumps(facts)})
+            with pa.ipc.new_stream(output, schema) as sink:
+                for batch in reader:
+                    sink.write_batch(pa.RecordBatch.from_arrays([_storage(c) for c in batch.columns], schema=schema))
+    except (DataSourceError, DataLayerError) as error:
+        message = str(error).replace(path, "the file").split("; It might help")[0]
+        raise RefusedError(f"GDAL cannot read it as {', '.join(request['drivers'])}: {message}") from None
+
+
+def _choose_layer(layers: Any, wanted: str | None) -> str:
+    """The wanted layer, or the only one that has geometry."""
+    names = [str(name) for name, _ in layers]
+    if wanted is not None:
+        if wanted not in names:
+            raise RefusedError(f"it has no layer {wanted!r}; its layers are {', '.join(names)}")
+        return wanted
+    spatial = [str(name) for name, geometry in layers if geometry is not None]
+    if not spatial:
+        raise RefusedError("it has no geometry: no layer of it is spatial")
+    if len(spatial) > 1:
+        raise RefusedError(
+            f"it has several layers, {', '.join(spatial)}; the manifest's field layer says which is meant"
+        )
+    return spatial[0]
+
+
+def _facts(layer: str, info: dict[str, Any], meta: dict[str, Any], schema: Any) -> dict[str, Any]:
+    geometry = meta["geometry_name"] or next((f.name for f in schema if _is_wkb(f)), "")
+    if geometry not in schema.names:
+        raise RefusedError(f"its layer {layer} has no geometry")
+    return {
+        "layer": layer,
+        "driver": info["driver"],
+        "crs": info["crs"],
+        "encoding": info["encoding"],
+        "geometry_type": info["geometry_type"],
+        "geometry_column": geometry,
+    }
+
+
+def _is_wkb(field: Any) -> bool:
+    name = (field.metadata or {}).get(b"ARROW:extension:name", b"").decode()
+    return name in (WKB_EXTENSION, LEGACY_WKB_EXTENSION) or getattr(field.type, "extension_name", "") == WKB_EXTENSION
+
+
+def _plain_schema(schema: Any) -> Any:
+    """The schema without extension types and metadata, which the reading side may not know."""
+    import pyarrow as pa
+
+    types = [f.type.storage_type if isinstance(f.type, pa.BaseExtensionType) else f.type for f in schema]
+    return pa.schema([pa.field(f.name, t) for f, t in zip(schema, types, strict=True)])
+
+
+def _storage(column: Any) -> Any:
+    import pyarrow as pa
+
+    return column.storage if isinstance(column, pa.ExtensionArray) else column
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""Reading a spatial file through the process of `gdal_child`, as Arrow batches in constant memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatial import gdal_settings
+from spatial.errors import BatchRejectedError
+from spatial.gdal_child import REFUSED
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_ROWS = 8192
+STOP_TIMEOUT_S = 5
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What reading one file may cost: seconds by the clock and of CPU, bytes of address space, bytes written."""
+
+    wall_s: float = 1800
+    cpu_s: int = 1800
+    memory_bytes: int = 8 << 30
+    written_bytes: int = 0
+
+    def of_process(self) -> dict[str, int]:
+        return {
+            "RLIMIT_CPU": self.cpu_s,
+            "RLIMIT_AS": self.memory_bytes,
+            "RLIMIT_FSIZE": self.written_bytes,
+            "RLIMIT_CORE": 0,
+        }
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What GDAL says of a layer. `crs` is `EPSG:n`, WKT, or None; `encoding` is of its text."""
+
+    layer: str
+    driver: str
+    crs: str | None
+    encoding: str | None
+    geometry_type: str | None
+    geometry_column: str
+
+
+@contextmanager
+def read(
+    path: Path, name: str, layer: str | None = None, encoding: str | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[tuple[Layer, pa.RecordBatchReader]]:
+    """The layer and its batches; geometry is WKB in the column the layer names.
+
+    Args:
+        path: an absolute path we chose, of a regular file.
+        name: what to call the file in messages.
+        layer: which one, needed only where there are several.
+        encoding: of the file's text, where the file does not say.
+
+    Raises:
+        BatchRejectedError: the file cannot be read, or costs more than the limits; also while batches are read.
+    """
+    import pyarrow as pa
+
+    if not path.is_file() or path.is_symlink():
+        raise ValueError(f"{path} is no regular file")
+    request = {
+        "path": str(path),
+        "layer": layer,
+        "encoding": encoding,
+        "drivers": gdal_settings.ALLOWED,
+        "batch_rows": BATCH_ROWS,
+        "limits": limits.of_process(),
+    }
+    with tempfile.TemporaryFile() as errors, _child(errors) as process:
+        expired = threading.Event()
+        timer = threading.Timer(limits.wall_s, lambda: (expired.set(), process.kill()))
+        timer.start()
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps(request).encode())
+            process.stdin.close()
+            reader = pa.ipc.open_stream(process.stdout)
+            facts = json.loads(reader.schema.metadata[b"layer"])
+            yield Layer(**facts), reader
+            process.wait(limits.wall_s)
+        except (pa.ArrowInvalid, OSError) as error:
+            process.wait(STOP_TIMEOUT_S)
+            raise _rejection(name, process.returncode, errors, limits, expired) or error from error
+        finally:
+            timer.cancel()
+        if rejection := _rejection(name, process.returncode, errors, limits, expired):
+            raise rejection
+
+
+@contextmanager
+def _child(errors: Any) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-m", "spatial.gdal_child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        env=gdal_settings.environment(),
+        cwd="/",
+        close_fds=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe and not pipe.closed:
+                pipe.close()
+
+
+def _rejection(
+    name: str, code: int | None, errors: Any, limits: Limits, expired: threading.Event
+) -> BatchRejectedError | None:
+    """Why the child ended, when it did not end well."""
+    if code == 0:
+        return None
+    if expired.is_set():
+        return BatchRejectedError(f"{name}: reading it took longer than {limits.wall_s:.0f} s")
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").strip().splitlines()
+    last = lines[-1] if lines else ""
+    if code == REFUSED:
+        return BatchRejectedError(f"{name}: {json.loads(last)['refused']}")
+    how = f"by signal {-code}" if code and code < 0 else f"with code {code}"
+    return BatchRejectedError(f"{name}: reading it ended {how}: {last or 'no message'}")

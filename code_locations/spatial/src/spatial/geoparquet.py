@@ -1,0 +1,126 @@
+"""A table of PostGIS as GeoParquet 1.1: WKB, PROJJSON, a bbox column for readers that skip, zstd, in the order it comes.
+
+Memory is bounded by a row group, whatever the size of the table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatial.columns import wkb_codes
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+VERSION = "1.1.0"
+ROW_GROUP_ROWS = 65536
+GEOMETRY = "geometry"
+BBOX = "bbox"
+EDGES = ("xmin", "ymin", "xmax", "ymax")
+EDGE_COLUMNS = tuple(f"_{edge}" for edge in EDGES)
+TYPE_NAMES = {
+    1: "Point",
+    2: "LineString",
+    3: "Polygon",
+    4: "MultiPoint",
+    5: "MultiLineString",
+    6: "MultiPolygon",
+    7: "GeometryCollection",
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that was written: its rows, its bounds (xmin, ymin, xmax, ymax; None without geometry), its geometry types."""
+
+    path: Path
+    rows: int
+    bounds: tuple[float, float, float, float] | None
+    geometry_types: list[str]
+
+
+def write(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, epsg: int) -> Written:
+    """Writes the batches, which carry WKB in `geometry` and its bounds in four double columns named EDGE_COLUMNS."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types: set[int] = set()
+    extent = np.array([np.inf, np.inf, -np.inf, -np.inf])
+    rows = 0
+    out = _out_schema(schema)
+    dictionary = [f.name for f in out if pa.types.is_string(f.type)]
+    options: dict[str, Any] = {"compression": "zstd", "compression_level": 3, "use_dictionary": dictionary}
+    with pq.ParquetWriter(path, out, **options) as writer:
+        for group in _groups(batches, schema):
+            geometry = group.column(GEOMETRY)
+            types |= set(wkb_codes(geometry).tolist())
+            bounds = np.stack([group.column(c).to_numpy(zero_copy_only=False) for c in EDGE_COLUMNS], axis=1)
+            extent[:2] = np.fmin(extent[:2], np.fmin.reduce(bounds[:, :2], initial=np.inf))
+            extent[2:] = np.fmax(extent[2:], np.fmax.reduce(bounds[:, 2:], initial=-np.inf))
+            columns = [group.column(f.name) for f in out if f.name != BBOX] + [bbox_column(bounds)]
+            writer.write_table(pa.Table.from_arrays(columns, schema=out), row_group_size=ROW_GROUP_ROWS)
+            rows += group.num_rows
+        found = sorted(TYPE_NAMES[code] for code in types)
+        edges = [float(v) for v in extent] if np.isfinite(extent).all() else None
+        writer.add_key_value_metadata({"geo": json.dumps(_geo(epsg, found, edges))})
+    return Written(path, rows, (edges[0], edges[1], edges[2], edges[3]) if edges else None, found)
+
+
+def bbox_column(bounds: np.ndarray) -> pa.StructArray:
+    """(rows, 4) doubles as a struct of floats, rounded outwards so that no geometry sticks out of its box."""
+    import numpy as np
+    import pyarrow as pa
+
+    near = bounds.astype(np.float32)
+    low, high = near[:, :2], near[:, 2:]
+    low = np.where(low > bounds[:, :2], np.nextafter(low, np.float32(-np.inf)), low)
+    high = np.where(high < bounds[:, 2:], np.nextafter(high, np.float32(np.inf)), high)
+    edges = [pa.array(column) for column in (low[:, 0], low[:, 1], high[:, 0], high[:, 1])]
+    return pa.StructArray.from_arrays(edges, names=list(EDGES), mask=pa.array(np.isnan(bounds).any(axis=1)))
+
+
+def _out_schema(schema: pa.Schema) -> pa.Schema:
+    import pyarrow as pa
+
+    box = pa.field(BBOX, pa.struct([(edge, pa.float32()) for edge in EDGES]))
+    return pa.schema([*(pa.field(f.name, f.type) for f in schema if f.name not in EDGE_COLUMNS), box])
+
+
+def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The rows in batches of a row group each, the last one shorter."""
+    import pyarrow as pa
+
+    held: list[pa.RecordBatch] = []
+    count = 0
+    plain = pa.schema([pa.field(f.name, f.type) for f in schema])
+    for batch in batches:
+        rest = pa.RecordBatch.from_arrays(batch.columns, schema=plain)
+        while rest.num_rows:
+            taken = rest.slice(0, ROW_GROUP_ROWS - count)
+            held.append(taken)
+            count += taken.num_rows
+            rest = rest.slice(taken.num_rows)
+            if count == ROW_GROUP_ROWS:
+                yield pa.concat_batches(held)
+                held, count = [], 0
+    if held:
+        yield pa.concat_batches(held)
+
+
+def _geo(epsg: int, types: list[str], extent: list[float] | None) -> dict[str, Any]:
+    import pyproj
+
+    column = {
+        "encoding": "WKB",
+        "geometry_types": types,
+        "crs": pyproj.CRS.from_epsg(epsg).to_json_dict(),
+        "covering": {BBOX: {edge: [BBOX, edge] for edge in EDGES}},
+        **({"bbox": extent} if extent else {}),
+    }
+    return {"version": VERSION, "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}

@@ -1,0 +1,183 @@
+"""The ledger: what became of every batch that was ever seen, in a database of its own.
+
+It is what makes the sensor one-shot, and the place to ask for a batch: its manifest as accepted, its state, its run, its
+counts. Batches are `accepted`, then `published`, `rejected` or `failed`; what is published stays published.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from terrane.postgres import PostgresResource
+
+if TYPE_CHECKING:
+    import psycopg
+
+SCHEMA = """
+create schema if not exists ledger;
+create table if not exists ledger.batches (
+    batch_id text primary key,
+    dataset text,
+    manifest text not null,
+    manifest_sha256 text not null,
+    manifest_etag text,
+    state text not null check (state in ('accepted', 'published', 'rejected', 'failed')),
+    reasons jsonb not null default '[]',
+    run_id text,
+    counts jsonb,
+    commit_key text,
+    seen_at timestamptz not null default now(),
+    started_at timestamptz,
+    finished_at timestamptz
+);
+create index if not exists batches_run_id on ledger.batches (run_id);
+"""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch as the ledger has it. `manifest` is the manifest's text at the time it was first seen."""
+
+    batch_id: str
+    dataset: str | None
+    manifest: str
+    manifest_sha256: str
+    manifest_etag: str | None
+    state: str
+    reasons: list[str]
+    run_id: str | None
+
+
+COLUMNS = ", ".join(Batch.__dataclass_fields__)
+
+
+class Ledger:
+    """The ledger on an open autocommit connection; every call is a transaction."""
+
+    def __init__(self, connection: psycopg.Connection):
+        self._connection = connection
+
+    def ensure_schema(self) -> None:
+        """Makes the table when there is none."""
+        if self._connection.execute("select to_regclass('ledger.batches')").fetchone() != (None,):
+            return
+        with self._connection.transaction():
+            self._connection.execute("select pg_advisory_xact_lock(hashtextextended('terrane ledger', 0))")
+            self._connection.execute(SCHEMA)
+
+    def etags(self) -> dict[str, str | None]:
+        """Every batch seen, with the ETag its manifest had when it was last looked at."""
+        return dict(self._connection.execute("select batch_id, manifest_etag from ledger.batches").fetchall())
+
+    def get(self, batch_id: str) -> Batch | None:
+        return self._batch("where batch_id = %s", [batch_id])
+
+    def newest(self, dataset: str) -> Batch | None:
+        """The dataset's batch seen last that was not rejected."""
+        return self._batch("where dataset = %s and state <> 'rejected' order by seen_at desc, batch_id desc", [dataset])
+
+    def of_runs(self, dataset: str, run_ids: Sequence[str]) -> Batch | None:
+        """The dataset's batch that one of these runs worked on last."""
+        return self._batch("where dataset = %s and run_id = any(%s) order by started_at desc", [dataset, list(run_ids)])
+
+    def waiting(self) -> list[Batch]:
+        """Accepted batches that no run has begun to work on, oldest first."""
+        rows = self._connection.execute(
+            f"select {COLUMNS} from ledger.batches where state = 'accepted' and run_id is null order by seen_at"  # noqa: S608
+        )
+        return [Batch(*row) for row in rows]
+
+    def running(self) -> list[Batch]:
+        """Accepted batches that a run began to work on, and of which the ledger knows no end."""
+        rows = self._connection.execute(
+            f"select {COLUMNS} from ledger.batches where state = 'accepted' and run_id is not null"  # noqa: S608
+        )
+        return [Batch(*row) for row in rows]
+
+    def accept(self, batch_id: str, dataset: str, manifest: str, sha256: str, etag: str | None) -> bool:
+        """Whether the batch is new; it is accepted then."""
+        return self._insert(batch_id, dataset, manifest, sha256, etag, "accepted", [])
+
+    def reject_manifest(self, batch_id: str, manifest: str, sha256: str, etag: str | None, reasons: list[str]) -> bool:
+        """Whether the batch is new; it is rejected then, before any run."""
+        return self._insert(batch_id, None, manifest, sha256, etag, "rejected", reasons)
+
+    def looked_again(self, batch_id: str, etag: str | None, reasons: Sequence[str] = ()) -> None:
+        """Notes that the batch's manifest was written again, and what is to be said against its new content."""
+        self._connection.execute(
+            "update ledger.batches set manifest_etag = %s, reasons = reasons || %s::jsonb where batch_id = %s",
+            [etag, json.dumps(list(reasons)), batch_id],
+        )
+
+    def begin(self, batch_id: str, run_id: str) -> None:
+        """A run begins to work on the batch. What is published stays so."""
+        self._connection.execute(
+            "update ledger.batches set run_id = %s, started_at = now(), finished_at = null, "
+            "state = 'accepted', reasons = '[]' where batch_id = %s and state in ('accepted', 'failed')",
+            [run_id, batch_id],
+        )
+
+    def publish(self, batch_id: str, run_id: str, counts: Mapping[str, Any], commit_key: str) -> None:
+        self._connection.execute(
+            "update ledger.batches set state = 'published', run_id = %s, counts = %s, commit_key = %s, "
+            "reasons = '[]', finished_at = now() where batch_id = %s and state <> 'published'",
+            [run_id, json.dumps(counts), commit_key, batch_id],
+        )
+
+    def end(self, batch_id: str, state: str, reasons: Sequence[str]) -> None:
+        """The batch was `rejected` or `failed` in its run. What is published stays so."""
+        self._connection.execute(
+            "update ledger.batches set state = %s, reasons = %s, finished_at = now() "
+            "where batch_id = %s and state in ('accepted', 'failed')",
+            [state, json.dumps(list(reasons)), batch_id],
+        )
+
+    def _insert(
+        self,
+        batch_id: str,
+        dataset: str | None,
+        manifest: str,
+        sha256: str,
+        etag: str | None,
+        state: str,
+        reasons: list[str],
+    ) -> bool:
+        done = self._connection.execute(
+            "insert into ledger.batches (batch_id, dataset, manifest, manifest_sha256, manifest_etag, state, reasons) "
+            "values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+            [batch_id, dataset, manifest.replace("\0", "\ufffd"), sha256, etag, state, json.dumps(reasons)],
+        )
+        return done.rowcount == 1
+
+    def _batch(self, where: str, values: list[Any]) -> Batch | None:
+        row = self._connection.execute(f"select {COLUMNS} from ledger.batches {where} limit 1", values).fetchone()  # type: ignore[arg-type]  # noqa: S608
+        return Batch(*row) if row else None
+
+
+class LedgerResource(PostgresResource):
+    """Opens the ledger, in a database of PostGIS' server that is the ledger's own."""
+
+    @classmethod
+    def from_env(cls, prefix: str) -> LedgerResource:
+        """The resource that reads `<prefix>_{HOST,PORT,USER,PASSWORD}` and `<prefix>_LEDGER_DB` when a run starts."""
+        return cls(
+            host=dg.EnvVar(f"{prefix}_HOST"),
+            port=dg.EnvVar(f"{prefix}_PORT"),
+            user=dg.EnvVar(f"{prefix}_USER"),
+            password=dg.EnvVar(f"{prefix}_PASSWORD"),
+            database=dg.EnvVar(f"{prefix}_LEDGER_DB"),
+        )
+
+    @contextmanager
+    def open(self) -> Iterator[Ledger]:
+        """The ledger, its table made when missing."""
+        with self.connect(autocommit=True) as connection:
+            ledger = Ledger(connection)
+            ledger.ensure_schema()
+            yield ledger

@@ -1,0 +1,185 @@
+"""Loading one file into a table of the run's schema: GDAL reads, Postgres copies, this counts."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatial import copy_encoding, gdal_reader
+from spatial.columns import NotUtf8Error, flat, plain, plain_type
+from spatial.crs import srid
+from spatial.errors import BatchRejectedError
+from spatial.manifest import ManifestFile
+from spatial.naming import launder_all
+
+if TYPE_CHECKING:
+    import psycopg
+    import pyarrow as pa
+
+GEOMETRY = "geometry"
+QUEUE_DEPTH = 2
+POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A table that was loaded: its rows, the EPSG number of its geometry, and what was met on the way."""
+
+    table: str
+    rows: int
+    srid: int
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def load_file(connection: psycopg.Connection, path: Path, file: ManifestFile) -> Loaded:
+    """Loads the file into an unlogged table named for it, in one transaction.
+
+    Text that is not UTF-8 is read once more in the encoding the file declares.
+
+    Raises BatchRejectedError when the content is not what it must be.
+    """
+    try:
+        return _load(connection, path, file, file.encoding)
+    except NotUtf8Error as error:
+        column = error.column
+        encoding = _declared_encoding(path, file)
+    if file.encoding or not encoding or encoding.upper() in ("UTF-8", "UTF8"):
+        told = f"not {file.encoding}, as the manifest says" if file.encoding else "not UTF-8"
+        raise BatchRejectedError(
+            f"{file.key}: the text of column {column!r} is {told}; give the manifest's file a field encoding that is right"
+        )
+    try:
+        loaded = _load(connection, path, file, encoding)
+    except NotUtf8Error:
+        raise BatchRejectedError(f"{file.key}: the text of column {column!r} is neither UTF-8 nor {encoding}") from None
+    return Loaded(loaded.table, loaded.rows, loaded.srid, {**loaded.facts, "text read as": encoding})
+
+
+def _declared_encoding(path: Path, file: ManifestFile) -> str | None:
+    with gdal_reader.read(path, file.key, file.layer) as (layer, reader):
+        for _ in reader:
+            pass
+        return layer.encoding
+
+
+def _load(connection: psycopg.Connection, path: Path, file: ManifestFile, encoding: str | None) -> Loaded:
+    import psycopg
+
+    counts: Counter[str] = Counter()
+    with gdal_reader.read(path, file.key, file.layer, encoding) as (layer, reader):
+        number = srid(file.key, layer.crs, file.crs)
+        names = launder_all([n for n in reader.schema.names if n != layer.geometry_column], {GEOMETRY})
+        names[layer.geometry_column] = GEOMETRY
+        try:
+            with connection.transaction():
+                _known_to_postgis(connection, file.key, number)
+                _create_table(connection, file.table, reader.schema, names, number)
+                pieces = _encoded(reader, layer.geometry_column, counts)
+                rows = _copy(connection, file.table, _read_ahead(pieces))
+                renamed = {old: new for old, new in names.items() if old != new and old != layer.geometry_column}
+                facts = {
+                    "layer": layer.layer,
+                    "driver": layer.driver,
+                    **counts,
+                    **({"renamed": renamed} if renamed else {}),
+                }
+                if rows == 0:
+                    raise BatchRejectedError(f"{file.key}: its layer {layer.layer} has no features")
+                connection.execute(
+                    "insert into _loads (table_name, rows, srid, facts) values (%s, %s, %s, %s)",
+                    [file.table, rows, number, json.dumps(facts)],
+                )
+        except (psycopg.DataError, psycopg.InternalError) as error:
+            raise BatchRejectedError(
+                f"{file.key}: PostGIS refuses a row: {error.diag.message_primary or error}"
+            ) from error
+    return Loaded(file.table, rows, number, facts)
+
+
+def _known_to_postgis(connection: psycopg.Connection, name: str, number: int) -> None:
+    if not connection.execute("select 1 from spatial_ref_sys where srid = %s", [number]).fetchone():
+        raise BatchRejectedError(f"{name}: PostGIS knows no EPSG:{number}")
+
+
+def _create_table(
+    connection: psycopg.Connection, table: str, schema: pa.Schema, names: dict[str, str], number: int
+) -> None:
+    types = {
+        f.name: f"geometry(Geometry, {number})" if names[f.name] == GEOMETRY else plain_type(f.type) for f in schema
+    }
+    columns = ", ".join(f'"{names[name]}" {kind}' for name, kind in types.items())
+    connection.execute(f'create unlogged table "{table}" ({columns})')  # type: ignore[arg-type]
+
+
+def _encoded(
+    reader: Iterable[pa.RecordBatch], geometry: str, counts: Counter[str]
+) -> Iterator[tuple[int, list[memoryview | bytes]]]:
+    """For every batch its rows, and its pieces of the COPY stream."""
+    import pyarrow as pa
+
+    for batch in reader:
+        columns = [
+            flat(column, counts) if name == geometry else plain(column, name, counts)
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        ]
+        made = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+        yield made.num_rows, copy_encoding.encode(made)
+
+
+def _copy(connection: psycopg.Connection, table: str, batches: Iterable[tuple[int, list[memoryview | bytes]]]) -> int:
+    """Streams the batches into the table; returns the rows."""
+    rows = 0
+    with connection.cursor() as cursor:
+        statement = f'copy "{table}" from stdin (format binary)'
+        with cursor.copy(statement) as copy:  # type: ignore[arg-type]
+            copy.write(copy_encoding.HEADER)
+            for number, pieces in batches:
+                rows += number
+                for piece in pieces:
+                    copy.write(piece)
+            copy.write(copy_encoding.TRAILER)
+    return rows
+
+
+def _read_ahead(items: Iterator[Any]) -> Iterator[Any]:
+    """The items, made in a thread of their own while the last one is being used; at most QUEUE_DEPTH wait."""
+    waiting: queue.Queue[tuple[str, Any]] = queue.Queue(QUEUE_DEPTH)
+    given_up = threading.Event()
+
+    def offer(kind: str, item: Any) -> bool:
+        while not given_up.is_set():
+            try:
+                waiting.put((kind, item), timeout=POLL_S)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def produce() -> None:
+        try:
+            for item in items:
+                if not offer("item", item):
+                    return
+            offer("end", None)
+        except BaseException as error:
+            offer("error", error)
+
+    producer = threading.Thread(target=produce, daemon=True)
+    producer.start()
+    try:
+        while True:
+            kind, item = waiting.get()
+            if kind == "end":
+                return
+            if kind == "error":
+                raise item
+            yield item
+    finally:
+        given_up.set()
+        producer.join()

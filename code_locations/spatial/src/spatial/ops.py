@@ -1,0 +1,131 @@
+"""The three steps as ops: what Dagster gives goes in, what people see in Dagster comes out.
+
+Annotations are evaluated here, because Dagster reads resources and configuration from them.
+"""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from spatial import running, steps
+from spatial.keys import BATCH_TAG
+from spatial.ledger import LedgerResource
+from terrane.object_store import ObjectStoreResource
+from terrane.postgres import PostgresResource
+from terrane.publishing import commit_key
+
+CHECK = "conservation"
+
+
+class BatchConfig(dg.Config):
+    """Which batch to work on."""
+
+    batch_id: str = Field(default="", description="A batch in the ledger; empty for the newest that was accepted.")
+
+
+def _work(
+    context: dg.OpExecutionContext,
+    dataset: steps.Dataset,
+    compute: PostgresResource,
+    store: ObjectStoreResource,
+    ledger: LedgerResource,
+    wanted: str = "",
+) -> steps.Work:
+    run = context.run
+    ancestors = [i for i in (run.parent_run_id, run.root_run_id) if i and i != run.run_id]
+    return steps.Work(dataset, compute, store, ledger, (run.run_id, *ancestors), context.log.info, wanted)
+
+
+def _tagger(context: dg.OpExecutionContext) -> Any:
+    return lambda tags: context.instance.add_run_tags(context.run_id, tags)
+
+
+def load_op(dataset: steps.Dataset) -> dg.OpDefinition:
+    @dg.op(
+        name=f"load_{dataset.name}",
+        description="Fetches, checks and loads the batch's files.",
+        ins={"batches": dg.In(dg.Nothing)},
+        out=dg.Out(dg.Nothing),
+    )
+    def load(
+        context: dg.OpExecutionContext,
+        config: BatchConfig,
+        compute: PostgresResource,
+        store: ObjectStoreResource,
+        ledger: LedgerResource,
+    ) -> None:
+        work = _work(context, dataset, compute, store, ledger, config.batch_id)
+        with running.step(work, steps.LOAD, _tagger(context)):
+            batch_id = steps.load(work)
+        context.instance.add_run_tags(context.run_id, {BATCH_TAG: batch_id})
+
+    return load
+
+
+def transform_op(dataset: steps.Dataset, key: dg.AssetKey) -> dg.OpDefinition:
+    @dg.op(
+        name=f"transform_{dataset.name}",
+        description="Runs the dataset's SQL, and checks that rows are conserved.",
+        ins={"loaded": dg.In(dg.Nothing)},
+        out={"transformed": dg.Out(dg.Nothing, is_required=False), CHECK: dg.Out(dg.Nothing, is_required=False)},
+    )
+    def transform(
+        context: dg.OpExecutionContext, compute: PostgresResource, store: ObjectStoreResource, ledger: LedgerResource
+    ) -> Iterator[Any]:
+        work = _work(context, dataset, compute, store, ledger)
+        with running.step(work, steps.TRANSFORM, _tagger(context)):
+            balances = steps.transform(work)
+        yield dg.AssetCheckResult(
+            passed=all(b.holds for b in balances),
+            asset_key=key,
+            check_name=CHECK,
+            metadata={b.table: dg.JsonMetadataValue({**asdict(b), "holds": b.holds}) for b in balances},
+        )
+        with running.step(work, steps.TRANSFORM, _tagger(context)):
+            steps.require_conservation(balances)
+        yield dg.Output(None, "transformed")
+
+    return transform
+
+
+def export_op(dataset: steps.Dataset, row_count: str) -> dg.OpDefinition:
+    @dg.op(
+        name=f"export_{dataset.name}",
+        description="Writes GeoParquet, a STAC item and a map, and publishes them as the batch.",
+        ins={"transformed": dg.In(dg.Nothing)},
+        out=dg.Out(dg.Nothing),
+    )
+    def export(
+        context: dg.OpExecutionContext, compute: PostgresResource, store: ObjectStoreResource, ledger: LedgerResource
+    ) -> None:
+        work = _work(context, dataset, compute, store, ledger)
+        with running.step(work, steps.EXPORT, _tagger(context)):
+            published = steps.export(work)
+        context.add_output_metadata(_metadata(published, row_count))
+
+    return export
+
+
+def _metadata(published: steps.Published, row_count: str) -> dict[str, Any]:
+    commit, summary = published.commit, published.commit.summary
+    picture = base64.b64encode(published.preview).decode()
+    per_table = {
+        f"rows {table} {what}": number for table, counts in summary["tables"].items() for what, number in counts.items()
+    }
+    return {
+        "dagster/row_count": summary["rows"][row_count],
+        **per_table,
+        "batch_id": commit.batch_id,
+        "commit": commit_key(commit.dataset, commit.batch_id),
+        "published_by": dg.MetadataValue.dagster_run(commit.run_id),
+        "bytes": sum(o.size for o in commit.objects),
+        "export_seconds": summary["export_seconds"],
+        "bounds": dg.JsonMetadataValue(summary["bounds"]),
+        "tally": dg.JsonMetadataValue(summary["tally"]),
+        "objects": dg.JsonMetadataValue([asdict(o) for o in commit.objects]),
+        "preview": dg.MarkdownMetadataValue(f"![map of {commit.batch_id}](data:image/png;base64,{picture})"),
+    }

@@ -1,0 +1,106 @@
+"""A small map of a batch, to be looked at: land, borders and points on a grid of meridians and parallels."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psycopg
+    from PIL.Image import Image
+
+WIDTH_PX = 960
+OVERSAMPLING = 3
+COLOURS = 48
+MARGIN = 0.03
+MIN_SPAN_DEG = 0.02
+MAX_ROWS = 20_000
+POINT_RADIUS_PX = 2.1
+SEA, LAND, BORDER, GRID, POINT, HALO = "#eef3f7", "#d9dfc9", "#9aa58a", "#dde6ee", "#c0392b", "#ffffff"
+
+Ring = list[tuple[float, float]]
+
+
+def draw(connection: psycopg.Connection, polygons: str | None, points: str | None) -> bytes:
+    """A PNG of two tables of the run's schema, whose geometry is in degrees: polygons below, points above."""
+    areas = _rings(connection, polygons) if polygons else []
+    dots = _points(connection, points) if points else []
+    frame = _frame([p for ring in areas for p in ring] + dots)
+    return _png(_paint(areas, dots, frame))
+
+
+def _rings(connection: psycopg.Connection, table: str) -> list[Ring]:
+    import shapely
+
+    extent = connection.execute(
+        f'select st_xmax(e) - st_xmin(e) from (select st_extent(geometry)::box3d as e from "{table}") b'  # type: ignore[arg-type]  # noqa: S608
+    ).fetchone()
+    tolerance = float((extent and extent[0]) or 1) / (WIDTH_PX * OVERSAMPLING)
+    rows = connection.execute(
+        f'select st_asbinary(st_simplifypreservetopology(geometry, %s)) from "{table}" '  # type: ignore[arg-type]  # noqa: S608
+        "where not st_isempty(geometry) order by st_area(geometry) desc limit %s",
+        [tolerance, MAX_ROWS],
+    ).fetchall()
+    parts = [part for (wkb,) in rows for part in shapely.get_parts(shapely.from_wkb(wkb))]
+    return [list(part.exterior.coords) for part in parts if part.geom_type == "Polygon"]
+
+
+def _points(connection: psycopg.Connection, table: str) -> Ring:
+    rows = connection.execute(
+        f'select st_x(p), st_y(p) from (select st_pointonsurface(geometry) as p from "{table}" '  # type: ignore[arg-type]  # noqa: S608
+        "where not st_isempty(geometry) order by geometry limit %s) t",
+        [MAX_ROWS],
+    ).fetchall()
+    return [(float(x), float(y)) for x, y in rows]
+
+
+def _frame(points: Sequence[tuple[float, ...]]) -> tuple[float, float, float, float]:
+    """What the map shows, in degrees: all of the data with a margin, never beyond the world."""
+    if not points:
+        return -180.0, -90.0, 180.0, 90.0
+    xs, ys = [p[0] for p in points], [p[1] for p in points]
+    pad = max(max(xs) - min(xs), max(ys) - min(ys), MIN_SPAN_DEG) * MARGIN
+    return max(min(xs) - pad, -180.0), max(min(ys) - pad, -90.0), min(max(xs) + pad, 180.0), min(max(ys) + pad, 90.0)
+
+
+def _paint(areas: list[Ring], dots: Ring, frame: tuple[float, float, float, float]) -> Image:
+    from PIL import Image, ImageDraw
+
+    west, south, east, north = frame
+    scale = WIDTH_PX * OVERSAMPLING / (east - west)
+    height = min(max(round((north - south) * scale), WIDTH_PX), 4 * WIDTH_PX * OVERSAMPLING)
+    image = Image.new("RGB", (WIDTH_PX * OVERSAMPLING, height), SEA)
+    pen = ImageDraw.Draw(image)
+
+    def place(point: tuple[float, ...]) -> tuple[float, float]:
+        return (point[0] - west) * scale, (north - point[1]) * scale
+
+    for ring in areas:
+        pen.polygon([place(p) for p in ring], fill=LAND)
+    step = _grid_step(east - west)
+    for number in range(math.ceil(west / step), math.floor(east / step) + 1):
+        pen.line([place((number * step, south)), place((number * step, north))], fill=GRID, width=OVERSAMPLING)
+    for number in range(math.ceil(south / step), math.floor(north / step) + 1):
+        pen.line([place((west, number * step)), place((east, number * step))], fill=GRID, width=OVERSAMPLING)
+    for ring in areas:
+        pen.line([place(p) for p in ring], fill=BORDER, width=2, joint="curve")
+    for radius, colour in ((POINT_RADIUS_PX + 1, HALO), (POINT_RADIUS_PX, POINT)):
+        for x, y in map(place, dots):
+            reach = radius * OVERSAMPLING
+            pen.ellipse([x - reach, y - reach, x + reach, y + reach], fill=colour)
+    return image.resize((WIDTH_PX, round(height / OVERSAMPLING)), Image.Resampling.LANCZOS)
+
+
+def _grid_step(span: float) -> float:
+    """Degrees between grid lines: about twelve lines across, at round numbers."""
+    rough = span / 12
+    power = 10 ** math.floor(math.log10(rough))
+    return next((s * power for s in (1, 2, 3, 5) if s * power >= rough), 10 * power)
+
+
+def _png(image: Image) -> bytes:
+    sink = io.BytesIO()
+    image.quantize(COLOURS).save(sink, "PNG", optimize=True)
+    return sink.getvalue()

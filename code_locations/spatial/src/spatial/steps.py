@@ -1,0 +1,283 @@
+"""The three steps of a spatial run, each on its own in whatever process it is run: load, transform, export.
+
+What one step leaves for the next is in the run's schema and in the ledger, so nothing but order passes between them. A step
+that finds the schema gone, because a run is re-executed from its failed step, does the steps before it again.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatial import exporting, landing, preview, run_space, stac
+from spatial.archives import extract
+from spatial.conservation import Balance, NotConservedError, balance
+from spatial.errors import BatchRejectedError
+from spatial.gdal_settings import SUFFIXES
+from spatial.ledger import Batch, LedgerResource
+from spatial.loading import load_file
+from spatial.manifest import Manifest, ManifestFile, manifest_key, parse
+from terrane.object_store import DATA_LAKE, LANDING_ZONE, ObjectStoreResource
+from terrane.postgres import PostgresResource
+from terrane.publishing import AlreadyPublished, Commit, commit_key, publish, read_commit
+
+if TYPE_CHECKING:
+    import psycopg
+
+LOAD, TRANSFORM, EXPORT = "load", "transform", "export"
+PREVIEW_FILE, ITEM_FILE = "preview.png", "item.json"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a dataset is made of: the tables it needs, its SQL in order, the tables it publishes and what is drawn.
+
+    Attributes:
+        inputs: tables that a batch must bring, no more and no fewer.
+        scripts: SQL files, run one after the other in the run's schema.
+        outputs: names of published tables; `out_<name>` in the schema, `<name>.parquet` in the lake.
+        polygons, points: tables of the schema for the preview.
+    """
+
+    name: str
+    description: str
+    inputs: tuple[str, ...]
+    scripts: tuple[Path, ...]
+    outputs: tuple[str, ...]
+    polygons: str | None = None
+    points: str | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """One run's work on a dataset: where its stores are, who it is and whom it re-executes.
+
+    Attributes:
+        wanted: the batch to work on; empty for the newest that was accepted.
+        run_ids: this run's id first, then those of the runs it re-executes.
+        say: where progress goes.
+    """
+
+    dataset: Dataset
+    postgres: PostgresResource
+    store: ObjectStoreResource
+    ledger: LedgerResource
+    run_ids: tuple[str, ...]
+    say: Callable[[str], None]
+    wanted: str = ""
+
+    @property
+    def run_id(self) -> str:
+        return self.run_ids[0]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a run published, or found published: the commit, and the preview as PNG."""
+
+    commit: Commit
+    preview: bytes
+
+
+def load(work: Work) -> str:
+    """Fetches the batch, checks it, and loads its files into the run's schema; returns the batch_id."""
+    batch = _begin(work)
+    manifest = parse(manifest_key(batch.batch_id), batch.manifest.encode())
+    _check_tables(work.dataset, manifest)
+    zone = work.store.bucket(LANDING_ZONE)
+    with run_space.connect(work.postgres, work.run_id) as connection, tempfile.TemporaryDirectory() as folder:
+        run_space.create(connection, work.run_id, batch.batch_id)
+        for number, file in enumerate(manifest.files):
+            place = Path(folder) / str(number)
+            place.mkdir()
+            start = time.monotonic()
+            loaded = load_file(connection, _spatial_file(zone, file, place), file)
+            seconds = time.monotonic() - start
+            work.say(
+                f"{file.key}: {loaded.rows} rows into {loaded.table}, EPSG:{loaded.srid}, in {seconds:.1f} s; {loaded.facts}"
+            )
+        run_space.finish_stage(connection, LOAD)
+    return batch.batch_id
+
+
+def transform(work: Work) -> list[Balance]:
+    """Runs the dataset's SQL in the run's schema; returns what became of every table's rows."""
+    with run_space.connect(work.postgres, work.run_id) as connection:
+        if LOAD not in run_space.finished_stages(connection):
+            work.say("The run's schema is not there, as in a re-execution from this step: loading the batch again")
+            load(work)
+        for script in work.dataset.scripts:
+            start = time.monotonic()
+            _run_script(connection, script)
+            work.say(f"{script.name} in {time.monotonic() - start:.1f} s")
+        balances = _balances(connection, work.dataset)
+        run_space.finish_stage(connection, TRANSFORM)
+    for each in balances:
+        work.say(str(each))
+    return balances
+
+
+def require_conservation(balances: Sequence[Balance]) -> None:
+    """Raises NotConservedError when rows were lost or made."""
+    if not all(b.holds for b in balances):
+        raise NotConservedError(balances)
+
+
+def export(work: Work) -> Published:
+    """Writes the files, publishes them as the batch, and drops the run's schema.
+
+    A batch that is published already stays as it is, and is what is returned.
+    """
+    start = time.monotonic()
+    with run_space.connect(work.postgres, work.run_id) as connection:
+        if TRANSFORM not in run_space.finished_stages(connection):
+            work.say(
+                "The run's tables are not there, as in a re-execution from this step: doing the steps before it again"
+            )
+            require_conservation(transform(work))
+        batch_id = run_space.batch_of(connection)
+        assert batch_id
+        picture = preview.draw(connection, work.dataset.polygons, work.dataset.points)
+        with tempfile.TemporaryDirectory() as folder:
+            commit = _published_before(work, batch_id) or _publish(
+                work, connection, batch_id, picture, Path(folder), start
+            )
+    with work.ledger.open() as ledger:
+        ledger.publish(batch_id, commit.run_id, commit.summary, commit_key(work.dataset.name, batch_id))
+    with work.postgres.connect(autocommit=True) as connection:
+        run_space.drop(connection, run_space.schema_of(work.run_id))
+    return Published(commit, picture)
+
+
+def find_batch(work: Work) -> Batch:
+    """The batch to work on: the one named, or the one of the re-executed runs, or the newest that was not rejected.
+
+    Raises LookupError when there is none, BatchRejectedError when it was rejected.
+    """
+    name = work.dataset.name
+    with work.ledger.open() as ledger:
+        recent = ledger.of_runs(name, work.run_ids) or ledger.newest(name)
+        batch = ledger.get(work.wanted) if work.wanted else recent
+    if batch is None or batch.dataset not in (name, None):
+        raise LookupError(
+            f"The ledger has no accepted batch {work.wanted or ''} of dataset {name}: put its files and then its manifest, "
+            f"{manifest_key('<batch_id>')}, into {LANDING_ZONE}, and wait for the sensor manifests to accept it"
+        )
+    if batch.state == "rejected":
+        raise BatchRejectedError(batch.reasons)
+    return batch
+
+
+def _begin(work: Work) -> Batch:
+    batch = find_batch(work)
+    with work.ledger.open() as ledger:
+        ledger.begin(batch.batch_id, work.run_id)
+    work.say(f"Batch {batch.batch_id} of dataset {work.dataset.name}, {batch.state}")
+    return batch
+
+
+def _check_tables(dataset: Dataset, manifest: Manifest) -> None:
+    brought = {file.table for file in manifest.files}
+    missing, unknown = set(dataset.inputs) - brought, brought - set(dataset.inputs)
+    if missing or unknown:
+        expected = ", ".join(sorted(dataset.inputs))
+        raise BatchRejectedError(
+            f"files: dataset {dataset.name} takes one file for each of {expected}, named for it; "
+            f"the batch brings {', '.join(sorted(brought))}"
+        )
+
+
+def _spatial_file(zone: Any, file: ManifestFile, folder: Path) -> Path:
+    """Fetches the object under a name of our choice, and takes it out of its archive where it is in one."""
+    suffix = Path(file.key).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise BatchRejectedError(
+            f"{file.key}: expected a file of type {', '.join(sorted(SUFFIXES))}, got {suffix or 'none'}"
+        )
+    path = landing.fetch(zone, file, folder / f"object{suffix}")
+    return extract(path, folder, file.key) if suffix == ".zip" else path
+
+
+def _run_script(connection: psycopg.Connection, script: Path) -> None:
+    import psycopg
+
+    try:
+        with connection.transaction():
+            connection.execute(script.read_text())  # type: ignore[arg-type]
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        at = f" at character {error.diag.statement_position}" if error.diag.statement_position else ""
+        raise RuntimeError(f"{script.name} failed{at}: {error.diag.message_primary or error}") from error
+
+
+def _balances(connection: psycopg.Connection, dataset: Dataset) -> list[Balance]:
+    return [balance(connection, name, exporting.OUT_PREFIX + name) for name in dataset.outputs]
+
+
+def _published_before(work: Work, batch_id: str) -> Commit | None:
+    try:
+        commit = read_commit(work.store.bucket(DATA_LAKE), work.dataset.name, batch_id)
+    except FileNotFoundError:
+        return None
+    work.say(f"Batch {batch_id} was published by run {commit.run_id} at {commit.published_at}; that stands")
+    return commit
+
+
+def _publish(
+    work: Work, connection: psycopg.Connection, batch_id: str, picture: bytes, folder: Path, start: float
+) -> Commit:
+    dataset = work.dataset
+    written = {
+        name: exporting.write_geoparquet(work.postgres, work.run_id, name, folder / f"{name}.parquet")
+        for name in dataset.outputs
+    }
+    files: dict[str, Path | bytes] = {w.path.name: w.path for w in written.values()}
+    files[PREVIEW_FILE] = picture
+    bounds = _union([w.bounds for w in written.values() if w.bounds])
+    rows = {name: w.rows for name, w in written.items()}
+    files[ITEM_FILE] = stac.item_json(
+        dataset.name,
+        batch_id,
+        dataset.description,
+        datetime.now(UTC),
+        bounds,
+        files,
+        {f"{n}.parquet": r for n, r in rows.items()},
+    )
+    summary: Mapping[str, Any] = {
+        "rows": rows,
+        "tables": {b.table: _counts(b) for b in _balances(connection, dataset)},
+        "tally": run_space.tally(connection),
+        "crs": f"EPSG:{exporting.EPSG}",
+        "bounds": list(bounds),
+        "geometry_types": {name: w.geometry_types for name, w in written.items()},
+        "export_seconds": round(time.monotonic() - start, 3),
+    }
+    lake = work.store.bucket(DATA_LAKE)
+    try:
+        return publish(lake, dataset.name, batch_id, work.run_id, files, summary)
+    except AlreadyPublished as published:
+        return published.existing
+
+
+def _counts(each: Balance) -> dict[str, int]:
+    return {
+        "in": each.rows_in,
+        "out": each.rows_out,
+        "dropped": each.dropped,
+        "duplicates": each.duplicates,
+        "repaired": each.repaired,
+    }
+
+
+def _union(bounds: Sequence[tuple[float, float, float, float]]) -> tuple[float, float, float, float]:
+    if not bounds:
+        raise ValueError("no published table has a geometry, so there is nothing to place on Earth")
+    west, south, east, north = zip(*bounds, strict=True)
+    return min(west), min(south), max(east), max(north)
