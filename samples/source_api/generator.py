@@ -69,7 +69,7 @@ def entries_of(day: int) -> int:
 
 
 def sign_up_times(day: int) -> list[int]:
-    """When the day's new users sign up, in order of their ids. The first does as the day begins, to write its entries."""
+    """When the day's new users sign up, by id. The first does as the day begins, to write its entries."""
     return [0, *_times(_draws(day * 4 + 1), NEW_USERS[day % WEEK] - 1)]
 
 

@@ -1,0 +1,95 @@
+"""A raw table that grows by the day: one route of the API, ingested by daily partitions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import dagster as dg
+
+from analytics import partitions
+from analytics.components.columns import ColumnSpec, as_columns, column_schema
+from analytics.errors import as_failures
+from analytics.ingestion import DailySource, Mode, ingest_days
+from analytics.resources import SourceApiResource
+from analytics.warehouse.tables import Table
+from terrane.postgres import PostgresResource
+
+
+@dataclass
+class DailySourceTable(dg.Component, dg.Resolvable):
+    """The asset `raw/<table>`. A range of days is one run, which commits day by day.
+
+    Attributes:
+        table: its name in schema raw.
+        route: of the API, as /v1/users.
+        time_column: what `from` and `to` select by.
+        mode: `newest_wins` keeps of each id the latest row; `replace_day` makes a day's rows exactly what came in.
+        columns: name, type and description; `id` is the key.
+        description: of the asset.
+        deps: keys of assets that go first, as raw/users.
+        fresh_hours: how old the newest materialisation may be before the asset counts as stale.
+        retries: how often a failure that may pass is tried again within the run.
+        retry_delay_s: the wait before the first of them; it doubles.
+    """
+
+    table: str
+    route: str
+    time_column: str
+    mode: Mode
+    columns: Sequence[ColumnSpec]
+    description: str
+    deps: Sequence[str] = field(default_factory=list)
+    fresh_hours: int = 30
+    retries: int = 2
+    retry_delay_s: float = 15
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        columns = as_columns(self.columns)
+        source = DailySource(Table(self.table, columns, "id", self.time_column), self.route, self.mode)
+
+        @dg.asset(
+            key=["raw", self.table],
+            deps=[dg.AssetKey.from_user_string(key) for key in self.deps],
+            partitions_def=partitions.daily(),
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            retry_policy=dg.RetryPolicy(
+                max_retries=self.retries, delay=self.retry_delay_s, backoff=dg.Backoff.EXPONENTIAL
+            ),
+            freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=self.fresh_hours)),
+            group_name="ingestion",
+            owners=["team:analytics"],
+            kinds={"python", "postgres"},
+            tags={"domain": "analytics", "source": "api"},
+            description=self.description,
+            metadata={"dagster/table_name": f"raw.{self.table}", "dagster/column_schema": column_schema(columns)},
+        )
+        def ingested(
+            context: dg.AssetExecutionContext, source_api: SourceApiResource, warehouse: PostgresResource
+        ) -> None:
+            ingest(context, source_api, warehouse, source)
+
+        return dg.Definitions(assets=[ingested])
+
+
+def ingest(
+    context: dg.AssetExecutionContext, source_api: SourceApiResource, warehouse: PostgresResource, source: DailySource
+) -> None:
+    """Ingests the run's days. When one fails, those before it are still recorded as materialised."""
+    days = [date.fromisoformat(key) for key in context.partition_keys]
+    rows: dict[date, int] = {}
+    try:
+        with as_failures(), source_api.client() as client:
+            ingest_days(warehouse, client, source, days, context.run_id, rows.__setitem__)
+    except BaseException:
+        for day, count in rows.items():
+            context.log_event(
+                dg.AssetMaterialization(context.asset_key, metadata=_facts(count), partition=day.isoformat())
+            )
+        raise
+    for day, count in rows.items():
+        context.add_asset_metadata(_facts(count), partition_key=day.isoformat())
+    context.log.info(f"{sum(rows.values())} rows in {len(rows)} days")
+
+
+def _facts(count: int) -> dict[str, int]:
+    return {"dagster/row_count": count}

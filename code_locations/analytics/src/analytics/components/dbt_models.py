@@ -1,0 +1,107 @@
+"""The dbt project's models and tests as assets and checks."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
+
+from analytics.automation import once_all_settled
+from analytics.dbt.cli import dbt_cli, dbt_project
+from analytics.dbt.manifest import ensure_manifest
+from analytics.errors import as_failures, database_errors
+from terrane.postgres import PostgresResource
+
+
+@dataclass
+class DbtModels(dg.Component, dg.Resolvable):
+    """Models as `<schema>/<model>`, sources as `<schema>/<table>`, tests as checks; one `dbt build` a run.
+
+    The manifest is read from the project's own target folder and prepares itself, so nothing is copied and no step
+    comes before loading the definitions.
+
+    Attributes:
+        project: the folder of the dbt project, from the location's own.
+        name: of the step.
+        fresh_hours: how old the newest materialisation may be before a model counts as stale.
+    """
+
+    project: str
+    name: str = "dbt_build"
+    fresh_hours: int = 30
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        project = dbt_project(Path(context.project_root, self.project).resolve())
+        fresh = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=self.fresh_hours))
+
+        @dbt_assets(
+            manifest=ensure_manifest(project.project_dir),
+            project=project,
+            name=self.name,
+            dagster_dbt_translator=Translator(fresh),
+        )
+        def build(context: dg.AssetExecutionContext, warehouse: PostgresResource) -> Iterator[Any]:
+            with as_failures():
+                yield from run_dbt_build(context, project, warehouse)
+
+        return dg.Definitions(assets=[build])
+
+
+class Translator(DagsterDbtTranslator):
+    """Gives models what every asset of the platform has."""
+
+    def __init__(self, freshness: dg.FreshnessPolicy):
+        super().__init__()
+        self._freshness = freshness
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = self.get_resource_props(manifest, unique_id)
+        if node["resource_type"] != "model":
+            return spec
+        return spec.replace_attributes(
+            group_name="transformations",
+            owners=["team:analytics"],
+            tags={**spec.tags, "domain": "analytics"},
+            freshness_policy=self._freshness,
+            automation_condition=once_all_settled(source_keys(manifest)),
+        )
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        return dbt_resource_props["description"]
+
+
+def source_keys(manifest: Mapping[str, Any]) -> set[dg.AssetKey]:
+    """The tables that the project reads and does not make."""
+    return {dg.AssetKey([node["schema"], node["name"]]) for node in manifest["sources"].values()}
+
+
+def run_dbt_build(context: dg.AssetExecutionContext, project: DbtProject, warehouse: PostgresResource) -> Iterator[Any]:
+    """dbt's events as Dagster's, with each model's row count.
+
+    dbt's artifacts go with the run: what they say is in the event log, and a folder a run would pile up for ever.
+    """
+    with tempfile.TemporaryDirectory(prefix="terrane-dbt-") as target:
+        for event in dbt_cli(project).cli(["build"], context=context, target_path=Path(target)).stream():
+            if isinstance(event, dg.Output):
+                key = context.asset_key_for_output(event.output_name)
+                yield event.with_metadata({**event.metadata, "dagster/row_count": count_rows(warehouse, key)})
+            else:
+                yield event
+
+
+def count_rows(warehouse: PostgresResource, key: dg.AssetKey) -> int:
+    """How many rows the table or view of that key has."""
+    from psycopg import sql
+
+    name = sql.Identifier(*key.path)
+    with database_errors(warehouse, f"counting {key.to_user_string()}"), warehouse.connect() as connection:
+        counted = connection.execute(sql.SQL("select count(*) from {}").format(name)).fetchone()
+    return counted[0] if counted else 0

@@ -1,0 +1,68 @@
+"""A raw table that is small and taken whole: one route of the API without a window of time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import dagster as dg
+
+from analytics.automation import until_there
+from analytics.components.columns import ColumnSpec, as_columns, column_schema
+from analytics.errors import as_failures, database_errors
+from analytics.resources import SourceApiResource
+from analytics.warehouse import loading, tables
+from terrane.postgres import PostgresResource
+
+
+@dataclass
+class SourceTable(dg.Component, dg.Resolvable):
+    """The asset `raw/<table>`, replaced by each run; asked for by itself only as long as it was never there.
+
+    Attributes:
+        table: its name in schema raw.
+        route: of the API, as /v1/game-types.
+        columns: name, type and description; `id` is the key.
+        description: of the asset.
+        fresh_hours: how old the newest materialisation may be before the asset counts as stale.
+        retries: how often a failure that may pass is tried again within the run.
+        retry_delay_s: the wait before the first of them; it doubles.
+    """
+
+    table: str
+    route: str
+    columns: Sequence[ColumnSpec]
+    description: str
+    fresh_hours: int = 30
+    retries: int = 2
+    retry_delay_s: float = 15
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        columns = as_columns(self.columns)
+        table, route = tables.Table(self.table, columns, "id"), self.route
+
+        @dg.asset(
+            key=["raw", self.table],
+            automation_condition=until_there(),
+            retry_policy=dg.RetryPolicy(
+                max_retries=self.retries, delay=self.retry_delay_s, backoff=dg.Backoff.EXPONENTIAL
+            ),
+            freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=self.fresh_hours)),
+            group_name="ingestion",
+            owners=["team:analytics"],
+            kinds={"python", "postgres"},
+            tags={"domain": "analytics", "source": "api"},
+            description=self.description,
+            metadata={"dagster/table_name": f"raw.{self.table}", "dagster/column_schema": column_schema(columns)},
+        )
+        def ingested(source_api: SourceApiResource, warehouse: PostgresResource) -> dg.MaterializeResult:
+            with as_failures(), source_api.client() as client:
+                items = client.get(route)["items"]
+                with (
+                    database_errors(warehouse, f"writing raw.{table.name}"),
+                    warehouse.connect(autocommit=True) as connection,
+                ):
+                    tables.ensure(connection, table)
+                    rows = loading.load(connection, table, [items], loading.replace_all)
+            return dg.MaterializeResult(metadata={"dagster/row_count": rows})
+
+        return dg.Definitions(assets=[ingested])

@@ -1,0 +1,1 @@
+"""Running the dbt project, which is a folder of its own."""

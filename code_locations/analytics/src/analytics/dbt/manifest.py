@@ -1,0 +1,108 @@
+"""The dbt project's manifest, which prepares itself: it is parsed when it is missing or older than the project.
+
+What decides is a hash of the project's files and dbt's version, kept beside the manifest. An image that carries both never
+parses; a fresh clone parses once, without a database and without the variables that name one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+TARGET = "target"
+MANIFEST = "manifest.json"
+PARTIAL_PARSE = "partial_parse.msgpack"
+STAMP = "manifest.sha256"
+OUTPUTS = {TARGET, "logs", "dbt_packages"}
+CONNECTION = {"HOST": "unset", "PORT": "0", "USER": "unset", "PASSWORD": "unset", "DB": "unset"}
+
+
+class ManifestFailed(RuntimeError):
+    """The project cannot be parsed; the message carries dbt's own."""
+
+
+def ensure_manifest(project: Path) -> Path:
+    """The manifest of the project as it is now.
+
+    Raises:
+        ManifestFailed: dbt cannot parse the project; no manifest is written.
+    """
+    target, digest = project / TARGET, content_hash(project)
+    if _is_of(target, digest):
+        return target / MANIFEST
+    target.mkdir(exist_ok=True)
+    with (target / ".lock").open("w") as lock:
+        # Code server, run and command line may all load the definitions at once.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_of(target, digest):
+            _parse(project, target)
+            (target / STAMP).write_text(digest)
+    return target / MANIFEST
+
+
+def content_hash(project: Path) -> str:
+    """Of the names and bytes of the project's files, and of dbt's version."""
+    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-postgres')}".encode())
+    for file in sorted(_files(project)):
+        digest.update(f"\0{file.relative_to(project).as_posix()}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _files(project: Path) -> list[Path]:
+    found = []
+    for folder, names, files in os.walk(project):
+        names[:] = [n for n in names if not n.startswith(".") and not (Path(folder) == project and n in OUTPUTS)]
+        found.extend(Path(folder, f) for f in files if not f.startswith("."))
+    return found
+
+
+def _is_of(target: Path, digest: str) -> bool:
+    stamp = target / STAMP
+    return (target / MANIFEST).exists() and stamp.exists() and stamp.read_text() == digest
+
+
+def _parse(project: Path, target: Path) -> None:
+    environment = {f"WAREHOUSE_{name}": value for name, value in CONNECTION.items()} | os.environ
+    environment["DBT_PROFILES_DIR"] = environment.get("DBT_PROFILES_DIR") or str(project)
+    with tempfile.TemporaryDirectory(dir=target, prefix="parse-") as scratch:
+        arguments = [
+            "parse",
+            "--project-dir",
+            str(project),
+            "--target-path",
+            scratch,
+            "--log-path",
+            scratch,
+            "--no-use-colors",
+        ]
+        done = subprocess.run(
+            [sys.executable, "-m", "dbt.cli.main", *arguments],
+            env=environment,
+            cwd=project,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise ManifestFailed(
+                f"dbt cannot parse the project in {project}: {_said(done.stdout)}. Mend the file it names, then load the "
+                f"definitions again; `dbt parse` in that folder says more"
+            )
+        for name in (PARTIAL_PARSE, MANIFEST):
+            if (made := Path(scratch, name)).exists():
+                made.replace(target / name)
+
+
+def _said(output: str) -> str:
+    """dbt's message without its times, on one line."""
+    lines = [line.split("  ", 1)[-1].strip() for line in output.splitlines()]
+    wanted = [
+        line for line in lines if line and not line.startswith(("Running with", "Registered adapter", "Unable to do"))
+    ]
+    return " ".join(wanted[-12:])

@@ -1,0 +1,26 @@
+"""The location's table of contents: what is in defs/, and the resources it runs with."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from analytics.resources import SourceApiResource
+from terrane.object_store import ObjectStoreResource
+from terrane.policies import automation_sensor
+from terrane.postgres import PostgresResource
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return dg.Definitions.merge(
+        dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
+        dg.Definitions(
+            resources={
+                "object_store": ObjectStoreResource.from_env(),
+                "source_api": SourceApiResource.from_env(),
+                "warehouse": PostgresResource.from_env("WAREHOUSE"),
+            },
+            sensors=[automation_sensor("analytics")],
+            executor=dg.in_process_executor,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""What the location has: each folder or file here is found by itself."""

@@ -1,0 +1,35 @@
+"""Places, which the location spatial publishes, into the warehouse."""
+
+import dagster as dg
+
+from analytics.components.columns import column_schema
+from analytics.errors import as_failures
+from analytics.lake.places import PLACES, load_places, newest_commit
+from terrane.object_store import DATA_LAKE, ObjectStoreResource
+from terrane.postgres import PostgresResource
+
+
+@dg.asset(
+    key=["raw", "places"],
+    deps=[dg.AssetKey(["data_lake", "places"])],
+    automation_condition=dg.AutomationCondition.eager(),
+    retry_policy=dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
+    group_name="ingestion",
+    owners=["team:analytics"],
+    kinds={"python", "postgres"},
+    tags={"domain": "analytics", "source": "lake"},
+    description="Populated places with their countries: the newest batch in the lake, whole.",
+    metadata={
+        "freshness": "none: places change when somebody publishes a batch, which may be once a year",
+        "dagster/table_name": "raw.places",
+        "dagster/column_schema": column_schema(PLACES.columns),
+    },
+)
+def places(object_store: ObjectStoreResource, warehouse: PostgresResource) -> dg.MaterializeResult:
+    with as_failures():
+        lake = object_store.bucket(DATA_LAKE)
+        commit = newest_commit(lake)
+        rows = load_places(lake, commit, warehouse)
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": rows, "batch_id": commit.batch_id, "published_at": commit.published_at}
+    )

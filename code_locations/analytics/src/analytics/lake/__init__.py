@@ -1,0 +1,1 @@
+"""Reading from the lake and writing to it."""

@@ -1,0 +1,1 @@
+"""Reading the product's API."""

@@ -1,0 +1,1 @@
+"""Writing raw tables into the warehouse."""

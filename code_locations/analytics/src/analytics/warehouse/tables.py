@@ -1,0 +1,83 @@
+"""A raw table: its columns, and having it in the warehouse before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psycopg
+
+SCHEMA = "raw"
+LEDGER = "ingested_days"
+# One for everybody who makes tables here: `create schema if not exists` fails when two do it at once.
+LOCK = 0x7261775F
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: the name, which is also the field's in the API, Postgres' type, and what it holds."""
+
+    name: str
+    type: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of schema raw. `key` is the column of the primary key, `time_column`, where there is one, is indexed."""
+
+    name: str
+    columns: Sequence[Column]
+    key: str
+    time_column: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+
+def ensure(connection: psycopg.Connection, table: Table) -> None:
+    """Makes the table, or adds the columns it lacks. Types of columns that exist are left as they are."""
+    from psycopg import sql
+
+    columns = [sql.SQL("{} {}").format(sql.Identifier(c.name), _type(c)) for c in table.columns]
+    name, key = sql.Identifier(SCHEMA, table.name), sql.Identifier(table.key)
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
+        connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(SCHEMA)))
+        connection.execute(
+            sql.SQL("create table if not exists {} ({}, primary key ({}))").format(
+                name, sql.SQL(", ").join(columns), key
+            )
+        )
+        for column in _missing(connection, table):
+            connection.execute(
+                sql.SQL("alter table {} add column {} {}").format(name, sql.Identifier(column.name), _type(column))
+            )
+        if table.time_column:
+            connection.execute(
+                sql.SQL("create index if not exists {} on {} ({})").format(
+                    sql.Identifier(f"{table.name}_{table.time_column}"), name, sql.Identifier(table.time_column)
+                )
+            )
+            connection.execute(
+                sql.SQL(
+                    "create table if not exists {} (table_name text, day date, rows bigint not null, run_id text not null, "
+                    "ingested_at timestamptz not null default now(), primary key (table_name, day))"
+                ).format(sql.Identifier(SCHEMA, LEDGER))
+            )
+
+
+def _type(column: Column):
+    """A type comes from defs.yaml, which is code; it is no value that anybody sends."""
+    from psycopg import sql
+
+    return sql.SQL(column.type)  # pyright: ignore[reportArgumentType]
+
+
+def _missing(connection: psycopg.Connection, table: Table) -> list[Column]:
+    query = "select column_name from information_schema.columns where table_schema = %s and table_name = %s"
+    there = {name for (name,) in connection.execute(query, [SCHEMA, table.name])}
+    return [column for column in table.columns if column.name not in there]
