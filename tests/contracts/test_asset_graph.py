@@ -13,6 +13,11 @@ pytestmark = pytest.mark.unit
 SNAPSHOT = Path(__file__).parent / "asset_graph.txt"
 # What no location makes: it is put there from outside.
 SOURCES = {"landing_zone/places"}
+# Assets that a sensor requests: batch by batch as they land, and days as they end.
+BY_SENSOR = {
+    ("spatial", "manifests"): {"data_lake/places"},
+    ("analytics", "missing_days"): {"raw/users", "raw/journal_entries"},
+}
 GROUPS = {"ingestion", "transformations", "exports", "internal", "serving"}
 
 Locations = dict[str, dict[str, Any]]
@@ -61,9 +66,11 @@ def test_assets_are_grouped_by_purpose(locations: Locations) -> None:
 
 
 def test_every_asset_runs_by_itself(locations: Locations) -> None:
-    idle = [k for location in locations.values() for k, asset in location["assets"].items() if not asset["automation"]]
-    # The landing zone's batches start it: a sensor of spatial requests it, batch by batch.
-    assert idle == ["data_lake/places"]
+    idle = {k for location in locations.values() for k, asset in location["assets"].items() if not asset["automation"]}
+    by_sensor = {key for _, keys in BY_SENSOR.items() for key in keys}
+    assert idle == by_sensor
+    for (location, sensor), _ in BY_SENSOR.items():
+        assert locations[location]["sensors"][sensor] == "RUNNING"
 
 
 def test_every_location_evaluates_its_own_automation(locations: Locations) -> None:

@@ -20,6 +20,7 @@ ASSETS = """
 query ($keys: [AssetKeyInput!]!, $limit: Int!) {
   assetNodes(assetKeys: $keys) {
     assetKey { path }
+    partitionStats { numPartitions numMaterialized }
     assetMaterializations(limit: $limit) {
       timestamp runId partition
       metadataEntries { label ... on IntMetadataEntry { intValue } }
@@ -43,7 +44,12 @@ FAILURE = """
 query ($run: ID!, $after: String) { logsForRun(runId: $run, afterCursor: $after) {
   ... on EventConnection { cursor hasMore events { __typename
     ... on ExecutionStepFailureEvent { stepKey error { message cause { message cause { message } } } }
-    ... on RunFailureEvent { message error { message } } } } } }
+    ... on EngineEvent { error { message cause { message cause { message } } } }
+    ... on RunFailureEvent { message error { message cause { message cause { message } } } } } } } }
+"""
+RE_EXECUTE = """
+mutation ($run: String!) { launchRunReexecution(reexecutionParams: {parentRunId: $run, strategy: FROM_FAILURE}) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
 """
 
 
@@ -54,6 +60,7 @@ class AssetState:
     Attributes:
         rows: the sum of `dagster/row_count` over its partitions, or None where it tells none.
         materialized_at: seconds since the epoch, of the newest materialisation.
+        complete: whether all of its partitions are materialised; true where it has none.
         run_id: of the run that is at it now, or else of its newest one.
         status: of that run, in Dagster's words.
     """
@@ -61,6 +68,7 @@ class AssetState:
     key: str
     rows: int | None = None
     materialized_at: float | None = None
+    complete: bool = True
     run_id: str | None = None
     status: str | None = None
     active: bool = False
@@ -120,6 +128,13 @@ class DagsterApi:
         run = self.query(STEPS, run=run_id)["runOrError"]
         return run["endTime"] - run["startTime"] if run.get("startTime") and run.get("endTime") else None
 
+    def re_execute(self, run_id: str) -> str:
+        """Launches a run again from the step that failed, and returns the new run's id."""
+        answer = self.query(RE_EXECUTE, run=run_id)["launchRunReexecution"]
+        if answer["__typename"] != "LaunchRunSuccess":
+            raise RuntimeError(f"run {run_id} cannot be re-executed: {answer.get('message', answer['__typename'])}")
+        return answer["run"]["runId"]
+
     def failure(self, run_id: str) -> RunFailure:
         """The first step that failed, or what ended the run where no step did."""
         after, at_large = None, "the run ended without an error of its own; its log has more"
@@ -128,11 +143,16 @@ class DagsterApi:
             for event in page["events"]:
                 if event["__typename"] == "ExecutionStepFailureEvent" and event["error"]:
                     return RunFailure(run_id, event["stepKey"], _root_cause(event["error"]))
-                if event["__typename"] == "RunFailureEvent":
-                    at_large = _root_cause(event["error"]) if event["error"] else event["message"]
+                if event["__typename"] in {"RunFailureEvent", "EngineEvent"} and event["error"]:
+                    at_large = _root_cause(event["error"])
             if not page["hasMore"]:
                 return RunFailure(run_id, "(none)", at_large)
             after = page["cursor"]
+
+
+def _is_complete(node: dict[str, Any]) -> bool:
+    partitions = node.get("partitionStats")
+    return partitions is None or partitions["numMaterialized"] == partitions["numPartitions"]
 
 
 def _asset_state(key: str, node: dict[str, Any], info: dict[str, Any]) -> AssetState:
@@ -148,6 +168,7 @@ def _asset_state(key: str, node: dict[str, Any], info: dict[str, Any]) -> AssetS
         key=key,
         rows=sum(newest.values()) if newest else None,
         materialized_at=float(events[0]["timestamp"]) / 1000 if events else None,
+        complete=_is_complete(node),
         run_id=at_work[0] if at_work else latest.get("runId") or (events[0]["runId"] if events else None),
         status=latest.get("status"),
         active=bool(at_work),

@@ -55,6 +55,7 @@ def run(platform: Platform, console: Console) -> None:
         f"and its manifest at {LANDING_ZONE}/{delivery.manifest_key}\n",
         highlight=False,
     )
+    _retry_earlier_failures(api, console)
     _follow(api, console, landing_zone, delivery)
     console.print()
     console.print(_features_table(platform))
@@ -70,6 +71,14 @@ def _wait_until_loaded(api: DagsterApi) -> None:
     if errors:
         told = "\n".join(f"  {name}: {message.strip().splitlines()[0]}" for name, message in errors.items())
         raise DemoFailed(f"code locations that do not load:\n{told}\nSee {api.url}/locations")
+
+
+def _retry_earlier_failures(api: DagsterApi, console: Console) -> None:
+    """Re-executes the runs that failed before this demo: whoever starts it again has mended the cause, or wants to see."""
+    assets = api.assets(stage.asset for stage in STAGES)
+    failed = {assets[s.asset].run_id for s in STAGES if stage_state(s, assets) == State.FAILED}
+    for run_id in filter(None, failed):
+        console.print(f"Run {run_id} failed before; re-executing it as {api.re_execute(run_id)}", highlight=False)
 
 
 def _follow(api: DagsterApi, console: Console, landing_zone: LocalStore, delivery: Delivery) -> None:

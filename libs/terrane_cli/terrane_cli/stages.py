@@ -70,7 +70,7 @@ def stage_state(stage: Stage, assets: Mapping[str, AssetState]) -> State:
 
 
 def _is_fresh(asset: AssetState, stage: Stage, assets: Mapping[str, AssetState]) -> bool:
-    if asset.materialized_at is None:
+    if asset.materialized_at is None or not asset.complete:
         return False
     made = [assets[key].materialized_at if key in assets else None for key in stage.after]
     return all(when is not None and when <= asset.materialized_at for when in made)

@@ -29,6 +29,7 @@ def _assets(gold: AssetState | None, a: float | None = 1.0, b: float | None = 2.
         (AssetState("gold/t", materialized_at=1.5, status="FAILURE"), State.FAILED),
         (AssetState("gold/t", materialized_at=3.0, status="FAILURE"), State.DONE),
         (AssetState("gold/t", status="CANCELED"), State.FAILED),
+        (AssetState("gold/t", materialized_at=3.0, status="SUCCESS", complete=False), State.WAITING),
     ],
 )
 def test_a_stage_follows_its_asset(gold: AssetState | None, state: State) -> None:
