@@ -3,8 +3,8 @@
     pip download --no-deps geopandas==0.14.4
     python make_samples.py geopandas-0.14.4-py3-none-any.whl
 
-Attributes and geometry are taken as they are. The files come out the same, byte for byte, with the same GDAL: archive times
-and the GeoPackage's last change are set to the data's own date.
+Attributes and geometry are taken as they are. The files come out the same, byte for byte, with the same GDAL: archive
+times and the GeoPackage's last change are set to the data's own date.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +16,7 @@ SIDECARS = frozenset(
     {".shx", ".dbf", ".prj", ".cpg", ".sbn", ".sbx", ".qix", ".qpj", ".xml", ".txt", ".html", ".md", ".pdf"}
 )
 MAIN = frozenset({".shp", ".gpkg", ".geojson", ".json", ".geojsonl", ".fgb", ".gml", ".kml", ".csv"})
-WANTED_SIDECARS = frozenset({".shx", ".dbf", ".prj", ".cpg"})
+SIDECARS = frozenset({".shx", ".dbf", ".prj", ".cpg"})
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,12 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-def extract(archive: Path, folder: Path, name: str, limits: Limits = DEFAULT_LIMITS) -> Path:
+def extract(archive: Path, folder: Path, stem: str, name: str, limits: Limits = DEFAULT_LIMITS) -> Path:
     """Extracts the archive's one spatial file, with what belongs to it, under names of our choice.
 
     Args:
         archive: a zip file.
-        folder: an empty folder, which gets `data.<suffix>` files.
+        folder: where the files go, as `<stem>.<suffix>`.
         name: what to call the archive in messages.
 
     Returns:
@@ -47,19 +48,24 @@ def extract(archive: Path, folder: Path, name: str, limits: Limits = DEFAULT_LIM
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = [m for m in opened.infolist() if not m.is_dir()]
+            members = [m for m in opened.infolist() if not m.is_dir() and not _is_finders(m.filename)]
             _refuse(name, members, archive.stat().st_size, limits)
             main = _the_spatial_file(name, members)
             budget = limits.total_bytes
             for member in members:
                 path = PurePosixPath(member.filename)
                 if path.with_suffix("") == PurePosixPath(main.filename).with_suffix("") and (
-                    member is main or path.suffix.lower() in WANTED_SIDECARS
+                    member is main or path.suffix.lower() in SIDECARS
                 ):
-                    budget -= _write(opened, member, folder / f"data{path.suffix.lower()}", name, budget)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+                    budget -= _write(opened, member, folder / f"{stem}{path.suffix.lower()}", name, budget)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error) as error:
         raise BatchRejectedError(f"{name} is no zip archive that can be read: {error}") from None
-    return folder / f"data{PurePosixPath(main.filename).suffix.lower()}"
+    return folder / f"{stem}{PurePosixPath(main.filename).suffix.lower()}"
+
+
+def _is_finders(name: str) -> bool:
+    """Whether the member is one that macOS puts beside a file to keep its attributes."""
+    return name.startswith("__MACOSX/") or PurePosixPath(name).name.startswith("._")
 
 
 def _refuse(name: str, members: list[zipfile.ZipInfo], archive_bytes: int, limits: Limits) -> None:

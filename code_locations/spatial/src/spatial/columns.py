@@ -1,4 +1,7 @@
-"""Making a file's columns fit for Postgres: text checked and cleaned, lists as JSON, geometry in two dimensions, all counted."""
+"""Making a file's columns fit for Postgres: text cleaned, lists as JSON, geometry flat, and all of it counted."""
+
+# pyright: reportAttributeAccessIssue=false
+# pyarrow makes its compute functions at import, where a type checker does not see them.
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from spatial.copy_encoding import column_type
 if TYPE_CHECKING:
     import pyarrow as pa
 
-EMPTY_POINT_SIZE = 21
 WKB_HEAD = 5
 
 
@@ -35,7 +37,7 @@ def plain(column: pa.Array, name: str, counts: Counter[str]) -> pa.Array:
     if t.is_dictionary(column.type):
         column = column.dictionary_decode()
     if t.is_nested(column.type):
-        counts["nested values written as JSON"] += len(column) - column.null_count
+        _count(counts, "nested values written as JSON", len(column) - column.null_count)
         texts = [None if v is None else json.dumps(v, ensure_ascii=False, default=str) for v in column.to_pylist()]
         column = pa.array(texts, pa.string())
     elif column_type(column.type) == "text" and not _is_text(column.type):
@@ -58,7 +60,7 @@ def flat(geometry: pa.Array, counts: Counter[str]) -> pa.Array:
     import shapely
 
     geometry = geometry.cast(pa.binary())
-    counts["null geometries"] += geometry.null_count
+    _count(counts, "null geometries", geometry.null_count)
     codes = wkb_codes(geometry)
     raised = int(((codes & 0xE0000000) != 0).sum() + ((codes & 0x1FFFFFFF) >= 1000).sum())
     if not raised:
@@ -69,7 +71,7 @@ def flat(geometry: pa.Array, counts: Counter[str]) -> pa.Array:
 
 
 def wkb_codes(geometry: pa.Array) -> Any:
-    """The type number of every WKB that is not null, as an array of integers: 1 point ... 7 collection, +1000 with Z."""
+    """The type number of every WKB that is not null, as int64: 1 a point to 7 a collection, 1000 more with Z."""
     import numpy as np
 
     _, offsets, data = geometry.buffers()
@@ -81,6 +83,11 @@ def wkb_codes(geometry: pa.Array) -> Any:
     heads = content[starts[:, None] + np.arange(WKB_HEAD)]
     numbers = np.ascontiguousarray(heads[:, 1:])
     return np.where(heads[:, 0] == 1, numbers.view("<u4")[:, 0], numbers.view(">u4")[:, 0]).astype(np.int64)
+
+
+def _count(counts: Counter[str], what: str, number: int) -> None:
+    if number:
+        counts[what] += number
 
 
 def _is_text(arrow: pa.DataType) -> bool:
@@ -99,7 +106,7 @@ def _clean_text(column: pa.Array, name: str, counts: Counter[str]) -> pa.Array:
         raise NotUtf8Error(name) from None
     with_nul = pc.sum(pc.match_substring(column, "\0")).as_py() if _has_zero_byte(column) else 0
     if with_nul:
-        counts["texts with NUL bytes taken out"] += with_nul
+        _count(counts, "texts with NUL bytes taken out", with_nul)
         column = pc.replace_substring(column, "\0", "")
     return column
 

@@ -50,13 +50,13 @@ class NotConservedError(Exception):
         )
         super().__init__(
             f"Rows are not conserved, so nothing is published. {wrong}. "
-            "Every input row must be in out_<table> or counted in _tally as dropped or duplicate: mend the dataset's SQL, "
-            "then re-execute the run"
+            "Every input row must be in out_<table>, or in _tally as dropped or duplicate: "
+            "mend the dataset's SQL, then re-execute the run"
         )
 
 
 def balance(connection: psycopg.Connection, table: str, rows_out_of: str) -> Balance:
     """The balance of a loaded table and the table that publishes its rows."""
     counts = connection.execute(COUNTS, {"table": table}).fetchone() or (0, 0, 0, 0)
-    out = connection.execute(f'select count(*) from "{rows_out_of}"').fetchone()  # type: ignore[arg-type]  # noqa: S608
+    out = connection.execute(f'select count(*) from "{rows_out_of}"'.encode()).fetchone()  # noqa: S608
     return Balance(table, counts[0], out[0] if out else 0, *counts[1:])

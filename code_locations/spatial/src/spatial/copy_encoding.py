@@ -1,9 +1,12 @@
 """Arrow record batches as the stream of PostgreSQL's binary COPY: exact, vectorised, no loop over rows.
 
-Every column becomes a binary array of "length, payload"; joined element by element they are the rows, and the data buffer
-of the joined array is the stream. Geometry goes as plain WKB into a `geometry(Geometry, srid)` column, whose modifier
-stamps the SRID.
+Every column becomes a binary array of "length, payload"; joined element by element they are the rows, and the data
+buffer of the joined array is the stream. Geometry goes as plain WKB into a `geometry(Geometry, srid)` column, whose
+modifier stamps the SRID.
 """
+
+# pyright: reportAttributeAccessIssue=false
+# pyarrow makes its compute functions at import, where a type checker does not see them.
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The process that lets GDAL read one file: started with a clean environment and limits, it writes Arrow to its output.
 
-Its input is one JSON object: path, layer, encoding, allowed drivers, batch rows, limits. Its output is an Arrow IPC stream
-whose schema carries what GDAL knows of the layer, under the key `layer`. When the file is not to be had, it exits with
-REFUSED, and the last line of its error output is a JSON object with the reason.
+Its input is one JSON object: path, layer, encoding, allowed drivers, batch rows, limits. Its output is an Arrow IPC
+stream whose schema carries what GDAL knows of the layer, under the key `layer`. When the file is not to be had, it
+exits with REFUSED, and the last line of its error output is a JSON object with the reason.
 """
 
 from __future__ import annotations

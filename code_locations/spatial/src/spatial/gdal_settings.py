@@ -1,7 +1,8 @@
 """What GDAL may do here: which formats it reads, and that it reaches nothing but the one file it is given.
 
-GDAL looks at content, not at names, so a `.geojson` may be a document that points at other files; what is not registered
-cannot be opened. The settings are read when GDAL is loaded, so they are the environment of the process that reads.
+GDAL looks at content, not at names, so a `.geojson` may be a document that points at other files; what is not
+registered cannot be opened. The settings are read when GDAL is loaded, so they are the environment of the process that
+reads.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ LIST_DRIVERS = "import json, pyogrio; print(json.dumps(sorted(pyogrio.list_drive
 
 @functools.cache
 def environment() -> dict[str, str]:
-    """The whole environment of a process that reads a file: no credentials, no address, and every other driver skipped."""
+    """All the environment of a process that reads a file: no credentials, no addresses, every other driver skipped."""
     unwanted = [name for name in _registered() if name not in ALLOWED]
     return {**_base(), **HARDENING, "OGR_SKIP": ",".join(unwanted)}
 

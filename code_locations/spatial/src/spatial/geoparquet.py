@@ -1,4 +1,4 @@
-"""A table of PostGIS as GeoParquet 1.1: WKB, PROJJSON, a bbox column for readers that skip, zstd, in the order it comes.
+"""A table of PostGIS as GeoParquet 1.1: WKB, PROJJSON, a bbox column for readers that skip, zstd, in the given order.
 
 Memory is bounded by a row group, whatever the size of the table.
 """
@@ -36,12 +36,18 @@ TYPE_NAMES = {
 
 @dataclass(frozen=True)
 class Written:
-    """A file that was written: its rows, its bounds (xmin, ymin, xmax, ymax; None without geometry), its geometry types."""
+    """A file that was written.
+
+    Attributes:
+        bounds: xmin, ymin, xmax, ymax; None when no row has a geometry.
+        columns: names with their types in words.
+    """
 
     path: Path
     rows: int
     bounds: tuple[float, float, float, float] | None
     geometry_types: list[str]
+    columns: dict[str, str]
 
 
 def write(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, epsg: int) -> Written:
@@ -69,7 +75,13 @@ def write(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, epsg
         found = sorted(TYPE_NAMES[code] for code in types)
         edges = [float(v) for v in extent] if np.isfinite(extent).all() else None
         writer.add_key_value_metadata({"geo": json.dumps(_geo(epsg, found, edges))})
-    return Written(path, rows, (edges[0], edges[1], edges[2], edges[3]) if edges else None, found)
+    return Written(
+        path,
+        rows,
+        (edges[0], edges[1], edges[2], edges[3]) if edges else None,
+        found,
+        {f.name: str(f.type) for f in out},
+    )
 
 
 def bbox_column(bounds: np.ndarray) -> pa.StructArray:

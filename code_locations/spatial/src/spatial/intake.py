@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -46,14 +46,23 @@ def take_in(
     ledger: Ledger,
     datasets: Collection[str],
     manifests: list[zone.ManifestObject],
+    run_of: Callable[[str], str | None],
     limit: int = MAX_MANIFESTS,
 ) -> Intake:
-    """Looks at the manifests the ledger does not know as they are now, at most `limit` of them."""
+    """Looks at the manifests the ledger does not know as they are now, at most `limit` of them.
+
+    Args:
+        run_of: the id of the run that was launched for a batch_id, if any was.
+    """
     intake, seen = Intake(), ledger.etags()
     new = [m for m in manifests if batch_id_of(m.key) not in seen or seen[batch_id_of(m.key)] != m.etag]
     for found in new[:limit]:
         _look_at(landing, ledger, datasets, found, intake)
-    intake.waiting = ledger.waiting()
+    for batch in ledger.waiting():
+        if run_id := run_of(batch.batch_id):
+            ledger.assign(batch.batch_id, run_id)
+        else:
+            intake.waiting.append(batch)
     if len(new) <= limit and not intake.waiting:
         intake.digest = listing_digest(manifests)
     return intake
@@ -97,8 +106,8 @@ def _compare(
         ledger.looked_again(known.batch_id, found.etag)
         return
     reason = (
-        f"batch_id: {known.batch_id} was seen before with other content (SHA-256 {known.manifest_sha256}, now {sha256}) "
-        f"and is {known.state}; a batch_id is given once, for ever"
+        f"batch_id: {known.batch_id} was seen before with other content, and is {known.state} "
+        f"(SHA-256 {known.manifest_sha256}, now {sha256}); a batch_id is given once, for ever"
     )
     zone.write_marker(landing, found.key, sha256, [reason])
     ledger.looked_again(known.batch_id, found.etag, [reason])

@@ -79,7 +79,7 @@ def missing_files(landing: Bucket, manifest: Manifest) -> list[str]:
 
 
 def fetch(landing: Bucket, file: ManifestFile, target: Path) -> Path:
-    """Writes the object to `target`. Raises BatchRejectedError when it is missing, or not of the size and hash promised."""
+    """Writes the object to `target`. Raises BatchRejectedError when it is missing, or not what was promised."""
     import obstore
 
     digest, size = hashlib.sha256(), 0

@@ -1,7 +1,7 @@
 """The ledger: what became of every batch that was ever seen, in a database of its own.
 
-It is what makes the sensor one-shot, and the place to ask for a batch: its manifest as accepted, its state, its run, its
-counts. Batches are `accepted`, then `published`, `rejected` or `failed`; what is published stays published.
+It is what makes the sensor one-shot, and the place to ask for a batch: its manifest as accepted, its state, its run,
+its counts. Batches are `accepted`, then `published`, `rejected` or `failed`; what is published stays published.
 """
 
 from __future__ import annotations
@@ -87,18 +87,12 @@ class Ledger:
         return self._batch("where dataset = %s and run_id = any(%s) order by started_at desc", [dataset, list(run_ids)])
 
     def waiting(self) -> list[Batch]:
-        """Accepted batches that no run has begun to work on, oldest first."""
-        rows = self._connection.execute(
-            f"select {COLUMNS} from ledger.batches where state = 'accepted' and run_id is null order by seen_at"  # noqa: S608
-        )
-        return [Batch(*row) for row in rows]
+        """Accepted batches that no run is known for, oldest first."""
+        return self._batches("where state = 'accepted' and run_id is null order by seen_at", [])
 
     def running(self) -> list[Batch]:
-        """Accepted batches that a run began to work on, and of which the ledger knows no end."""
-        rows = self._connection.execute(
-            f"select {COLUMNS} from ledger.batches where state = 'accepted' and run_id is not null"  # noqa: S608
-        )
-        return [Batch(*row) for row in rows]
+        """Accepted batches that have a run, and of which the ledger knows no end."""
+        return self._batches("where state = 'accepted' and run_id is not null order by seen_at", [])
 
     def accept(self, batch_id: str, dataset: str, manifest: str, sha256: str, etag: str | None) -> bool:
         """Whether the batch is new; it is accepted then."""
@@ -113,6 +107,12 @@ class Ledger:
         self._connection.execute(
             "update ledger.batches set manifest_etag = %s, reasons = reasons || %s::jsonb where batch_id = %s",
             [etag, json.dumps(list(reasons)), batch_id],
+        )
+
+    def assign(self, batch_id: str, run_id: str) -> None:
+        """A run for the batch exists, though it has not begun."""
+        self._connection.execute(
+            "update ledger.batches set run_id = %s where batch_id = %s and run_id is null", [run_id, batch_id]
         )
 
     def begin(self, batch_id: str, run_id: str) -> None:
@@ -156,8 +156,11 @@ class Ledger:
         return done.rowcount == 1
 
     def _batch(self, where: str, values: list[Any]) -> Batch | None:
-        row = self._connection.execute(f"select {COLUMNS} from ledger.batches {where} limit 1", values).fetchone()  # type: ignore[arg-type]  # noqa: S608
-        return Batch(*row) if row else None
+        return next(iter(self._batches(f"{where} limit 1", values)), None)
+
+    def _batches(self, where: str, values: list[Any]) -> list[Batch]:
+        query = f"select {COLUMNS} from ledger.batches {where}"  # noqa: S608
+        return [Batch(*row) for row in self._connection.execute(query.encode(), values)]
 
 
 class LedgerResource(PostgresResource):

@@ -52,7 +52,7 @@ def load_file(connection: psycopg.Connection, path: Path, file: ManifestFile) ->
     if file.encoding or not encoding or encoding.upper() in ("UTF-8", "UTF8"):
         told = f"not {file.encoding}, as the manifest says" if file.encoding else "not UTF-8"
         raise BatchRejectedError(
-            f"{file.key}: the text of column {column!r} is {told}; give the manifest's file a field encoding that is right"
+            f"{file.key}: the text of column {column!r} is {told}; give the manifest's file the field encoding"
         )
     try:
         loaded = _load(connection, path, file, encoding)
@@ -114,7 +114,7 @@ def _create_table(
         f.name: f"geometry(Geometry, {number})" if names[f.name] == GEOMETRY else plain_type(f.type) for f in schema
     }
     columns = ", ".join(f'"{names[name]}" {kind}' for name, kind in types.items())
-    connection.execute(f'create unlogged table "{table}" ({columns})')  # type: ignore[arg-type]
+    connection.execute(f'create unlogged table "{table}" ({columns})'.encode())
 
 
 def _encoded(
@@ -135,15 +135,13 @@ def _encoded(
 def _copy(connection: psycopg.Connection, table: str, batches: Iterable[tuple[int, list[memoryview | bytes]]]) -> int:
     """Streams the batches into the table; returns the rows."""
     rows = 0
-    with connection.cursor() as cursor:
-        statement = f'copy "{table}" from stdin (format binary)'
-        with cursor.copy(statement) as copy:  # type: ignore[arg-type]
-            copy.write(copy_encoding.HEADER)
-            for number, pieces in batches:
-                rows += number
-                for piece in pieces:
-                    copy.write(piece)
-            copy.write(copy_encoding.TRAILER)
+    with connection.cursor() as cursor, cursor.copy(f'copy "{table}" from stdin (format binary)'.encode()) as copy:
+        copy.write(copy_encoding.HEADER)
+        for number, pieces in batches:
+            rows += number
+            for piece in pieces:
+                copy.write(piece)
+        copy.write(copy_encoding.TRAILER)
     return rows
 
 

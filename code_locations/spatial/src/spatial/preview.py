@@ -34,25 +34,22 @@ def draw(connection: psycopg.Connection, polygons: str | None, points: str | Non
 def _rings(connection: psycopg.Connection, table: str) -> list[Ring]:
     import shapely
 
-    extent = connection.execute(
-        f'select st_xmax(e) - st_xmin(e) from (select st_extent(geometry)::box3d as e from "{table}") b'  # type: ignore[arg-type]  # noqa: S608
-    ).fetchone()
-    tolerance = float((extent and extent[0]) or 1) / (WIDTH_PX * OVERSAMPLING)
-    rows = connection.execute(
-        f'select st_asbinary(st_simplifypreservetopology(geometry, %s)) from "{table}" '  # type: ignore[arg-type]  # noqa: S608
-        "where not st_isempty(geometry) order by st_area(geometry) desc limit %s",
-        [tolerance, MAX_ROWS],
-    ).fetchall()
+    extent = f'select st_extent(geometry)::box3d as e from "{table}"'  # noqa: S608
+    span = connection.execute(f"select st_xmax(e) - st_xmin(e) from ({extent}) b".encode()).fetchone()  # noqa: S608
+    tolerance = float(span[0] if span and span[0] else 1) / (WIDTH_PX * OVERSAMPLING)
+    shapes = f'select geometry as g from "{table}" where not st_isempty(geometry)'  # noqa: S608
+    query = (
+        f"select st_asbinary(st_simplifypreservetopology(g, %s)) from ({shapes}) s order by st_area(g) desc limit %s"  # noqa: S608
+    )
+    rows = connection.execute(query.encode(), [tolerance, MAX_ROWS]).fetchall()
     parts = [part for (wkb,) in rows for part in shapely.get_parts(shapely.from_wkb(wkb))]
     return [list(part.exterior.coords) for part in parts if part.geom_type == "Polygon"]
 
 
 def _points(connection: psycopg.Connection, table: str) -> Ring:
-    rows = connection.execute(
-        f'select st_x(p), st_y(p) from (select st_pointonsurface(geometry) as p from "{table}" '  # type: ignore[arg-type]  # noqa: S608
-        "where not st_isempty(geometry) order by geometry limit %s) t",
-        [MAX_ROWS],
-    ).fetchall()
+    shapes = f'select st_pointonsurface(geometry) as p from "{table}" where not st_isempty(geometry)'  # noqa: S608
+    query = f"select st_x(p), st_y(p) from ({shapes} order by geometry limit %s) s"  # noqa: S608
+    rows = connection.execute(query.encode(), [MAX_ROWS]).fetchall()
     return [(float(x), float(y)) for x, y in rows]
 
 

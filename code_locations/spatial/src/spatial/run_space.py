@@ -1,7 +1,7 @@
 """The schema a run has for itself: made by its first step, gone when the run ends, however it ends.
 
-Every connection of a run holds a shared advisory lock named for the schema. Whoever can take it exclusively knows that no
-process of the run is left, without clocks or heartbeats. It needs a session of its own, so no pooler by transaction.
+Every connection of a run holds a shared advisory lock named for the schema. Whoever can take it exclusively knows that
+no process of the run is left, without clocks or heartbeats. It needs a session of its own, so no pooler by transaction.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ create table _batch (batch_id text not null);
 create table _loads (
     table_name text primary key, rows bigint not null, srid integer not null, facts jsonb not null default '{}'
 );
-create table _tally (table_name text not null, outcome text not null, reason text not null default '', rows bigint not null);
-create table _stages (stage text primary key, finished_at timestamptz not null default clock_timestamp());
+create table _tally (
+    table_name text not null, outcome text not null, reason text not null default '', rows bigint not null
+);
+create table _stages (stage text primary key, seconds double precision not null);
 """
 
 log = logging.getLogger(__name__)
@@ -56,7 +58,7 @@ def connect(postgres: PostgresResource, run_id: str) -> Iterator[psycopg.Connect
     """An autocommit connection of the run: in its schema, and holding its lock."""
     with postgres.connect(autocommit=True) as connection:
         for statement in session_statements(run_id):
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement.encode())
         yield connection
 
 
@@ -65,17 +67,19 @@ def create(connection: psycopg.Connection, run_id: str, batch_id: str) -> None:
     schema = schema_of(run_id)
     drop(connection, schema)
     with connection.transaction():
-        connection.execute(f'create schema "{schema}"')  # type: ignore[arg-type]
+        connection.execute(f'create schema "{schema}"'.encode())
         connection.execute(BOOKS)
         connection.execute("insert into _batch (batch_id) values (%s)", [batch_id])
 
 
 def drop(connection: psycopg.Connection, schema: str) -> None:
     """Drops the schema, a table at a time: all in one transaction could need more locks than the server has."""
+    from psycopg import sql
+
     tables = connection.execute("select tablename from pg_tables where schemaname = %s", [schema]).fetchall()
     for (table,) in tables:
-        connection.execute(f'drop table if exists "{schema}"."{table}" cascade')  # type: ignore[arg-type]
-    connection.execute(f'drop schema if exists "{schema}" cascade')  # type: ignore[arg-type]
+        connection.execute(sql.SQL("drop table if exists {} cascade").format(sql.Identifier(schema, table)))
+    connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema)))
 
 
 def drop_quietly(postgres: PostgresResource, run_id: str) -> bool:
@@ -89,15 +93,15 @@ def drop_quietly(postgres: PostgresResource, run_id: str) -> bool:
     return True
 
 
-def finish_stage(connection: psycopg.Connection, stage: str) -> None:
-    connection.execute("insert into _stages (stage) values (%s)", [stage])
+def finish_stage(connection: psycopg.Connection, stage: str, seconds: float) -> None:
+    connection.execute("insert into _stages (stage, seconds) values (%s, %s)", [stage, seconds])
 
 
-def finished_stages(connection: psycopg.Connection) -> set[str]:
-    """The stages done in the run's schema; none when there is no such schema."""
+def finished_stages(connection: psycopg.Connection) -> dict[str, float]:
+    """The stages done in the run's schema, with the seconds they took; none when there is no such schema."""
     if connection.execute("select to_regclass('_stages')").fetchone() == (None,):
-        return set()
-    return {stage for (stage,) in connection.execute("select stage from _stages").fetchall()}
+        return {}
+    return dict(connection.execute("select stage, seconds from _stages").fetchall())
 
 
 def batch_of(connection: psycopg.Connection) -> str | None:
@@ -106,6 +110,12 @@ def batch_of(connection: psycopg.Connection) -> str | None:
         return None
     row = connection.execute("select batch_id from _batch").fetchone()
     return row[0] if row else None
+
+
+def loads(connection: psycopg.Connection) -> dict[str, dict[str, Any]]:
+    """What was met while each table was loaded, with its rows and SRID."""
+    rows = connection.execute("select table_name, rows, srid, facts from _loads order by 1").fetchall()
+    return {table: {"rows": number, "srid": srid, **facts} for table, number, srid, facts in rows}
 
 
 def tally(connection: psycopg.Connection) -> list[dict[str, Any]]:

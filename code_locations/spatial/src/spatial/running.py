@@ -1,4 +1,4 @@
-"""What surrounds a step of a run: when it fails, the batch's state says so, its schema goes, and the error says what to do."""
+"""What surrounds a step: when it fails, the batch's state says so, the schema goes, and the error says what to do."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from terrane.object_store import LANDING_ZONE
 
 NO_RETRIES = {"dagster/max_retries": "0"}
 REASON_CHARS = 500
+LOST_CONNECTION = ("08", "57P01", "57P02", "57P03")
 
 log = logging.getLogger(__name__)
 
@@ -37,16 +38,16 @@ def step(work: Work, name: str, tag_run: Callable[[dict[str, str]], None]) -> It
         _clean_up(work, "rejected", error.reasons)
         tag_run(NO_RETRIES)
         raise dg.Failure(
-            f"The batch is rejected: {error}. Nothing was published. {landing.NEXT_STEP[0].upper()}{landing.NEXT_STEP[1:]}.",
+            f"The batch is rejected: {error}. Nothing was published; {landing.NEXT_STEP}.",
             allow_retries=False,
         ) from error
     except BaseException as error:
         _clean_up(work, "failed", [f"{name}: {_first_line(error)}"])
         if _is_lost_server(error):
             raise dg.Failure(
-                f"Postgres at {work.postgres.host}:{work.postgres.port} could not be reached or went away during {name}: "
-                f"{_first_line(error)}. Nothing was published and the batch is unharmed: "
-                "see that Postgres runs, then re-execute the run."
+                f"Postgres at {work.postgres.host}:{work.postgres.port} could not be reached or went away during the "
+                f"step {name}: {_first_line(error)}. The batch is unharmed: see that Postgres runs, "
+                "then re-execute the run."
             ) from error
         raise
 
@@ -92,7 +93,10 @@ def _first_line(error: BaseException) -> str:
 
 
 def _is_lost_server(error: BaseException) -> bool:
+    """Whether the connection failed, and not what was asked of it: no SQLSTATE, or one that says so."""
     import psycopg
-    from adbc_driver_manager import OperationalError
+    from adbc_driver_manager import Error
 
-    return isinstance(error, psycopg.OperationalError | OperationalError)
+    if not isinstance(error, psycopg.OperationalError | Error):
+        return False
+    return (error.sqlstate or LOST_CONNECTION[0]).startswith(LOST_CONNECTION)

@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spatial.geoparquet import GEOMETRY, Written
+
 if TYPE_CHECKING:
     import pystac
 
@@ -26,14 +28,14 @@ def item_json(
     made_at: datetime,
     bounds: tuple[float, float, float, float],
     files: Mapping[str, Path | bytes],
-    rows: Mapping[str, int],
+    tables: Mapping[str, Written],
 ) -> bytes:
     """The item as JSON.
 
     Args:
         bounds: xmin, ymin, xmax, ymax in degrees.
         files: by name, beside which the item will lie; GeoParquet is data, PNG a thumbnail.
-        rows: of those files that have rows.
+        tables: what was written into those files that are tables.
     """
     import pystac
 
@@ -48,18 +50,20 @@ def item_json(
         stac_extensions=[FILE_EXTENSION, PROJECTION_EXTENSION, TABLE_EXTENSION],
     )
     for name, content in files.items():
-        item.add_asset(name, _asset(name, content, rows.get(name)))
+        item.add_asset(name, _asset(name, content, tables.get(name)))
     return json.dumps(item.to_dict(include_self_link=False), indent=2, ensure_ascii=False).encode()
 
 
-def _asset(name: str, content: Path | bytes, rows: int | None) -> pystac.Asset:
+def _asset(name: str, content: Path | bytes, table: Written | None) -> pystac.Asset:
     import pystac
 
     size = len(content) if isinstance(content, bytes) else content.stat().st_size
     media_type, role = MEDIA_TYPES[Path(name).suffix]
     fields: dict[str, Any] = {"file:size": size, "file:checksum": SHA256_MULTIHASH + _sha256(content)}
-    if rows is not None:
-        fields["table:row_count"] = rows
+    if table:
+        fields["table:row_count"] = table.rows
+        fields["table:primary_geometry"] = GEOMETRY
+        fields["table:columns"] = [{"name": name, "type": kind} for name, kind in table.columns.items()]
     return pystac.Asset(f"./{name}", media_type=media_type, roles=[role], extra_fields=fields)
 
 

@@ -1,7 +1,7 @@
 """The three steps of a spatial run, each on its own in whatever process it is run: load, transform, export.
 
-What one step leaves for the next is in the run's schema and in the ledger, so nothing but order passes between them. A step
-that finds the schema gone, because a run is re-executed from its failed step, does the steps before it again.
+What one step leaves for the next is in the run's schema and in the ledger, so nothing but order passes between them. A
+step that finds the schema gone, because a run is re-executed from its failed step, does the steps before it again.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ class Published:
 
 def load(work: Work) -> str:
     """Fetches the batch, checks it, and loads its files into the run's schema; returns the batch_id."""
+    begun = time.monotonic()
     batch = _begin(work)
     manifest = parse(manifest_key(batch.batch_id), batch.manifest.encode())
     _check_tables(work.dataset, manifest)
@@ -98,10 +99,8 @@ def load(work: Work) -> str:
             start = time.monotonic()
             loaded = load_file(connection, _spatial_file(zone, file, place), file)
             seconds = time.monotonic() - start
-            work.say(
-                f"{file.key}: {loaded.rows} rows into {loaded.table}, EPSG:{loaded.srid}, in {seconds:.1f} s; {loaded.facts}"
-            )
-        run_space.finish_stage(connection, LOAD)
+            work.say(f"{file.key}: {loaded.rows} rows, EPSG:{loaded.srid}, in {seconds:.1f} s; {loaded.facts}")
+        run_space.finish_stage(connection, LOAD, time.monotonic() - begun)
     return batch.batch_id
 
 
@@ -111,12 +110,13 @@ def transform(work: Work) -> list[Balance]:
         if LOAD not in run_space.finished_stages(connection):
             work.say("The run's schema is not there, as in a re-execution from this step: loading the batch again")
             load(work)
+        begun = time.monotonic()
         for script in work.dataset.scripts:
             start = time.monotonic()
             _run_script(connection, script)
             work.say(f"{script.name} in {time.monotonic() - start:.1f} s")
         balances = _balances(connection, work.dataset)
-        run_space.finish_stage(connection, TRANSFORM)
+        run_space.finish_stage(connection, TRANSFORM, time.monotonic() - begun)
     for each in balances:
         work.say(str(each))
     return balances
@@ -133,7 +133,6 @@ def export(work: Work) -> Published:
 
     A batch that is published already stays as it is, and is what is returned.
     """
-    start = time.monotonic()
     with run_space.connect(work.postgres, work.run_id) as connection:
         if TRANSFORM not in run_space.finished_stages(connection):
             work.say(
@@ -142,10 +141,11 @@ def export(work: Work) -> Published:
             require_conservation(transform(work))
         batch_id = run_space.batch_of(connection)
         assert batch_id
+        begun = time.monotonic()
         picture = preview.draw(connection, work.dataset.polygons, work.dataset.points)
         with tempfile.TemporaryDirectory() as folder:
             commit = _published_before(work, batch_id) or _publish(
-                work, connection, batch_id, picture, Path(folder), start
+                work, connection, batch_id, picture, Path(folder), begun
             )
     with work.ledger.open() as ledger:
         ledger.publish(batch_id, commit.run_id, commit.summary, commit_key(work.dataset.name, batch_id))
@@ -165,8 +165,8 @@ def find_batch(work: Work) -> Batch:
         batch = ledger.get(work.wanted) if work.wanted else recent
     if batch is None or batch.dataset not in (name, None):
         raise LookupError(
-            f"The ledger has no accepted batch {work.wanted or ''} of dataset {name}: put its files and then its manifest, "
-            f"{manifest_key('<batch_id>')}, into {LANDING_ZONE}, and wait for the sensor manifests to accept it"
+            f"The ledger has no accepted batch {work.wanted} of dataset {name}: put its files, then its manifest "
+            f"{manifest_key('<batch_id>')}, into {LANDING_ZONE}, and wait until the sensor manifests has accepted it"
         )
     if batch.state == "rejected":
         raise BatchRejectedError(batch.reasons)
@@ -199,8 +199,8 @@ def _spatial_file(zone: Any, file: ManifestFile, folder: Path) -> Path:
         raise BatchRejectedError(
             f"{file.key}: expected a file of type {', '.join(sorted(SUFFIXES))}, got {suffix or 'none'}"
         )
-    path = landing.fetch(zone, file, folder / f"object{suffix}")
-    return extract(path, folder, file.key) if suffix == ".zip" else path
+    path = landing.fetch(zone, file, folder / f"{file.table}{suffix}")
+    return extract(path, folder, file.table, file.key) if suffix == ".zip" else path
 
 
 def _run_script(connection: psycopg.Connection, script: Path) -> None:
@@ -208,7 +208,7 @@ def _run_script(connection: psycopg.Connection, script: Path) -> None:
 
     try:
         with connection.transaction():
-            connection.execute(script.read_text())  # type: ignore[arg-type]
+            connection.execute(script.read_bytes())
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:
@@ -230,7 +230,7 @@ def _published_before(work: Work, batch_id: str) -> Commit | None:
 
 
 def _publish(
-    work: Work, connection: psycopg.Connection, batch_id: str, picture: bytes, folder: Path, start: float
+    work: Work, connection: psycopg.Connection, batch_id: str, picture: bytes, folder: Path, begun: float
 ) -> Commit:
     dataset = work.dataset
     written = {
@@ -241,14 +241,9 @@ def _publish(
     files[PREVIEW_FILE] = picture
     bounds = _union([w.bounds for w in written.values() if w.bounds])
     rows = {name: w.rows for name, w in written.items()}
+    tables = {w.path.name: w for w in written.values()}
     files[ITEM_FILE] = stac.item_json(
-        dataset.name,
-        batch_id,
-        dataset.description,
-        datetime.now(UTC),
-        bounds,
-        files,
-        {f"{n}.parquet": r for n, r in rows.items()},
+        dataset.name, batch_id, dataset.description, datetime.now(UTC), bounds, files, tables
     )
     summary: Mapping[str, Any] = {
         "rows": rows,
@@ -257,7 +252,8 @@ def _publish(
         "crs": f"EPSG:{exporting.EPSG}",
         "bounds": list(bounds),
         "geometry_types": {name: w.geometry_types for name, w in written.items()},
-        "export_seconds": round(time.monotonic() - start, 3),
+        "seconds": {**run_space.finished_stages(connection), EXPORT: time.monotonic() - begun},
+        "loads": run_space.loads(connection),
     }
     lake = work.store.bucket(DATA_LAKE)
     try:

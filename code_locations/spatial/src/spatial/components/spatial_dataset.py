@@ -35,9 +35,9 @@ class Freshness(dg.Model, dg.Resolvable):
 class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
     """A dataset whose batches are loaded into PostGIS, transformed by SQL, and published into the lake.
 
-    SQL runs in a schema of the run's own. It finds the inputs as tables with a column `geometry`, writes what it does to
-    rows into `_tally (table_name, outcome, reason, rows)` with the outcomes dropped, duplicate and repaired, and makes a table
-    `out_<output>` with a column `geometry` in EPSG:4326 for each output.
+    SQL runs in a schema of the run's own. It finds the inputs as tables with a column `geometry`, writes what it does
+    to rows into `_tally (table_name, outcome, reason, rows)` with the outcomes dropped, duplicate and repaired, and
+    makes a table `out_<output>` with a column `geometry` in EPSG:4326 for each output.
     """
 
     dataset: str = Field(
@@ -75,7 +75,7 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
     def _landing_spec(self) -> dg.AssetSpec:
         return dg.AssetSpec(
             landed(self.dataset),
-            description=f"Batches of {self.dataset} that their producer put into the landing zone, as accepted by the sensor.",
+            description=f"Batches of {self.dataset} that a producer put into the landing zone and the sensor accepted.",
             group_name="ingestion",
             owners=[OWNER],
             kinds={"s3"},

@@ -11,6 +11,8 @@ from spatial.ledger import LedgerResource
 from spatial.manifest import Manifest, manifest_key
 from terrane.object_store import LANDING_ZONE, ObjectStoreResource
 
+RUN_KEY_TAG = "dagster/run_key"
+
 
 @dg.sensor(
     name="manifests",
@@ -27,7 +29,7 @@ def manifests(
     if context.cursor == listing_digest(found):
         return dg.SkipReason(f"nothing new in {LANDING_ZONE}: {len(found)} manifests, all seen")
     with ledger.open() as opened:
-        intake = take_in(zone, opened, _datasets(context), found)
+        intake = take_in(zone, opened, _datasets(context), found, lambda batch_id: _run_of(context, batch_id))
     for batch_id, reasons in intake.rejected.items():
         context.log.warning("Batch %s is rejected: %s", batch_id, "; ".join(reasons))
     return dg.SensorResult(
@@ -36,6 +38,12 @@ def manifests(
         cursor=intake.digest,
         skip_reason=None if intake.waiting else _summary(intake),
     )
+
+
+def _run_of(context: dg.SensorEvaluationContext, batch_id: str) -> str | None:
+    """The run that was launched for the batch, if any was."""
+    runs = context.instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: batch_id}), limit=1)
+    return runs[0].dagster_run.run_id if runs else None
 
 
 def _datasets(context: dg.SensorEvaluationContext) -> set[str]:
