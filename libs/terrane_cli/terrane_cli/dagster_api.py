@@ -22,7 +22,7 @@ query ($keys: [AssetKeyInput!]!, $limit: Int!) {
     assetKey { path }
     partitionStats { numPartitions numMaterialized }
     assetMaterializations(limit: $limit) {
-      timestamp runId partition
+      timestamp runId stepKey partition
       metadataEntries { label ... on IntMetadataEntry { intValue } }
     }
   }
@@ -37,8 +37,7 @@ query { runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, 
   ... on Runs { results { runId } } } }
 """
 STEPS = """
-query ($run: ID!) { runOrError(runId: $run) { ... on Run {
-  runId status startTime endTime stepStats { stepKey status startTime endTime } } } }
+query ($run: ID!) { runOrError(runId: $run) { ... on Run { stepStats { stepKey status startTime endTime } } } }
 """
 FAILURE = """
 query ($run: ID!, $after: String) { logsForRun(runId: $run, afterCursor: $after) {
@@ -60,6 +59,7 @@ class AssetState:
     Attributes:
         rows: the sum of `dagster/row_count` over its partitions, or None where it tells none.
         materialized_at: seconds since the epoch, of the newest materialisation.
+        made_by: run and step of that materialisation.
         complete: whether all of its partitions are materialised; true where it has none.
         run_id: of the run that is at it now, or else of its newest one.
         status: of that run, in Dagster's words.
@@ -68,6 +68,7 @@ class AssetState:
     key: str
     rows: int | None = None
     materialized_at: float | None = None
+    made_by: tuple[str, str] | None = None
     complete: bool = True
     run_id: str | None = None
     status: str | None = None
@@ -124,9 +125,13 @@ class DagsterApi:
         """The run's steps with their status, and start and end in seconds since the epoch."""
         return self.query(STEPS, run=run_id)["runOrError"].get("stepStats", [])
 
-    def run_seconds(self, run_id: str) -> float | None:
-        run = self.query(STEPS, run=run_id)["runOrError"]
-        return run["endTime"] - run["startTime"] if run.get("startTime") and run.get("endTime") else None
+    def seconds(self, run_id: str, step: str) -> float | None:
+        """How long the step took, with those it belongs to (`a.load` and `a.export`); None until all ended."""
+        family = step.split(".")[0]
+        spans = [(s["startTime"], s["endTime"]) for s in self.steps(run_id) if s["stepKey"].split(".")[0] == family]
+        if not spans or any(start is None or end is None for start, end in spans):
+            return None
+        return max(end for _, end in spans) - min(start for start, _ in spans)
 
     def re_execute(self, run_id: str) -> str:
         """Launches a run again from the step that failed, and returns the new run's id."""
@@ -168,6 +173,7 @@ def _asset_state(key: str, node: dict[str, Any], info: dict[str, Any]) -> AssetS
         key=key,
         rows=sum(newest.values()) if newest else None,
         materialized_at=float(events[0]["timestamp"]) / 1000 if events else None,
+        made_by=(events[0]["runId"], events[0]["stepKey"]) if events and events[0]["stepKey"] else None,
         complete=_is_complete(node),
         run_id=at_work[0] if at_work else latest.get("runId") or (events[0]["runId"] if events else None),
         status=latest.get("status"),

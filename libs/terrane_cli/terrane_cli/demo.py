@@ -74,7 +74,7 @@ def _wait_until_loaded(api: DagsterApi) -> None:
 
 
 def _retry_earlier_failures(api: DagsterApi, console: Console) -> None:
-    """Re-executes the runs that failed before this demo: whoever starts it again has mended the cause, or wants to see."""
+    """Re-executes the runs that failed before this demo: whoever starts it again has mended the cause, we hope."""
     assets = api.assets(stage.asset for stage in STAGES)
     failed = {assets[s.asset].run_id for s in STAGES if stage_state(s, assets) == State.FAILED}
     for run_id in filter(None, failed):
@@ -84,14 +84,12 @@ def _retry_earlier_failures(api: DagsterApi, console: Console) -> None:
 def _follow(api: DagsterApi, console: Console, landing_zone: LocalStore, delivery: Delivery) -> None:
     """Shows the stages until all are done. Raises DemoFailed for the first that fails, or when the time is over."""
     deadline = time.monotonic() + STORY_TIMEOUT_S
-    seconds: dict[str, float] = {}
+    took: dict[str, float] = {}
     with Progress(console) as progress:
         while True:
             assets = api.assets(stage.asset for stage in STAGES)
             states = {stage: stage_state(stage, assets) for stage in STAGES}
-            progress.show(
-                [_line(api, stage, state, assets.get(stage.asset), seconds) for stage, state in states.items()]
-            )
+            progress.show([_line(api, stage, state, assets.get(stage.asset), took) for stage, state in states.items()])
             for stage, state in states.items():
                 if state == State.FAILED:
                     raise DemoFailed(explain(api, stage, assets[stage.asset]))
@@ -108,24 +106,19 @@ def _follow(api: DagsterApi, console: Console, landing_zone: LocalStore, deliver
             time.sleep(POLL_S)
 
 
-def _line(api: DagsterApi, stage: Stage, state: State, asset: AssetState | None, seconds: dict[str, float]) -> Line:
+def _line(api: DagsterApi, stage: Stage, state: State, asset: AssetState | None, took: dict[str, float]) -> Line:
+    """The stage as it is shown. `took` keeps the seconds of what is done, by asset and step."""
     if asset is None or state == State.WAITING:
         return Line(stage.title, stage.location, stage.asset, state)
-    detail = _step_at_work(api, asset) if state == State.RUNNING else ""
-    if state == State.DONE and asset.run_id and asset.run_id not in seconds:
-        took = api.run_seconds(asset.run_id)
-        if took is not None:
-            seconds[asset.run_id] = took
-    done = state == State.DONE
-    return Line(
-        stage.title,
-        stage.location,
-        stage.asset,
-        state,
-        detail,
-        asset.rows if done else None,
-        seconds.get(asset.run_id or "") if done else None,
-    )
+    if state != State.DONE or asset.made_by is None:
+        detail = _step_at_work(api, asset) if state == State.RUNNING else ""
+        return Line(stage.title, stage.location, stage.asset, state, detail)
+    key = " ".join((asset.key, *asset.made_by))
+    if key not in took and (seconds := api.seconds(*asset.made_by)) is not None:
+        took[key] = seconds
+    # Its step is about to end: the table says done when it can say how long it took.
+    state = state if key in took else State.RUNNING
+    return Line(stage.title, stage.location, stage.asset, state, "", asset.rows, took.get(key))
 
 
 def _step_at_work(api: DagsterApi, asset: AssetState) -> str:

@@ -53,6 +53,8 @@ def _instance(home: Path) -> dict[str, Any]:
         "schedules": {"use_threads": True, "num_workers": 2},
         "retention": {"sensor": {"purge_after_days": {"skipped": 1, "success": 7, "failure": 30, "started": 7}}},
         "telemetry": {"enabled": False},
+        # The pop-up that asks for an address on the first visit.
+        "nux": {"enabled": False},
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 AUTOMATION_INTERVAL_S = 5
+RETRY_CRON = "*/10 * * * *"
 
 
 def automation_sensor(location: str) -> dg.AutomationConditionSensorDefinition:
@@ -19,3 +20,26 @@ def automation_sensor(location: str) -> dg.AutomationConditionSensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=AUTOMATION_INTERVAL_S,
     )
+
+
+def until_there() -> dg.AutomationCondition:
+    """As soon as nothing upstream is missing or being made, and every ten minutes as long as the asset is still missing.
+
+    Dagster's own `eager` and `on_missing` let an asset be that was missing when they first looked, and one whose first run
+    failed: both wait for something upstream to be new, which may be a day, or for ever.
+    """
+    missing: dg.AutomationCondition = dg.AutomationCondition.missing()
+    asked = dg.AutomationCondition.initial_evaluation() | missing.newly_true()
+    due = (asked | dg.AutomationCondition.cron_tick_passed(RETRY_CRON)).since(dg.AutomationCondition.newly_requested())
+    return (
+        due
+        & missing
+        & ~dg.AutomationCondition.in_progress()
+        & ~dg.AutomationCondition.any_deps_missing()
+        & ~dg.AutomationCondition.any_deps_in_progress()
+    ).with_label("until there")
+
+
+def eager() -> dg.AutomationCondition:
+    """As soon as something upstream is new, and until the asset is there."""
+    return (dg.AutomationCondition.eager() | until_there()).with_label("eager, and until there")
