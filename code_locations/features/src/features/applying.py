@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from features.repository import Repository
 
 if TYPE_CHECKING:
     from feast import FeatureStore
+    from feast.diff.property_diff import PropertyDiff
     from feast.diff.registry_diff import RegistryDiff
     from feast.repo_contents import RepoContents
 
@@ -44,17 +45,29 @@ def plan(store: FeatureStore, contents: RepoContents) -> list[Change]:
 def changes_of(diff: RegistryDiff) -> list[Change]:
     """A diff's changes, without what stays as it is."""
     actions = {"CREATE": "create", "UPDATE": "update", "DELETE": "delete"}
-    changes = [
-        Change(
-            actions[found.transition_type.name],
-            found.feast_object_type.value,
-            found.name,
-            tuple(sorted({p.property_name for p in found.feast_object_property_diffs})),
-        )
-        for found in diff.feast_object_diffs
-        if found.transition_type.name in actions and not found.name.startswith("__")
-    ]
+    changes = []
+    for found in diff.feast_object_diffs:
+        action = actions.get(found.transition_type.name)
+        properties = sorted({p.property_name for p in found.feast_object_property_diffs if _really_differs(p)})
+        if action and not found.name.startswith("__") and (properties or action != "update"):
+            changes.append(Change(action, found.feast_object_type.value, found.name, tuple(properties)))
     return sorted(changes, key=str)
+
+
+def _really_differs(difference: PropertyDiff) -> bool:
+    """Whether more differs than when the records were made, which Feast counts as a difference of sources."""
+    return _without_times(difference.val_existing) != _without_times(difference.val_declared)
+
+
+def _without_times(value: Any) -> Any:
+    from google.protobuf.message import Message
+
+    if not isinstance(value, Message) or "meta" not in value.DESCRIPTOR.fields_by_name:
+        return value
+    copy = type(value)()
+    copy.CopyFrom(value)
+    copy.ClearField("meta")
+    return copy
 
 
 def refuse_deletions(changes: list[Change]) -> None:

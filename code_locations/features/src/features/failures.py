@@ -19,11 +19,11 @@ def explained(doing: str, left: str, warehouse: PostgresResource, redis: RedisRe
     """
     import psycopg
     from redis import RedisError
-    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.exc import InterfaceError, OperationalError
 
     try:
         yield
-    except (psycopg.Error, DBAPIError) as error:
+    except (psycopg.OperationalError, psycopg.InterfaceError, OperationalError, InterfaceError) as error:
         where = f"Postgres at {warehouse.host}:{warehouse.port}, database {warehouse.database}"
         raise _failure(where, doing, left, error) from error
     except (RedisError, OSError) as error:

@@ -126,7 +126,7 @@ def _reading_app(store: FeatureStore) -> FastAPI:
 
     app.add_exception_handler(FeastError, feast_error)
     app.add_exception_handler(RedisError, redis_error)
-    # An unknown feature, a missing join key, a key of the wrong type: Feast's own server answers 500, as for its faults.
+    # An unknown feature, a missing join key, a key of the wrong type: Feast's own server answers 500 to them.
     app.add_exception_handler(KeyError, request_error)
     app.add_exception_handler(ValueError, request_error)
     return app
