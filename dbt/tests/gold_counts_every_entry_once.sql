@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'user_journal_features'}}}) }}
 -- Both tables of gold and the entries they come from agree on how many there are.
 with counts as (
     select

@@ -94,13 +94,18 @@ def journal_entries(day: int, places: Sequence[str]) -> list[JournalEntry]:
     draw = rng.random
     entries = []
     for n, at in enumerate(_times(rng, entries_of(day))):
-        # The square makes some users write much and most write little, as people do.
-        user = 1 + int(draw() ** 2 * (known + bisect_right(sign_ups, at)))
+        user = 1 + int(_share(draw) * (known + bisect_right(sign_ups, at)))
         game = SLUGS[(user + int(draw() ** 2 * len(SLUGS))) % len(SLUGS)]
         mood = None if draw() < 0.1 else 1 + int(draw() * 5)
         words, minutes = int(5 + 200 * draw() ** 2), round(3 + 117 * draw(), 1)
         entries.append(JournalEntry(at, first + n, user, game, _place(user, draw, places), mood, words, minutes))
     return entries
+
+
+def _share(draw: Callable[[], float]) -> float:
+    """From 0 to 1, and nearer 0 a quarter of the time: some users write much and most write little, as people do."""
+    share = draw()
+    return share * share if draw() < 0.25 else share
 
 
 def _place(user: int, draw: Callable[[], float], places: Sequence[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""What the suite shares: the sample source API in a thread, an empty warehouse, a lake with places, and the definitions."""
+"""What the suite shares: the sample source API in a thread, an empty warehouse, a lake with places, the location."""
 
 import os
 import sys

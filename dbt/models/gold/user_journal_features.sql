@@ -24,7 +24,7 @@ totals as (
         count(*) as entries_total,
         count(*) filter (where entries.created_at >= as_of.as_of - interval '7 days') as entries_last_7d,
         count(*) filter (where entries.created_at >= as_of.as_of - interval '30 days') as entries_last_30d,
-        sum(entries.minutes order by entries.entry_id) as minutes_total,
+        sum(entries.minutes::numeric)::double precision as minutes_total,
         avg(entries.words::numeric)::double precision as avg_words,
         avg(entries.mood::numeric)::double precision as avg_mood,
         count(distinct entries.country) as countries_visited
@@ -40,7 +40,7 @@ select
     coalesce(totals.entries_total, 0) as entries_total,
     coalesce(totals.entries_last_7d, 0) as entries_last_7d,
     coalesce(totals.entries_last_30d, 0) as entries_last_30d,
-    coalesce(totals.minutes_total, 0)::double precision as minutes_total,
+    coalesce(totals.minutes_total, 0) as minutes_total,
     totals.avg_words,
     totals.avg_mood,
     favourites.game_type as favourite_game_type,

@@ -41,8 +41,8 @@ def database_errors(warehouse: PostgresResource, doing: str) -> Iterator[None]:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise Temporary(
-            f"{place} was lost while {doing}: {_line(error)}. What was not yet committed is rolled back and what was is "
-            "kept; see that Postgres runs, then run again"
+            f"{place} was lost while {doing}: {_line(error)}. What was not yet committed is rolled back and what was "
+            "is kept; see that Postgres runs, then run again"
         ) from error
     except psycopg.Error as error:
         raise Permanent(

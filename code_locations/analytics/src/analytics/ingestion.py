@@ -96,8 +96,9 @@ def ingest_day(
         except WindowChanged as error:
             change = error
     raise Temporary(
-        f"the API's pages changed each of the {WINDOW_ATTEMPTS} times that {day} was read for raw.{source.table.name}: {change}. "
-        "Nothing of the day was written; when it happens again, ask the API's people why rows of a complete day change"
+        f"the API's pages changed each of the {WINDOW_ATTEMPTS} times that {day} was read for raw.{source.table.name}: "
+        f"{change}. Nothing of the day was written; when it happens again, ask the API's people why "
+        "rows of a complete day change"
     )
 
 

@@ -1,8 +1,8 @@
 """Which days to ask for, and when to ask again: complete days that were never ingested, all of them as one run a gap.
 
 An automation condition would do it through a backfill, which the daemon takes up only every 30 s and looks after for a
-minute more; a sensor's run starts within seconds. The price is that asking again is ours to pace: each request that left
-days missing doubles the wait, from a minute to an hour.
+minute more; a sensor's run starts within seconds. The price is that asking again is ours to pace: each request that
+left days missing doubles the wait, from a minute to an hour.
 """
 
 from __future__ import annotations

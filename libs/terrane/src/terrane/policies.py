@@ -23,10 +23,10 @@ def automation_sensor(location: str) -> dg.AutomationConditionSensorDefinition:
 
 
 def until_there() -> dg.AutomationCondition:
-    """As soon as nothing upstream is missing or being made, and every ten minutes as long as the asset is still missing.
+    """As soon as nothing upstream is missing or being made, and every ten minutes as long as the asset is missing.
 
-    Dagster's own `eager` and `on_missing` let an asset be that was missing when they first looked, and one whose first run
-    failed: both wait for something upstream to be new, which may be a day, or for ever.
+    Dagster's own `eager` and `on_missing` let an asset be that was missing when they first looked, and one whose first
+    run failed: both wait for something upstream to be new, which may be a day, or for ever.
     """
     missing: dg.AutomationCondition = dg.AutomationCondition.missing()
     asked = dg.AutomationCondition.initial_evaluation() | missing.newly_true()

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import dagster as dg
 
-from analytics.automation import until_there
 from analytics.components.columns import ColumnSpec, as_columns, column_schema
 from analytics.errors import as_failures, database_errors
 from analytics.resources import SourceApiResource
 from analytics.warehouse import loading, tables
+from terrane.policies import until_there
 from terrane.postgres import PostgresResource
 
 

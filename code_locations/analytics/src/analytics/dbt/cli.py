@@ -15,8 +15,8 @@ from packaging.version import Version
 class LeanDbtCli(DbtCliResource):
     """Takes dbt's version from what is installed, and makes no adapter of its own in Dagster's process.
 
-    The stock resource starts dbt once more for its version, and loads every macro to have a connection for counting rows:
-    a third of the time of a small build. A test holds these two names to the installed dagster-dbt.
+    The stock resource starts dbt once more for its version, and loads every macro to have a connection for counting
+    rows: a third of the time of a small build. A test holds these two names to the installed dagster-dbt.
     """
 
     @cached_property
@@ -29,7 +29,11 @@ class LeanDbtCli(DbtCliResource):
 
 def dbt_cli(project: DbtProject) -> LeanDbtCli:
     """The command line of the dbt that is installed beside this Python, whatever PATH says."""
-    return LeanDbtCli(project_dir=project, dbt_executable=str(Path(sys.executable).parent / "dbt"))
+    return LeanDbtCli(
+        project_dir=str(project.project_dir),
+        profiles_dir=str(project.profiles_dir),
+        dbt_executable=str(Path(sys.executable).parent / "dbt"),
+    )
 
 
 def dbt_project(folder: Path) -> DbtProject:

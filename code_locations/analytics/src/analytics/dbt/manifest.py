@@ -1,7 +1,7 @@
 """The dbt project's manifest, which prepares itself: it is parsed when it is missing or older than the project.
 
-What decides is a hash of the project's files and dbt's version, kept beside the manifest. An image that carries both never
-parses; a fresh clone parses once, without a database and without the variables that name one.
+What decides is a hash of the project's files and dbt's version, kept beside the manifest. An image that carries both
+never parses; a fresh clone parses once, without a database and without the variables that name one.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ MANIFEST = "manifest.json"
 PARTIAL_PARSE = "partial_parse.msgpack"
 STAMP = "manifest.sha256"
 OUTPUTS = {TARGET, "logs", "dbt_packages"}
+CHATTER = ("Running with", "Registered adapter", "Unable to do partial parsing", "Performance info")
 CONNECTION = {"HOST": "unset", "PORT": "0", "USER": "unset", "PASSWORD": "unset", "DB": "unset"}
 
 
@@ -91,8 +92,8 @@ def _parse(project: Path, target: Path) -> None:
         )
         if done.returncode:
             raise ManifestFailed(
-                f"dbt cannot parse the project in {project}: {_said(done.stdout)}. Mend the file it names, then load the "
-                f"definitions again; `dbt parse` in that folder says more"
+                f"dbt cannot parse the project in {project}: {_said(done.stdout)}. Mend the file it names, then load "
+                "the definitions again; `dbt parse` in that folder says more"
             )
         for name in (PARTIAL_PARSE, MANIFEST):
             if (made := Path(scratch, name)).exists():
@@ -102,7 +103,4 @@ def _parse(project: Path, target: Path) -> None:
 def _said(output: str) -> str:
     """dbt's message without its times, on one line."""
     lines = [line.split("  ", 1)[-1].strip() for line in output.splitlines()]
-    wanted = [
-        line for line in lines if line and not line.startswith(("Running with", "Registered adapter", "Unable to do"))
-    ]
-    return " ".join(wanted[-12:])
+    return " ".join([line for line in lines if line and not line.startswith(CHATTER)][-12:])

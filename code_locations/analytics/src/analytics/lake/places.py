@@ -39,7 +39,8 @@ def newest_commit(lake: Bucket) -> Commit:
     commits = list_commits(lake, DATASET)
     if not commits:
         raise Permanent(
-            f"the lake has no published batch of {DATASET}; materialise data_lake/{DATASET} in the location spatial, then run again"
+            f"the lake has no published batch of {DATASET}; materialise data_lake/{DATASET} in the location spatial, "
+            "then run again"
         )
     return commits[-1]
 
@@ -71,8 +72,8 @@ def read_rows(file: Path, commit: Commit) -> Iterator[list[dict[str, Any]]]:
         lacking = [name for name in PLACES.names if name not in parquet.schema_arrow.names]
         if lacking:
             raise Permanent(
-                f"{commit.object(OBJECT).key} has no column {', '.join(lacking)}; raw.places is as it was. Mend the dataset "
-                f"{DATASET} in the location spatial and publish a new batch"
+                f"{commit.object(OBJECT).key} has no column {', '.join(lacking)}; raw.places is as it was. Mend the "
+                f"dataset {DATASET} in the location spatial and publish a new batch"
             )
         for batch in parquet.iter_batches(BATCH_ROWS, columns=PLACES.names):
             yield batch.to_pylist()

@@ -73,8 +73,8 @@ class SourceClient:
             if attempt < self._attempts:
                 self._sleep(wait)
         raise Temporary(
-            f"the API at {self.url} gave no good answer to GET {route} in {self._attempts} attempts: {reason}. Nothing of this "
-            "window was written; see that the API is up, and run again where the run's own retries do not"
+            f"the API at {self.url} gave no good answer to GET {route} in {self._attempts} attempts: {reason}. "
+            "Nothing of this window was written; see that the API is up and answers in time, then run again"
         )
 
     def _refusal(self, route: str, answer: httpx.Response) -> str:
@@ -83,7 +83,7 @@ class SourceClient:
             return f"{said} Set API_KEY to a key this API knows, restart what read the old one, and run again"
         if answer.status_code == 404:
             return f"{said} See that SOURCE_API_URL is the API's address and names no path, and run again"
-        return f"{said} The API and this location disagree on the request; adapt source/window.py or the route in defs.yaml"
+        return f"{said} The API and this location disagree; adapt source/window.py or the route in defs.yaml"
 
 
 def retry_after(header: str | None, otherwise: float) -> float:

@@ -1,8 +1,8 @@
 """All rows of a window of time, page by page, none skipped and none twice.
 
-The API's cursor is a key, (time, id), so a page follows from where the last one ended. What the API says is still checked:
-every row is inside the window and after the row before it, and the rows are as many as both the first and the last page say
-the window has. Anything else means that the window changed while it was read.
+The API's cursor is a key, (time, id), so a page follows from where the last one ended. What the API says is still
+checked: every row is inside the window and after the row before it, and the rows are as many as both the first and the
+last page say the window has. Anything else means that the window changed while it was read.
 """
 
 from __future__ import annotations
@@ -81,13 +81,13 @@ def _next_key(window: Window, item: Row, before: tuple[datetime, int] | None) ->
         key = datetime.fromisoformat(item[window.time_column]), int(item["id"])
     except (KeyError, TypeError, ValueError) as error:
         raise Permanent(
-            f"{window}: a row has no {window.time_column} or id that can be read ({error!r}); the API's form has changed, "
-            "adapt the table's defs.yaml"
+            f"{window}: a row has no {window.time_column} or id that can be read ({error!r}); the API's form has "
+            "changed, adapt the table's defs.yaml"
         ) from error
     if not window.start <= key[0] < window.end:
         raise WindowChanged(f"{window}: row {key[1]} of {key[0].isoformat()} is outside")
     if before is not None and key <= before:
         raise WindowChanged(
-            f"{window}: row {key[1]} of {key[0].isoformat()} comes after row {before[1]} of {before[0].isoformat()}"
+            f"{window}: row {key[1]} of {key[0].isoformat()} follows row {before[1]} of {before[0].isoformat()}"
         )
     return key

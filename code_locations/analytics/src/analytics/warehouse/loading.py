@@ -1,4 +1,4 @@
-"""Rows into a raw table: COPY into a temporary table, then one statement that makes them the table's, in one transaction."""
+"""Rows into a raw table: COPY into a temporary one, then a statement that makes them the table's: one transaction."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def newest_wins(connection: psycopg.Connection, table: Table) -> int:
     connection.execute(
         sql.SQL(
             "insert into {name} as present ({columns}) select distinct on ({key}) {columns} from {incoming} "
-            "order by {key}, {time} desc on conflict ({key}) do update set {updates} where excluded.{time} >= present.{time}"
+            "order by {key}, {time} desc on conflict ({key}) do update set {updates} "
+            "where excluded.{time} >= present.{time}"
         ).format(
             name=name,
             columns=_list(table.names),

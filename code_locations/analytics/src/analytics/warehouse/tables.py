@@ -64,8 +64,9 @@ def ensure(connection: psycopg.Connection, table: Table) -> None:
             )
             connection.execute(
                 sql.SQL(
-                    "create table if not exists {} (table_name text, day date, rows bigint not null, run_id text not null, "
-                    "ingested_at timestamptz not null default now(), primary key (table_name, day))"
+                    "create table if not exists {} (table_name text, day date, rows bigint not null, "
+                    "run_id text not null, ingested_at timestamptz not null default now(), "
+                    "primary key (table_name, day))"
                 ).format(sql.Identifier(SCHEMA, LEDGER))
             )
 

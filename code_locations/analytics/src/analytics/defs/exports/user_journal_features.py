@@ -9,6 +9,7 @@ import dagster as dg
 from analytics.errors import as_failures
 from analytics.lake.export import export_table
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
+from terrane.policies import eager
 from terrane.postgres import PostgresResource
 from terrane.publishing import commit_key, publish
 
@@ -20,7 +21,7 @@ GOLD = dg.AssetKey(["gold", "user_journal_features"])
 @dg.asset(
     key=["exports", "user_journal_features"],
     deps=[GOLD],
-    automation_condition=dg.AutomationCondition.eager(),
+    automation_condition=eager(),
     retry_policy=dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30)),
     group_name="exports",

@@ -22,7 +22,7 @@ UNFINISHED = [
     target=dg.AssetSelection.assets(*KEYS),
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=5,
-    description="Asks for complete days that are missing, as one run a gap; waits longer each time that it did not help.",
+    description="Asks for missing days that are over, as one run a gap; waits longer each time that it did not help.",
 )
 def missing_days(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     days = partitions.daily().get_partition_keys()

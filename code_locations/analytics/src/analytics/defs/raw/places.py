@@ -6,13 +6,14 @@ from analytics.components.columns import column_schema
 from analytics.errors import as_failures
 from analytics.lake.places import PLACES, load_places, newest_commit
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
+from terrane.policies import eager
 from terrane.postgres import PostgresResource
 
 
 @dg.asset(
     key=["raw", "places"],
     deps=[dg.AssetKey(["data_lake", "places"])],
-    automation_condition=dg.AutomationCondition.eager(),
+    automation_condition=eager(),
     retry_policy=dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
     group_name="ingestion",
     owners=["team:analytics"],
