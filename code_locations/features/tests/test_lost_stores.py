@@ -1,4 +1,4 @@
-"""Redis or Postgres is stopped in the middle of a run: what a person reads, what is left, and that the next run works."""
+"""Redis or Postgres is stopped in the middle of a run: what a person reads, what is left, and how the next run goes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def after_first_batch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[],
 def failure(result: dg.ExecuteInProcessResult, step: str) -> str:
     (event,) = [e for e in result.get_step_failure_events() if e.step_key == step]
     error = event.step_failure_data.user_failure_data
-    return error.description if error else str(event.step_failure_data.error)
+    assert error is not None
+    return error.description or ""
 
 
 def online_keys(stores) -> int:
