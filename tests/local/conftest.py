@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -37,10 +38,7 @@ class Demo:
 
     def terrane(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Runs the command on this platform."""
-        command = [str(program(self.project.root, "terrane")), *words]
-        return subprocess.run(
-            command, env=self.variables, capture_output=True, text=True, timeout=DEMO_TIMEOUT_S, check=False
-        )
+        return terrane(self.project, self.variables, *words)
 
     def sql(self, role: str, database: str, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(
@@ -74,22 +72,35 @@ class Demo:
 
 @pytest.fixture(scope="session")
 def demo() -> Iterator[Demo]:
-    with temporary_server_folder("demo") as folder, pytest.MonkeyPatch.context() as patch:
+    with platform_of_its_own("demo") as project:
+        began = time.monotonic()
+        done = terrane(project, os.environ, "demo", "--once")
+        seconds = time.monotonic() - began
+        settings = Settings.load(project)
+        demo = Demo(project, dict(os.environ), settings, done.stdout + done.stderr, done.returncode, seconds)
+        yield demo
+
+
+def terrane(project: Project, variables: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command with these variables, one of which says where its state is."""
+    command = [str(program(project.root, "terrane")), *words]
+    return subprocess.run(
+        command, env=dict(variables), capture_output=True, text=True, timeout=DEMO_TIMEOUT_S, check=False
+    )
+
+
+@contextmanager
+def platform_of_its_own(name: str) -> Iterator[Project]:
+    """The checkout with its state in a temporary folder; stops whatever was started there."""
+    with temporary_server_folder(name) as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TERRANE_STATE", str(folder / "state"))
         # The servers' own account must pass through it.
         folder.chmod(0o755)
         project = Project.here()
-        settings = Settings.load(project)
-        command = [str(program(project.root, "terrane")), "demo", "--once"]
-        began = time.monotonic()
-        done = subprocess.run(command, capture_output=True, text=True, timeout=DEMO_TIMEOUT_S, check=False)
-        seconds = time.monotonic() - began
-        settings = Settings.load(project)
-        demo = Demo(project, dict(os.environ), settings, done.stdout + done.stderr, done.returncode, seconds)
         try:
-            yield demo
+            yield project
         finally:
-            demo.terrane("down")
+            subprocess.run([program(project.root, "terrane"), "down"], capture_output=True, check=False)
 
 
 @pytest.fixture(scope="session")
