@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 8192
 STOP_TIMEOUT_S = 5
+MAX_LINE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def read(
         "batch_rows": BATCH_ROWS,
         "limits": limits.of_process(),
     }
-    with tempfile.TemporaryFile() as errors, _child(errors) as process:
+    with _child() as (process, errors):
         expired = threading.Event()
         timer = threading.Timer(limits.wall_s, lambda: (expired.set(), process.kill()))
         timer.start()
@@ -106,40 +106,58 @@ def read(
             raise rejection
 
 
+class _LastLine:
+    """Reads a pipe to its end in a thread of its own and keeps its last line; the child may not even write a log file."""
+
+    def __init__(self, pipe: Any):
+        self._line = b""
+        self._thread = threading.Thread(target=self._read, args=(pipe,), daemon=True)
+        self._thread.start()
+
+    def text(self) -> str:
+        """The last line, once the child has ended."""
+        self._thread.join(STOP_TIMEOUT_S)
+        return self._line.decode(errors="replace")
+
+    def _read(self, pipe: Any) -> None:
+        for line in iter(lambda: pipe.readline(MAX_LINE_BYTES), b""):
+            self._line = line.strip() or self._line
+
+
 @contextmanager
-def _child(errors: Any) -> Iterator[subprocess.Popen[bytes]]:
+def _child() -> Iterator[tuple[subprocess.Popen[bytes], _LastLine]]:
     process = subprocess.Popen(
         [sys.executable, "-I", "-m", "spatial.gdal_child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=errors,
+        stderr=subprocess.PIPE,
         env=gdal_settings.environment(),
         cwd="/",
         close_fds=True,
         start_new_session=True,
     )
+    errors = _LastLine(process.stderr)
     try:
-        yield process
+        yield process, errors
     finally:
         if process.poll() is None:
             process.kill()
         process.wait()
-        for pipe in (process.stdin, process.stdout):
+        errors.text()
+        for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe and not pipe.closed:
                 pipe.close()
 
 
 def _rejection(
-    name: str, code: int | None, errors: Any, limits: Limits, expired: threading.Event
+    name: str, code: int | None, errors: _LastLine, limits: Limits, expired: threading.Event
 ) -> BatchRejectedError | None:
     """Why the child ended, when it did not end well."""
     if code == 0:
         return None
     if expired.is_set():
         return BatchRejectedError(f"{name}: reading it took longer than {limits.wall_s:.0f} s")
-    errors.seek(0)
-    lines = errors.read().decode(errors="replace").strip().splitlines()
-    last = lines[-1] if lines else ""
+    last = errors.text()
     if code == REFUSED:
         return BatchRejectedError(f"{name}: {json.loads(last)['refused']}")
     how = f"by signal {-code}" if code and code < 0 else f"with code {code}"

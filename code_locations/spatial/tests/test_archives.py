@@ -1,0 +1,92 @@
+"""Archives: what is taken out of them, and what is refused before anything is."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from spatial.archives import Limits, extract
+from spatial.errors import BatchRejectedError
+
+pytestmark = pytest.mark.unit
+
+
+def archive(tmp_path: Path, members: dict[str, bytes], mode: int = stat.S_IFREG | 0o644) -> Path:
+    path = tmp_path / "in.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in members.items():
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            opened.writestr(info, content)
+    return path
+
+
+def refusal(tmp_path: Path, path: Path, limits: Limits | None = None) -> str:
+    target = tmp_path / "out"
+    target.mkdir()
+    with pytest.raises(BatchRejectedError) as caught:
+        extract(path, target, "places", "b/places.zip", limits or Limits())
+    assert [p.name for p in tmp_path.rglob("*evil*")] == []
+    return str(caught.value)
+
+
+def test_a_shapefile_is_taken_out_under_names_of_our_choice(tmp_path: Path) -> None:
+    members = {
+        "Orte/Städte.shp": b"s",
+        "Orte/Städte.DBF": b"d",
+        "Orte/read.me": b"r",
+        "__MACOSX/Orte/._Städte.shp": b"m",
+    }
+    target = tmp_path / "out"
+    target.mkdir()
+    assert extract(archive(tmp_path, members), target, "places", "b/places.zip") == target / "places.shp"
+    assert sorted(p.name for p in target.iterdir()) == ["places.dbf", "places.shp"]
+
+
+@pytest.mark.parametrize("name", ["../evil.shp", "/tmp/evil.shp", "a/../../evil.shp", "..\\evil.shp", "C:evil.shp"])
+def test_a_member_that_leads_out_of_the_archive_is_refused(tmp_path: Path, name: str) -> None:
+    assert "leads out of the archive; nothing was extracted" in refusal(tmp_path, archive(tmp_path, {name: b"x"}))
+
+
+def test_a_link_is_refused(tmp_path: Path) -> None:
+    path = archive(tmp_path, {"evil.shp": b"/etc/passwd"}, stat.S_IFLNK | 0o777)
+    assert "is a link or a device" in refusal(tmp_path, path)
+
+
+def test_a_bomb_is_refused_by_what_it_says_it_holds(tmp_path: Path) -> None:
+    path = archive(tmp_path, {"evil.geojson": b"0" * (20 << 20)})
+    assert "at most 200 times its size" in refusal(tmp_path, path)
+
+
+def test_a_bomb_that_lies_about_its_size_is_refused_while_it_is_extracted(tmp_path: Path) -> None:
+    path = archive(tmp_path, {"places.geojson": b"0" * 1_000_000})
+    content = path.read_bytes().replace((1_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
+    path.write_bytes(content)
+    assert "places.zip" in refusal(tmp_path, path)
+    assert sum(p.stat().st_size for p in (tmp_path / "out").iterdir()) <= 10
+
+
+def test_more_members_than_allowed_are_refused(tmp_path: Path) -> None:
+    path = archive(tmp_path, {f"{i}.txt": b"" for i in range(4)})
+    assert "has 4 members; at most 3" in refusal(tmp_path, path, Limits(members=3))
+
+
+def test_an_archive_in_an_archive_is_refused(tmp_path: Path) -> None:
+    assert "is an archive itself" in refusal(tmp_path, archive(tmp_path, {"a.shp": b"", "b.zip": b""}))
+
+
+@pytest.mark.parametrize(
+    ("members", "found"), [({"a.txt": b""}, "none"), ({"a.shp": b"", "b.gpkg": b""}, "a.shp, b.gpkg")]
+)
+def test_an_archive_holds_one_spatial_file(tmp_path: Path, members: dict[str, bytes], found: str) -> None:
+    assert refusal(tmp_path, archive(tmp_path, members)).endswith(f"and holds: {found}")
+
+
+def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "in.zip"
+    path.write_bytes(b"not a zip")
+    assert "is no zip archive that can be read" in refusal(tmp_path, path)

@@ -1,0 +1,111 @@
+"""Reading files through GDAL, in a process that can reach nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pyogrio
+import pytest
+
+from spatial import gdal_reader, gdal_settings
+from spatial.errors import BatchRejectedError
+from spatial.gdal_reader import Limits
+
+pytestmark = pytest.mark.unit
+
+POINT = {"type": "Feature", "properties": {"name": "a"}, "geometry": {"type": "Point", "coordinates": [1, 2]}}
+VRT = """<OGRVRTDataSource><OGRVRTLayer name="secret"><SrcDataSource>CSV:{path}</SrcDataSource>
+<SrcLayer>{layer}</SrcLayer></OGRVRTLayer></OGRVRTDataSource>"""
+
+
+def refusal(path: Path, layer: str | None = None, limits: Limits | None = None) -> str:
+    with (
+        pytest.raises(BatchRejectedError) as caught,
+        gdal_reader.read(path, "b/x", layer, limits=limits or Limits()) as (_, reader),
+    ):
+        for _ in reader:
+            pass
+    return str(caught.value)
+
+
+def collection(path: Path, rows: int = 1) -> Path:
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [POINT] * rows}))
+    return path
+
+
+def test_a_file_is_read_as_batches_with_what_gdal_knows(tmp_path: Path) -> None:
+    with gdal_reader.read(collection(tmp_path / "x.geojson", 20_000), "b/x") as (layer, reader):
+        rows = [batch.num_rows for batch in reader]
+    assert (layer.driver, layer.crs) == ("GeoJSON", "EPSG:4326")
+    assert sum(rows) == 20_000
+    assert max(rows) <= gdal_reader.BATCH_ROWS
+
+
+def test_only_the_allowed_drivers_are_there_and_no_credential_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_PASSWORD", "secret")
+    gdal_settings.environment.cache_clear()
+    environment = gdal_settings.environment()
+    assert "secret" not in json.dumps(environment)
+    skipped = set(environment["OGR_SKIP"].split(","))
+    assert set(pyogrio.list_drivers()) - skipped == set(gdal_settings.ALLOWED)
+    assert {"OGR_VRT", "WFS", "CSW", "HTTP", "ADBC"} & set(pyogrio.list_drivers()) <= skipped
+
+
+def test_a_geojson_that_is_a_vrt_of_another_file_is_refused(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("user,password\nroot,x\n")
+    trap = tmp_path / "x.geojson"
+    trap.write_text(VRT.format(path=secret, layer="secret"))
+    assert list(pyogrio.read_info(trap)["fields"]) == ["user", "password"]
+    assert "GDAL cannot read it as GPKG" in refusal(trap)
+
+
+def test_a_file_that_is_not_spatial_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.gpkg"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
+    assert refusal(path).startswith("b/x: GDAL cannot read it as GPKG, ESRI Shapefile")
+    assert str(tmp_path) not in refusal(path)
+
+
+def test_a_table_without_geometry_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n1,2\n")
+    assert "b/x: it has no geometry" in refusal(path)
+
+
+def test_a_layer_is_named_where_there_are_several(tmp_path: Path) -> None:
+    import geopandas as gpd
+    from shapely.geometry import Point
+
+    path = tmp_path / "x.gpkg"
+    frame = gpd.GeoDataFrame({"n": [1]}, geometry=[Point(0, 0)], crs=4326)
+    for layer in ("one", "two"):
+        frame.to_file(path, layer=layer, engine="pyogrio")
+    assert "it has several layers, one, two; the manifest's field layer says which is meant" in refusal(path)
+    assert "it has no layer 'three'; its layers are one, two" in refusal(path, "three")
+    with gdal_reader.read(path, "b/x", "two") as (layer, reader):
+        assert (layer.layer, sum(b.num_rows for b in reader)) == ("two", 1)
+
+
+def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    path = collection(tmp_path / "x.geojson")
+    assert "took longer than 0 s" in refusal(path, limits=Limits(wall_s=0.01))
+
+
+def test_a_file_that_takes_too_much_memory_is_given_up(tmp_path: Path) -> None:
+    path = collection(tmp_path / "x.geojson")
+    assert "b/x: reading it ended" in refusal(path, limits=Limits(memory_bytes=256 << 20))
+
+
+def test_a_reader_that_is_left_early_leaves_no_process(tmp_path: Path) -> None:
+    with (
+        pytest.raises(RuntimeError, match="enough"),
+        gdal_reader.read(collection(tmp_path / "x.geojson", 50_000), "b/x"),
+    ):
+        raise RuntimeError("enough")
+    listed = subprocess.run(["ps", "-A", "-o", "ppid=,command="], capture_output=True, text=True, check=True).stdout
+    ours = [line for line in listed.splitlines() if line.split()[0] == str(os.getpid())]
+    assert [line for line in ours if "gdal_child" in line] == []
