@@ -27,40 +27,6 @@ class Refused(Exception):
         super().__init__(message)
 
 
-class SourceApi(ThreadingHTTPServer):
-    """The API on a port of loopback; `serve_forever()` in a thread, `shutdown()` to end.
-
-    Args:
-        first_day: the first day with data.
-        api_key: what the header `X-API-Key` must say.
-        places: the names that journal entries draw from.
-        port: 0 for a free one; `url` says which it is.
-        now: the clock; rows later than it are not there yet.
-    """
-
-    daemon_threads = True
-
-    def __init__(
-        self,
-        first_day: date,
-        api_key: str,
-        places: Sequence[str],
-        port: int = 0,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        host: str = "127.0.0.1",
-    ):
-        self.api_key, self.now = api_key, now
-        self.feeds: dict[str, Feed] = {
-            "/v1/users": user_feed(first_day),
-            "/v1/journal-entries": entry_feed(first_day, places),
-        }
-        super().__init__((host, port), Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.server_address[0]!s}:{self.server_address[1]}"
-
-
 class Handler(BaseHTTPRequestHandler):
     """One connection; the answer to every request is JSON."""
 
@@ -116,6 +82,41 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+
+class SourceApi(ThreadingHTTPServer):
+    """The API on a port of loopback; `serve_forever()` in a thread, `shutdown()` to end.
+
+    Args:
+        first_day: the first day with data.
+        api_key: what the header `X-API-Key` must say.
+        places: the names that journal entries draw from.
+        port: 0 for a free one; `url` says which it is.
+        now: the clock; rows later than it are not there yet.
+    """
+
+    daemon_threads = True
+    handler: type[Handler] = Handler
+
+    def __init__(
+        self,
+        first_day: date,
+        api_key: str,
+        places: Sequence[str],
+        port: int = 0,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        host: str = "127.0.0.1",
+    ):
+        self.api_key, self.now = api_key, now
+        self.feeds: dict[str, Feed] = {
+            "/v1/users": user_feed(first_day),
+            "/v1/journal-entries": entry_feed(first_day, places),
+        }
+        super().__init__((host, port), self.handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.server_address[0]!s}:{self.server_address[1]}"
 
 
 def parse_parameters(query: str) -> dict[str, str]:

@@ -4,44 +4,30 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
-from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
-FIRST_DAY = date(2026, 1, 1)
-KEY = "the-key-of-the-tests"
-
-sys.path.insert(0, str(ROOT / "samples"))
-os.environ["INGESTION_START_DATE"] = FIRST_DAY.isoformat()
+TESTS = Path(__file__).parent
+for folder in (TESTS / "support", TESTS.parents[2] / "samples"):
+    sys.path.insert(0, str(folder))
 
 import dagster as dg  # noqa: E402
 import pytest  # noqa: E402
+from faulty_api import FIRST_DAY, KEY, FaultyApi  # noqa: E402
+from location import Location, publish_places  # noqa: E402
+from terrane.object_store import ObjectStoreResource  # noqa: E402
+from terrane.postgres import PostgresResource  # noqa: E402
+from terrane.publishing import Commit  # noqa: E402
 
 from analytics.resources import SourceApiResource  # noqa: E402
-from source_api.server import SourceApi  # noqa: E402
-from terrane.object_store import DATA_LAKE, ObjectStoreResource  # noqa: E402
-from terrane.postgres import PostgresResource  # noqa: E402
-from terrane.publishing import Commit, publish  # noqa: E402
 
 pytest_plugins = ["terrane.testing"]
 
-COUNTRIES = (("CIV", "Côte d'Ivoire", "Africa"), ("CHE", "Switzerland", "Europe"), (None, None, None))
-PLACES = tuple(f"Place {n}" for n in range(40))
-
-
-@cache
-def location() -> dg.Definitions:
-    """What the location's folder defs/ holds, without resources."""
-    import analytics
-
-    return dg.load_from_defs_folder(path_within_project=Path(analytics.__file__).parent)
+os.environ["INGESTION_START_DATE"] = FIRST_DAY.isoformat()
 
 
 @pytest.fixture(scope="session")
-def api() -> Iterator[SourceApi]:
-    """The sample source API. Tests that make it fail put it back."""
-    server = SourceApi(FIRST_DAY, KEY, PLACES)
+def running_api() -> Iterator[FaultyApi]:
+    server = FaultyApi()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     yield server
@@ -51,9 +37,16 @@ def api() -> Iterator[SourceApi]:
 
 
 @pytest.fixture
-def source_api(api: SourceApi) -> SourceApiResource:
+def api(running_api: FaultyApi) -> FaultyApi:
+    """The sample source API, well until the test does something to it."""
+    running_api.heal()
+    return running_api
+
+
+@pytest.fixture
+def source_api(api: FaultyApi) -> SourceApiResource:
     """The resource, which waits only milliseconds between attempts."""
-    return SourceApiResource(url=api.url, key=KEY, timeout_s=2, attempts=3, backoff_s=0.001)
+    return SourceApiResource(url=api.url, key=KEY, timeout_s=0.5, attempts=3, backoff_s=0.001)
 
 
 @pytest.fixture
@@ -67,61 +60,6 @@ def warehouse(make_database: Callable[..., PostgresResource], monkeypatch: pytes
     return made
 
 
-def publish_places(store: ObjectStoreResource, batch_id: str = "places-1", names: tuple[str, ...] = PLACES) -> Commit:
-    """A batch of places such as the location spatial publishes."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    rows = []
-    for n, name in enumerate(names):
-        code, country, continent = COUNTRIES[n % len(COUNTRIES)]
-        rows.append(
-            {
-                "place_id": n + 1,
-                "name": name,
-                "country_iso_a3": code,
-                "country": country,
-                "continent": continent,
-                "longitude": n / 3,
-                "latitude": -n / 7,
-                "geometry": b"\x01",
-            }
-        )
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows), sink)
-    content = sink.getvalue().to_pybytes()
-    return publish(store.bucket(DATA_LAKE), "places", batch_id, f"run-{batch_id}", {"places.parquet": content})
-
-
-class Platform:
-    """The location with its resources: runs of it, on an instance of its own."""
-
-    def __init__(self, resources: dict[str, object], instance: dg.DagsterInstance):
-        self.resources, self.instance = resources, instance
-        self.definitions = dg.Definitions.merge(location(), dg.Definitions(resources=resources))
-
-    def run(
-        self, *keys: str, days: tuple[str, str] | None = None, job: str = "__ASSET_JOB"
-    ) -> dg.ExecuteInProcessResult:
-        """One run of the assets, with their checks, over the days from first to last."""
-        tags = (
-            {"dagster/asset_partition_range_start": days[0], "dagster/asset_partition_range_end": days[1]}
-            if days
-            else {}
-        )
-        return self.definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance,
-            asset_selection=[dg.AssetKey.from_user_string(key) for key in keys] or None,
-            tags=tags,
-            raise_on_error=False,
-        )
-
-    def models(self) -> list[str]:
-        """The keys of everything dbt builds."""
-        specs = self.definitions.resolve_all_asset_specs()
-        return [spec.key.to_user_string() for spec in specs if "dbt" in spec.kinds]
-
-
 @pytest.fixture
 def places(folder_store: ObjectStoreResource) -> Commit:
     """A batch of places, published in the lake."""
@@ -129,13 +67,10 @@ def places(folder_store: ObjectStoreResource) -> Commit:
 
 
 @pytest.fixture
-def platform(
+def location(
     source_api: SourceApiResource, warehouse: PostgresResource, folder_store: ObjectStoreResource
-) -> Iterator[Platform]:
+) -> Iterator[Location]:
+    """The location on an instance of its own."""
+    resources = {"source_api": source_api, "warehouse": warehouse, "object_store": folder_store}
     with dg.DagsterInstance.ephemeral() as instance:
-        yield Platform({"source_api": source_api, "warehouse": warehouse, "object_store": folder_store}, instance)
-
-
-def moment(day: date) -> datetime:
-    """The day's beginning in UTC."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+        yield Location(resources, instance)
