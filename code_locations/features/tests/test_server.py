@@ -229,4 +229,10 @@ def test_the_command_names_the_variables_it_lacks(tmp_path) -> None:
         [sys.executable, "-m", "features.server"], env=environment, capture_output=True, text=True, cwd=tmp_path
     )
     assert done.returncode == 2
-    assert "set FEAST_REPO_PATH, REDIS_HOST, REDIS_PORT in the environment" in done.stderr
+    assert "set REDIS_HOST, REDIS_PORT in the environment: they say where the online store is" in done.stderr
+    environment |= {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "features.server"], env=environment, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert "feature_store.yaml does not exist: set FEAST_REPO_PATH to the folder that holds it" in done.stderr

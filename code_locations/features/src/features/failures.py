@@ -26,7 +26,7 @@ def explained(doing: str, left: str, warehouse: PostgresResource, redis: RedisRe
     except (psycopg.OperationalError, psycopg.InterfaceError, OperationalError, InterfaceError) as error:
         where = f"Postgres at {warehouse.host}:{warehouse.port}, database {warehouse.database}"
         raise _failure(where, doing, left, error) from error
-    except (RedisError, OSError) as error:
+    except RedisError as error:
         raise _failure(f"Redis at {redis.host}:{redis.port}, database {redis.db}", doing, left, error) from error
 
 

@@ -66,6 +66,8 @@ class FeastResource(dg.ConfigurableResource):
 
 def check_environment(settings: Path) -> None:
     """Raises RepositoryError, with all their names, when variables that the file names are not set."""
+    if not settings.exists():
+        raise RepositoryError(f"{settings} does not exist: set FEAST_REPO_PATH to the folder that holds it")
     lines = (line for line in settings.read_text().splitlines() if not line.lstrip().startswith("#"))
     names = re.findall(r"\$\{(\w+)\}", "\n".join(lines))
     if missing := sorted({name for name in names if name not in os.environ}):

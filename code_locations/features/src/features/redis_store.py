@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,10 @@ CONNECT_TIMEOUT_S = 5
 TIMEOUT_S = 30
 RETRIES = 2
 SCAN_COUNT = 5000
+
+
+class UnsetVariables(RuntimeError):
+    """Variables that say where Redis is are not set; the message names them."""
 
 
 class RedisResource(dg.ConfigurableResource):
@@ -43,6 +48,18 @@ class RedisResource(dg.ConfigurableResource):
             password=dg.EnvVar("REDIS_PASSWORD"),
         )
 
+    @classmethod
+    def from_process(cls) -> RedisResource:
+        """The resource of this process' environment, outside a run. Raises UnsetVariables."""
+        if missing := [name for name in ("REDIS_HOST", "REDIS_PORT") if not os.environ.get(name)]:
+            raise UnsetVariables(f"set {', '.join(missing)} in the environment: they say where the online store is")
+        return cls(
+            host=os.environ["REDIS_HOST"],
+            port=os.environ["REDIS_PORT"],
+            db=os.environ.get("REDIS_DB") or "0",
+            password=os.environ.get("REDIS_PASSWORD", ""),
+        )
+
     def client(self, *, timeout_s: float = TIMEOUT_S, retries: int = RETRIES) -> Redis:
         """A client that answers bytes. Its calls raise redis.RedisError, after `retries` more tries to connect."""
         from redis import Redis
@@ -65,7 +82,10 @@ class RedisResource(dg.ConfigurableResource):
         Args:
             entity: the values of the view's join keys, in their order: `look("terrane", view, 42)`.
         """
-        key = key_of(project, view, *entity)
+        return self.look_at(view, key_of(project, view, *entity))
+
+    def look_at(self, view: FeatureView, key: bytes) -> dict[str, Value | object] | None:
+        """The same for a Redis key, as `keys_of_view` gives them."""
         with self.client() as client:
             stored: dict[bytes, bytes] = client.hgetall(key)  # pyright: ignore[reportAssignmentType, reportArgumentType]
         return decode_row(view, stored)
@@ -77,8 +97,10 @@ class RedisResource(dg.ConfigurableResource):
 
 
 def key_of(project: str, view: FeatureView, *entity: int | str) -> bytes:
-    """The Redis key of an entity, from the values of the view's join keys in their order."""
-    typed = {name: (kind, value) for (name, kind), value in zip(view.join_keys, entity, strict=True)}
+    """The Redis key of an entity, from the values of the view's join keys in their order. Raises ValueError."""
+    if len(entity) != len(view.join_keys):
+        raise ValueError(f"{view.name} is asked by {', '.join(view.key_names)}, and {len(entity)} values were given")
+    typed = {name: (kind, value) for (name, kind), value in zip(view.join_keys, entity, strict=False)}
     return online_format.entity_key(project, typed)
 
 

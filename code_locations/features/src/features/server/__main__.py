@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
+from pathlib import Path
 
-from features.feast_store import FeastResource
-from features.redis_store import RedisResource
+from features.feast_store import FeastResource, check_environment
+from features.redis_store import RedisResource, UnsetVariables
+from features.repository import RepositoryError, locate
 from features.server.app import build_app
 from features.server.definitions import Definitions
 
@@ -18,17 +19,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=6566)
     parser.add_argument("--refresh-seconds", type=float, default=5, help="how often to look for new definitions")
     arguments = parser.parse_args()
-    missing = sorted(v for v in ("FEAST_REPO_PATH", "REDIS_HOST", "REDIS_PORT") if not os.environ.get(v))
-    if missing:
-        parser.error(f"set {', '.join(missing)} in the environment")
+    try:
+        redis = RedisResource.from_process()
+        repository = locate(Path("feast_repo"))
+        check_environment(repository / "feature_store.yaml")
+    except (UnsetVariables, RepositoryError) as error:
+        parser.error(str(error))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    redis = RedisResource(
-        host=os.environ["REDIS_HOST"],
-        port=os.environ["REDIS_PORT"],
-        db=os.environ.get("REDIS_DB", "0"),
-        password=os.environ.get("REDIS_PASSWORD", ""),
-    )
-    definitions = Definitions(FeastResource(repo_path=os.environ["FEAST_REPO_PATH"]), arguments.refresh_seconds)
+    definitions = Definitions(FeastResource(repo_path=str(repository)), arguments.refresh_seconds)
 
     import uvicorn
 
