@@ -107,7 +107,7 @@ def read(
 
 
 class _LastLine:
-    """Reads a pipe to its end in a thread of its own and keeps its last line; the child may not even write a log file."""
+    """Reads a pipe to its end in a thread of its own and keeps the last line; the child may write no file."""
 
     def __init__(self, pipe: Any):
         self._line = b""
