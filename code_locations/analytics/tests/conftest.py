@@ -14,11 +14,11 @@ import dagster as dg  # noqa: E402
 import pytest  # noqa: E402
 from faulty_api import FIRST_DAY, KEY, FaultyApi  # noqa: E402
 from location import Location, publish_places  # noqa: E402
+
+from analytics.resources import SourceApiResource  # noqa: E402
 from terrane.object_store import ObjectStoreResource  # noqa: E402
 from terrane.postgres import PostgresResource  # noqa: E402
 from terrane.publishing import Commit  # noqa: E402
-
-from analytics.resources import SourceApiResource  # noqa: E402
 
 pytest_plugins = ["terrane.testing"]
 

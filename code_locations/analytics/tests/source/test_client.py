@@ -6,10 +6,10 @@ from email.utils import format_datetime
 
 import pytest
 from faulty_api import KEY, hang_up, slow, status
-from terrane.servers.process import free_port
 
 from analytics.errors import Permanent, Temporary
 from analytics.source.client import SourceClient, retry_after
+from terrane.servers.process import free_port
 
 pytestmark = pytest.mark.unit
 
@@ -59,7 +59,9 @@ def test_an_api_that_is_down_is_named_with_what_to_do(waits):
     url = f"http://127.0.0.1:{free_port()}"
     with SourceClient(url, KEY, 0.3, 3, 0.5, waits.append) as client, pytest.raises(Temporary) as caught:
         client.get(ROUTE)
-    assert str(caught.value).startswith(f"the API at {url} gave no good answer to GET {ROUTE} in 3 attempts: ConnectError")
+    assert str(caught.value).startswith(
+        f"the API at {url} gave no good answer to GET {ROUTE} in 3 attempts: ConnectError"
+    )
     assert "Nothing of this window was written; see that the API is up" in str(caught.value)
 
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from faulty_api import KEY
-from source_api import generator
 
 from analytics.errors import Permanent
 from analytics.source.client import SourceClient
 from analytics.source.window import Window, WindowChanged, read_window
+from source_api import generator
 
 pytestmark = pytest.mark.unit
 
@@ -31,9 +31,11 @@ def read(client, window=DAY_TWO, page_rows=40):
 def test_any_window_in_pages_of_any_size_is_each_row_once(client):
     rng = random.Random(20260101)
     for _ in range(25):
-        hours = sorted(rng.sample(range(0, 24 * 6), 2))
+        hours = sorted(rng.sample(range(24 * 6), 2))
         window = Window("/v1/users", "updated_at", START + timedelta(hours=hours[0]), START + timedelta(hours=hours[1]))
-        whole = client.get("/v1/users", {"from": window.start.isoformat(), "to": window.end.isoformat(), "limit": "5000"})
+        whole = client.get(
+            "/v1/users", {"from": window.start.isoformat(), "to": window.end.isoformat(), "limit": "5000"}
+        )
         assert read(client, window, rng.choice([1, 2, 3, 10, 99, 5000])) == whole["items"]
 
 
@@ -77,7 +79,6 @@ def another_day(request, answer):
 
 def end_early(request, answer):
     return answer | {"next_cursor": None}
-
 
 
 @pytest.mark.parametrize("change", [drop_first, repeat_first, swap, grow, shrink, another_day, end_early])

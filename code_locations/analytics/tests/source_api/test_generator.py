@@ -2,6 +2,7 @@
 
 import pytest
 from faulty_api import PLACES
+
 from source_api import generator
 
 pytestmark = pytest.mark.unit
@@ -32,7 +33,7 @@ def test_a_day_is_the_same_whatever_was_asked_before():
 
 @pytest.mark.parametrize("day", [0, 1, 30])
 def test_entries_are_by_users_who_have_signed_up(day):
-    signed_up = {user: 0 for user in range(1, generator.users_before(day) + 1)}
+    signed_up = dict.fromkeys(range(1, generator.users_before(day) + 1), 0)
     signed_up |= {v.id: v.at_ms for v in generator.user_versions(day) if v.signed_up_day == day}
     assert all(signed_up[entry.user_id] <= entry.at_ms for entry in generator.journal_entries(day, PLACES))
 
@@ -42,6 +43,9 @@ def test_a_changed_user_keeps_when_it_signed_up():
     for day in range(20):
         for version in generator.user_versions(day):
             assert (version.signed_up_day, version.signed_up_ms) == born[version.id]
-            assert generator.sign_up_times(version.signed_up_day)[
-                version.id - generator.users_before(version.signed_up_day) - 1
-            ] == version.signed_up_ms
+            assert (
+                generator.sign_up_times(version.signed_up_day)[
+                    version.id - generator.users_before(version.signed_up_day) - 1
+                ]
+                == version.signed_up_ms
+            )

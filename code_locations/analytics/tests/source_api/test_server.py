@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from faulty_api import FIRST_DAY, KEY, PLACES
+
 from source_api import generator
 from source_api.server import SourceApi
 
@@ -80,7 +81,9 @@ def test_what_is_not_there_is_404_and_names_what_is(http):
 def test_pages_of_any_size_make_up_the_window(http, limit):
     items, cursor = [], None
     while True:
-        page = http.get("/v1/users", params=WINDOW | {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})).json()
+        page = http.get(
+            "/v1/users", params=WINDOW | {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
+        ).json()
         items += page["items"]
         assert page["window_total"] == generator.user_versions_of(0) + generator.user_versions_of(1)
         assert len(page["items"]) == limit or page["next_cursor"] is None

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import dagster as dg
 from faulty_api import PLACES
-from terrane.object_store import DATA_LAKE, ObjectStoreResource
-from terrane.publishing import Commit, publish
 
 from analytics.missing_days import RANGE_END_TAG, RANGE_START_TAG
+from terrane.object_store import DATA_LAKE, ObjectStoreResource
+from terrane.publishing import Commit, publish
 
 COUNTRIES = (("CIV", "Côte d'Ivoire", "Africa"), ("CHE", "Switzerland", "Europe"), (None, None, None))
 
@@ -79,5 +79,3 @@ def publish_places(store: ObjectStoreResource, batch_id: str = "places-1", names
     pq.write_table(pa.Table.from_pylist(rows), sink)
     content = sink.getvalue().to_pybytes()
     return publish(store.bucket(DATA_LAKE), "places", batch_id, f"run-{batch_id}", {"places.parquet": content})
-
-

@@ -1,0 +1,256 @@
+"""Days of the API in the warehouse: exact, repeatable, and none lost when another fails."""
+
+import threading
+from datetime import UTC, date, datetime, timedelta
+
+import psycopg
+import pytest
+from faulty_api import status
+
+from analytics.errors import Permanent, Temporary
+from analytics.ingestion import DailySource, ingest_days
+from analytics.warehouse import tables
+from analytics.warehouse.tables import Column, Table
+from source_api import generator
+
+pytestmark = pytest.mark.integration
+
+DAYS = [date(2026, 1, 1) + timedelta(days=n) for n in range(4)]
+USERS = DailySource(
+    Table(
+        "users",
+        [
+            Column("id", "bigint", ""),
+            Column("plan", "text", ""),
+            Column("created_at", "timestamptz not null", ""),
+            Column("updated_at", "timestamptz not null", ""),
+        ],
+        "id",
+        "updated_at",
+    ),
+    "/v1/users",
+    "newest_wins",
+)
+ENTRIES = DailySource(
+    Table(
+        "journal_entries",
+        [
+            Column("id", "bigint", ""),
+            Column("user_id", "bigint not null", ""),
+            Column("created_at", "timestamptz not null", ""),
+            Column("place", "text", ""),
+            Column("mood", "smallint", ""),
+        ],
+        "id",
+        "created_at",
+    ),
+    "/v1/journal-entries",
+    "replace_day",
+)
+
+
+@pytest.fixture
+def ingest(warehouse, source_api):
+    """Ingests and returns the rows of each day that was committed, also when a later one fails."""
+
+    def run(source, days=DAYS, run_id="run-1", done=None, page_rows=1500):
+        done = {} if done is None else done
+        with source_api.client() as client:
+            ingest_days(warehouse, client, source, days, run_id, done.__setitem__, page_rows)
+        return done
+
+    return run
+
+
+@pytest.fixture
+def query(warehouse):
+    def rows(text):
+        with warehouse.connect() as connection:
+            return connection.execute(text).fetchall()
+
+    return rows
+
+
+def content(query, table):
+    return query(f"select count(*), md5(string_agg(t::text, '|' order by id)) from raw.{table} t")[0]
+
+
+def expected_users(days):
+    """Of each user the newest version of those days."""
+    newest = {}
+    for day in days:
+        for version in generator.user_versions(day):
+            newest[version.id] = (
+                version.plan,
+                datetime(2026, 1, 1 + day, tzinfo=UTC) + timedelta(milliseconds=version.at_ms),
+            )
+    return sorted((user, plan, at) for user, (plan, at) in newest.items())
+
+
+def test_days_are_in_the_warehouse_exactly(ingest, query):
+    assert ingest(ENTRIES) == {day: generator.entries_of(n) for n, day in enumerate(DAYS)}
+    by_day = "select (created_at at time zone 'UTC')::date, count(*) from raw.journal_entries group by 1 order by 1"
+    assert query(by_day) == [(day, generator.entries_of(n)) for n, day in enumerate(DAYS)]
+    assert query("select min(id), max(id), count(distinct id) from raw.journal_entries") == [(1, 15_550, 15_550)]
+
+
+def test_of_each_user_the_newest_version_is_kept(ingest, query):
+    rows = ingest(USERS)
+    assert query("select id, plan, updated_at from raw.users order by id") == expected_users(range(4))
+    assert rows == {day: len({v.id for v in generator.user_versions(n)}) for n, day in enumerate(DAYS)}
+
+
+def test_an_older_day_ingested_later_takes_nothing_back(ingest, query):
+    ingest(USERS, [DAYS[3], DAYS[1]])
+    ingest(USERS, [DAYS[2], DAYS[0]], "run-2")
+    assert query("select id, plan, updated_at from raw.users order by id") == expected_users(range(4))
+
+
+@pytest.mark.parametrize("source", [USERS, ENTRIES], ids=["users", "journal_entries"])
+def test_ingesting_a_day_again_changes_nothing(ingest, query, source):
+    ingest(source)
+    before = content(query, source.table.name)
+    ingest(source, DAYS[1:3], "run-2")
+    assert content(query, source.table.name) == before
+
+
+def test_a_day_that_is_ingested_again_is_exactly_what_came_in(ingest, query):
+    ingest(ENTRIES)
+    before = content(query, "journal_entries")
+    with_strangers = (
+        "insert into raw.journal_entries select id + 1000000, user_id, created_at, place, mood from raw.journal_entries"
+    )
+    query(f"{with_strangers} where id between 4000 and 4100 returning 1")
+    query("delete from raw.journal_entries where id between 5000 and 5100 returning 1")
+    ingest(ENTRIES, DAYS[1:2], "run-2")
+    assert content(query, "journal_entries") == before
+
+
+def test_a_day_that_fails_leaves_the_days_before_it_and_the_next_run_completes(ingest, query, api):
+    done = {}
+    api.faults = [None] * 6 + [status(500)] * 3
+    with pytest.raises(Temporary, match="500 sorry"):
+        ingest(ENTRIES, done=done)
+    assert list(done) == DAYS[:2]
+    assert query("select count(*) from raw.journal_entries") == [(generator.entries_before(2),)]
+    assert query("select day, run_id from raw.ingested_days order by day") == [(DAYS[0], "run-1"), (DAYS[1], "run-1")]
+
+    ingest(ENTRIES, run_id="run-2")
+    assert query("select count(*) from raw.journal_entries") == [(generator.entries_before(4),)]
+
+
+def test_a_second_attempt_of_a_run_goes_on_where_the_first_ended(ingest, api):
+    api.faults = [None] * 6 + [status(500)] * 3
+    with pytest.raises(Temporary):
+        ingest(ENTRIES)
+    api.heal()
+    assert ingest(ENTRIES) == {day: generator.entries_of(n) for n, day in enumerate(DAYS)}
+    assert not any("2026-01-01" in path.split("&")[0] for path in api.requests)
+
+
+def test_a_day_whose_pages_changed_is_begun_again(ingest, query, api):
+    api.rewrite = lambda request, answer: answer | {"items": answer["items"][1:]} if request == 2 else answer
+    assert ingest(ENTRIES, DAYS[:1]) == {DAYS[0]: generator.entries_of(0)}
+    assert query("select count(*) from raw.journal_entries") == [(generator.entries_of(0),)]
+    assert len(api.requests) == 3 + 3
+
+
+def test_a_day_whose_pages_change_each_time_fails_and_writes_nothing(ingest, query, api):
+    ingest(ENTRIES, DAYS[:1])
+    before = content(query, "journal_entries")
+    api.rewrite = lambda request, answer: answer | {"window_total": answer["window_total"] + request}
+    with pytest.raises(Temporary) as caught:
+        ingest(ENTRIES, DAYS[:1], "run-2")
+    assert str(caught.value).startswith(
+        "the API's pages changed each of the 3 times that 2026-01-01 was read for raw.journal_entries: /v1/journal-entries"
+    )
+    assert "Nothing of the day was written" in str(caught.value)
+    assert content(query, "journal_entries") == before
+
+
+def test_a_field_that_is_gone_fails_and_writes_nothing(ingest, query, api):
+    def without_mood(request, answer):
+        items = [{key: value for key, value in item.items() if key != "mood"} for item in answer["items"]]
+        return answer | {"items": items}
+
+    api.rewrite = without_mood
+    with pytest.raises(Permanent, match=r"a row for raw.journal_entries has no 'mood'; it has id, user_id"):
+        ingest(ENTRIES)
+    assert query("select count(*) from raw.journal_entries") == [(0,)]
+
+
+def test_a_value_of_another_type_fails_and_writes_nothing(ingest, query, api):
+    api.rewrite = lambda request, answer: answer | {"items": [item | {"mood": "fine"} for item in answer["items"]]}
+    with pytest.raises(
+        Permanent, match='refused what was asked while writing 2026-01-01 of raw.journal_entries.*"fine"'
+    ):
+        ingest(ENTRIES)
+    assert query("select count(*) from raw.journal_entries") == [(0,)]
+
+
+def test_a_new_field_of_the_api_is_let_be(ingest, api):
+    api.rewrite = lambda request, answer: answer | {"items": [item | {"news": 1} for item in answer["items"]]}
+    assert ingest(ENTRIES, DAYS[:1]) == {DAYS[0]: generator.entries_of(0)}
+
+
+def test_a_new_column_is_added_to_a_table_that_is_there(ingest, query):
+    ingest(ENTRIES, DAYS[:1])
+    wider = Table("journal_entries", [*ENTRIES.table.columns, Column("words", "integer", "")], "id", "created_at")
+    ingest(DailySource(wider, ENTRIES.route, ENTRIES.mode), DAYS[1:2], "run-2")
+    by_day = "select count(words), count(*) from raw.journal_entries group by created_at < '2026-01-02' order by 1"
+    assert query(by_day) == [(0, generator.entries_of(0)), (generator.entries_of(1),) * 2]
+
+
+def test_a_day_that_is_not_over_is_refused(ingest):
+    today = datetime.now(UTC).date()
+    with pytest.raises(Permanent, match=f"{today} is not over in UTC"):
+        ingest(ENTRIES, [today])
+
+
+def test_postgres_stopped_in_mid_run_costs_only_the_day_it_was_at(ingest, query, api, postgres_server, warehouse):
+    def stop_postgres(handler):
+        postgres_server.stop()
+        return False
+
+    done = {}
+    api.faults = [None] * 7 + [stop_postgres]
+    try:
+        with pytest.raises(Temporary) as caught:
+            ingest(ENTRIES, done=done)
+    finally:
+        postgres_server.start()
+    where = f"the warehouse 127.0.0.1:{warehouse.port}/{warehouse.database}"
+    assert str(caught.value).startswith(f"{where} was lost while writing 2026-01-03 of raw.journal_entries: ")
+    assert "see that Postgres runs, then run again" in str(caught.value)
+    assert list(done) == DAYS[:2]
+    assert query("select count(*) from raw.journal_entries") == [(generator.entries_before(2),)]
+
+    assert ingest(ENTRIES) == {day: generator.entries_of(n) for n, day in enumerate(DAYS)}
+    assert query("select count(*) from raw.journal_entries") == [(generator.entries_before(4),)]
+
+
+def test_a_warehouse_that_is_down_is_named(ingest, postgres_server):
+    postgres_server.stop()
+    try:
+        with pytest.raises(Temporary, match=r"the warehouse 127.0.0.1:\d+/t_\w+ was lost while preparing raw.users"):
+            ingest(USERS)
+    finally:
+        postgres_server.start()
+
+
+def test_tables_made_by_several_at_once_are_made_once(warehouse):
+    failures = []
+
+    def make():
+        try:
+            with warehouse.connect(autocommit=True) as connection:
+                tables.ensure(connection, ENTRIES.table)
+        except psycopg.Error as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []

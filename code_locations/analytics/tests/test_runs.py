@@ -1,0 +1,102 @@
+"""Runs of the raw assets: what the event log says of them, and how they end when something is wrong."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+from faulty_api import status
+
+import analytics
+from analytics.components import DailySourceTable
+from source_api import generator
+
+pytestmark = pytest.mark.integration
+
+DAYS = ("2026-01-01", "2026-01-04")
+ENTRIES = dg.AssetKey(["raw", "journal_entries"])
+
+
+@pytest.fixture
+def entries_without_patience(location):
+    """raw/journal_entries as declared, but tried again at once."""
+    file = Path(analytics.__file__).parent / "defs/raw/journal_entries/defs.yaml"
+    attributes = yaml.safe_load(file.read_text())["attributes"] | {"retry_delay_s": 0}
+    table = DailySourceTable.resolve_from_dict(attributes)
+    definitions = dg.Definitions.merge(
+        table.build_defs(None),
+        dg.Definitions(resources=location.resources),  # pyright: ignore[reportArgumentType]
+    )
+    location.definitions = definitions
+    return location
+
+
+def rows_by_day(instance):
+    records = instance.fetch_materializations(ENTRIES, limit=100).records
+    return {r.partition_key: r.asset_materialization.metadata["dagster/row_count"].value for r in records}
+
+
+def test_a_range_of_days_is_one_run_with_an_event_and_a_count_a_day(location):
+    assert location.run("raw/users", "raw/journal_entries", days=DAYS).success
+    assert rows_by_day(location.instance) == {f"2026-01-0{n + 1}": generator.entries_of(n) for n in range(4)}
+
+
+def test_days_before_a_failure_are_materialised_and_the_others_are_not(entries_without_patience, api):
+    api.faults = [None] * 2
+    api.fault = status(503)
+    result = entries_without_patience.run("raw/journal_entries", days=DAYS)
+    assert not result.success
+    assert rows_by_day(entries_without_patience.instance) == {"2026-01-01": 3800, "2026-01-02": 3850}
+
+    api.heal()
+    assert entries_without_patience.run("raw/journal_entries", days=("2026-01-03", "2026-01-04")).success
+    assert len(rows_by_day(entries_without_patience.instance)) == 4
+
+
+def test_what_may_pass_is_tried_again_within_the_run(entries_without_patience, api):
+    api.faults = [None] * 2 + [status(503)] * 3
+    result = entries_without_patience.run("raw/journal_entries", days=DAYS)
+    assert result.success
+    assert [e.event_type_value for e in result.all_events].count("STEP_UP_FOR_RETRY") == 1
+    assert rows_by_day(entries_without_patience.instance) == {
+        f"2026-01-0{n + 1}": generator.entries_of(n) for n in range(4)
+    }
+
+
+def test_what_will_not_pass_fails_at_once(entries_without_patience, api):
+    api.fault = status(401)
+    result = entries_without_patience.run("raw/journal_entries", days=DAYS)
+    assert not result.success
+    (failure,) = entries_without_patience.failures(result)
+    assert "refused GET /v1/journal-entries with 401" in failure
+    assert "Set API_KEY to a key this API knows" in failure
+    assert len(api.requests) == 1
+
+
+def test_entries_by_unknown_users_fail_the_blocking_check(location):
+    assert location.run("raw/users", days=("2026-01-01", "2026-01-01")).success
+    result = location.run("raw/journal_entries", days=("2026-01-02", "2026-01-02"))
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert (evaluation.passed, evaluation.blocking) == (False, True)
+    assert "are by unknown users" in (evaluation.description or "")
+
+    result = location.run("raw/users", "raw/journal_entries", days=("2026-01-01", "2026-01-02"))
+    assert [e.passed for e in result.get_asset_check_evaluations()] == [True]
+
+
+def test_the_scheduled_job_takes_the_game_types(location):
+    result = location.run(job="get_game_types_job")
+    assert result.success
+    (event,) = result.get_asset_materialization_events()
+    assert event.asset_key == dg.AssetKey(["raw", "game_types"])
+    with location.resources["warehouse"].connect() as connection:
+        slugs = connection.execute("select array_agg(slug order by id) from raw.game_types").fetchone()
+    assert slugs == ([*generator.SLUGS],)
+
+
+def test_game_types_that_are_gone_from_the_api_are_gone_from_the_warehouse(location, api):
+    assert location.run("raw/game_types").success
+    api.rewrite = lambda request, answer: answer | {"items": answer["items"][:3]}
+    assert location.run("raw/game_types").success
+    with location.resources["warehouse"].connect() as connection:
+        assert connection.execute("select count(*) from raw.game_types").fetchone() == (3,)
