@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from features.fast_import import import_feast_quickly
 from features.repository import Repository, RepositoryError, read_repository
 
 if TYPE_CHECKING:
@@ -48,12 +49,16 @@ class FeastResource(dg.ConfigurableResource):
         Raises RepositoryError when a variable that feature_store.yaml names is not set.
         """
         check_environment(self.folder / "feature_store.yaml")
+        import_feast_quickly()
         from feast import FeatureStore
 
         return FeatureStore(repo_path=str(self.folder))
 
     def contents(self) -> RepoContents:
-        """What Feast itself reads from the repository's files."""
+        """What Feast itself reads from the repository's files.
+
+        Call it before `store`: Feast is then imported with its checks of a definition's arguments.
+        """
         from feast import Project
         from feast.repo_operations import parse_repo
 

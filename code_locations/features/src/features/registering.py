@@ -33,7 +33,8 @@ def register(feast: FeastResource, warehouse: PostgresResource, *, allow_deletio
         registered = registered_views(connection, repository.project)
         if applied_digest(connection, repository.project) == repository.digest and registered >= _names(repository):
             return Outcome(repository, applied=False)
-        store, contents = feast.store(), feast.contents()
+        contents = feast.contents()
+        store = feast.store()
         applying.check_agreement(repository, contents)
         changes = applying.plan(store, contents)
         if not allow_deletions:

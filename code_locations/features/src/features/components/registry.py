@@ -45,7 +45,7 @@ def registry(repository: Repository) -> dg.AssetsDefinition:
         redis: RedisResource,
     ) -> dg.MaterializeResult:
         with explained("applying Feast's definitions", LEFT, warehouse, redis):
-            outcome = register(feast, warehouse, allow_deletions=config.allow_deletions, run_id=context.run_id)
+            outcome = register(feast, warehouse, allow_deletions=config.allow_deletions, run_id=context.run.run_id)
         return dg.MaterializeResult(metadata=metadata_of(outcome))
 
     return feast_registry

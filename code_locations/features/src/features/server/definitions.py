@@ -7,8 +7,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from features.fast_import import import_feast_quickly
 from features.feast_store import FeastResource
-from features.server.imports import import_feast_quickly
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -75,7 +75,7 @@ class Definitions:
         self.problem = problem
 
     def _open(self) -> None:
-        import_feast_quickly()
+        import_feast_quickly("feast.feature_server")
         from feast.infra.registry.sql import FeastRegistrySchemaError
 
         store = self._store or self._feast.store()

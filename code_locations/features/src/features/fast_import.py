@@ -1,16 +1,17 @@
-"""Importing Feast in half its time."""
+"""Importing Feast in a third of its time: 1.0 CPU seconds instead of 2.9."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Any
 
 
-def import_feast_quickly() -> None:
-    """Imports what the server needs of Feast without typeguard's run-time checks of arguments.
+def import_feast_quickly(module: str = "feast") -> None:
+    """Imports Feast, up to `module`, without typeguard's checks of arguments; does nothing once Feast is imported.
 
     Feast decorates its definition classes with `typechecked`, which parses and compiles each of their methods again at
-    import. A server builds no definitions, so it has no use for the checks.
+    import. Who only reads a registry builds no definitions, and has no use for the checks.
     """
     if "feast" in sys.modules:
         return
@@ -19,10 +20,11 @@ def import_feast_quickly() -> None:
     original = typeguard.typechecked
     typeguard.typechecked = _unchecked  # pyright: ignore[reportAttributeAccessIssue]
     try:
-        import feast.feature_server  # noqa: F401
+        importlib.import_module(module)
     finally:
         typeguard.typechecked = original  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _unchecked(target: Any = None, **_: Any) -> Any:
+    """Stands for `@typechecked` and `@typechecked(...)`."""
     return (lambda decorated: decorated) if target is None else target
