@@ -1,4 +1,4 @@
-"""What a Feast repository declares, read from its source text: importing Feast costs one to three seconds, this costs none.
+"""What a Feast repository declares, read from its source text: importing Feast costs seconds, this costs none.
 
 The asset graph, the check of columns, and a look into Redis need names and types alone. They are read from literal
 arguments of `Entity(...)`, `PostgreSQLSource(...)`, `FeatureView(...)` and `FeatureService(...)`; `applying` compares
