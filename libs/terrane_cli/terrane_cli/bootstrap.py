@@ -19,13 +19,14 @@ def main() -> int:
         print(f"Terrane needs Python 3.11 or newer, and this is {sys.version.split()[0]}.", file=sys.stderr)
         return 1
 
-    from terrane_cli.environments import ensure_environment, find_uv
+    from terrane_cli.environments import ensure_environment, find_uv, uv_there_is
     from terrane_cli.project import Project
     from terrane_cli.system import NotInstallable, install_missing
 
     project = Project.here()
     try:
-        install_missing()
+        there = uv_there_is(project)
+        install_missing(str(there) if there else None)
         uv = find_uv(project)
         for folder in project.environments():
             ensure_environment(project, folder, uv, development=options.development)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from terrane.servers.process import port_is_free, tail
-from terrane_cli.environments import is_current
+from terrane_cli.environments import is_current, uv_there_is
 from terrane_cli.platform import Platform
 from terrane_cli.settings import logs
 from terrane_cli.supervisor import Record
@@ -25,7 +25,8 @@ def examine(platform: Platform, console: Console) -> bool:
 def _show_requirements(platform: Platform, console: Console) -> bool:
     table = Table("needed", "state", "detail", title="This machine", title_justify="left", title_style="bold")
     healthy = True
-    for requirement in requirements():
+    uv = uv_there_is(platform.project)
+    for requirement in requirements(str(uv) if uv else None):
         found = requirement.found is not None
         healthy &= found
         table.add_row(requirement.name, *_verdict(found, requirement.found or "missing: `make setup` installs it"))

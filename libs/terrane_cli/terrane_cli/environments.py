@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from terrane_cli.project import Project, program
-from terrane_cli.system import NotInstallable, install, say
+from terrane_cli.system import NotInstallable, say
 
 PYTHON = ">=3.11,<3.14"
 STAMP = ".venv/.terrane-lock"
@@ -22,15 +22,21 @@ STAMP = ".venv/.terrane-lock"
 
 def find_uv(project: Project) -> Path:
     """uv from PATH, or the one below `.terrane`, put there by pip when there is none yet."""
+    tools = project.state / "tools"
+    if found := uv_there_is(project):
+        return found
+    say("uv is missing: getting it by pip")
+    _run([sys.executable, "-m", "venv", str(tools)])
+    _run([str(tools / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv"])
+    return tools / "bin/uv"
+
+
+def uv_there_is(project: Project) -> Path | None:
+    """uv from PATH or from below `.terrane`, or None."""
     if on_path := shutil.which("uv"):
         return Path(on_path)
-    tools = project.state / "tools"
-    own = tools / "bin/uv"
-    if not own.exists():
-        say("uv is missing: getting it by pip")
-        _make_tools_environment(tools)
-        _run([str(tools / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv"])
-    return own
+    own = project.state / "tools/bin/uv"
+    return own if own.exists() else None
 
 
 def ensure_environment(project: Project, folder: Path, uv: Path, *, development: bool) -> None:
@@ -75,16 +81,6 @@ def _fingerprint(project: Project, folder: Path, *, development: bool) -> str:
         digest.update(file.read_bytes())
     digest.update(str(project.root).encode())
     return digest.hexdigest()
-
-
-def _make_tools_environment(tools: Path) -> None:
-    command = [sys.executable, "-m", "venv", str(tools)]
-    if subprocess.run(command, capture_output=True).returncode == 0:
-        return
-    # Debian keeps venv in a package of its own.
-    shutil.rmtree(tools, ignore_errors=True)
-    install([f"python3.{sys.version_info.minor}-venv"])
-    _run(command)
 
 
 def _run(command: list[str]) -> None:

@@ -5,14 +5,16 @@ Standard library only: bootstrapping runs this before anything is installed.
 
 from __future__ import annotations
 
+import importlib.util
 import os
-import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 
 from terrane.servers import postgres, redis
+
+VENV = "uv or Python's venv"
 
 
 class NotInstallable(Exception):
@@ -21,31 +23,32 @@ class NotInstallable(Exception):
 
 @dataclass(frozen=True)
 class Requirement:
-    """A program of the machine: its name for people, and where it was found."""
+    """Something of the machine: its name for people, and where it was found."""
 
     name: str
     found: str | None
 
 
-def requirements() -> list[Requirement]:
-    """What the stores need, each found or not."""
+def requirements(uv: str | None) -> list[Requirement]:
+    """What the stores need, and what gets uv where it is missing, each found or not."""
     installation = postgres.find_installation()
     version = f"{installation.version} in {installation.programs}" if installation else None
     return [
         Requirement("PostgreSQL", version),
         Requirement("PostGIS", version if installation and installation.has_postgis else None),
         Requirement("Redis", redis.find_program()),
+        Requirement(VENV, uv or (sys.executable if importlib.util.find_spec("ensurepip") else None)),
     ]
 
 
-def install_missing() -> None:
+def install_missing(uv: str | None) -> None:
     """Installs what `requirements` misses. Raises NotInstallable when that cannot be done."""
-    missing = [r.name for r in requirements() if r.found is None]
+    missing = [r.name for r in requirements(uv) if r.found is None]
     if not missing:
         return
     say(f"installing {', '.join(missing)}")
     install(packages_for(missing))
-    still = [r.name for r in requirements() if r.found is None]
+    still = [r.name for r in requirements(uv) if r.found is None]
     if still:
         raise NotInstallable(
             f"{', '.join(still)} cannot be found even after installing: {' '.join(packages_for(missing))}"
@@ -60,10 +63,11 @@ def packages_for(missing: list[str]) -> list[str]:
         ]
     packages = []
     if {"PostgreSQL", "PostGIS"} & set(missing):
-        version = _debian_postgres_version()
-        packages += [f"postgresql-{version}", f"postgresql-{version}-postgis-3"]
+        packages += _debian_postgres_packages()
     if "Redis" in missing:
         packages.append("redis-server")
+    if VENV in missing:
+        packages.append(f"python3.{sys.version_info.minor}-venv")
     return packages
 
 
@@ -115,16 +119,9 @@ def _run(command: list[str]) -> None:
         raise NotInstallable(f"`{' '.join(command)}` failed with code {done.returncode}:\n{end}")
 
 
-def _debian_postgres_version() -> int:
-    """The version that is installed, else the one the distribution's package `postgresql` stands for."""
+def _debian_postgres_packages() -> list[str]:
+    """Of the version that is installed, else the ones that stand for the distribution's own."""
     installed = postgres.find_installation()
-    if installed:
-        return installed.version
-    for attempt in range(2):
-        shown = subprocess.run(["apt-cache", "show", "postgresql"], capture_output=True, text=True).stdout
-        if match := re.search(r"^Depends:.*\bpostgresql-(\d+)\b", shown, re.MULTILINE):
-            return int(match[1])
-        elevate = _elevation()
-        if attempt == 0 and elevate is not None:
-            _run([*elevate, "apt-get", "update"])
-    raise NotInstallable("apt knows no package `postgresql`; install PostgreSQL with PostGIS by hand, then try again.")
+    if installed is None:
+        return ["postgresql", "postgresql-postgis"]
+    return [f"postgresql-{installed.version}", f"postgresql-{installed.version}-postgis-3"]

@@ -13,12 +13,12 @@ pytestmark = pytest.mark.unit
 
 
 def test_everything_the_stores_need_is_found_on_a_machine_that_was_set_up() -> None:
-    assert [r.name for r in system.requirements() if r.found is None] == []
+    assert [r.name for r in system.requirements(None) if r.found is None] == []
 
 
 def test_nothing_is_installed_when_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "install", lambda packages: pytest.fail(f"installed {packages}"))
-    system.install_missing()
+    system.install_missing(None)
 
 
 def test_without_root_or_sudo_the_message_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,6 +41,13 @@ def test_homebrew_calls_the_packages_by_other_names(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(system.sys, "platform", "darwin")
     monkeypatch.setattr(shutil, "which", lambda name: f"/opt/homebrew/bin/{name}")
     assert system.packages_for(["PostGIS", "Redis"]) == ["postgis", "redis"]
+
+
+def test_nothing_of_postgres_there_means_the_distributions_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system.postgres, "find_installation", lambda: None)
+    packages = system.packages_for(["PostgreSQL", "PostGIS", "Redis", system.VENV])
+    assert packages[:3] == ["postgresql", "postgresql-postgis", "redis-server"]
+    assert packages[3].endswith("-venv")
 
 
 @pytest.mark.skipif(not shutil.which("apt-cache"), reason="Debian's packages, where there is apt")
