@@ -46,7 +46,7 @@ def install_missing(uv: str | None) -> None:
     missing = [r.name for r in requirements(uv) if r.found is None]
     if not missing:
         return
-    say(f"installing {', '.join(missing)}")
+    say(f"missing, to be installed: {', '.join(missing)}")
     install(packages_for(missing))
     still = [r.name for r in requirements(uv) if r.found is None]
     if still:
