@@ -100,7 +100,11 @@ def execute(options: argparse.Namespace, project: Project, console: Console) -> 
     name = shutil.which(options.words[0], path=variables["PATH"])
     if name is not None:
         os.execve(name, options.words, variables)  # noqa: S606 - it becomes what the caller typed
-    console.print(f"{options.words[0]} is no command of {folder / '.venv/bin'} nor of PATH", highlight=False)
+    console.print(
+        f"{options.words[0]} is no command of {folder / '.venv/bin'} nor of PATH; "
+        "what developers use (dg, pytest) is installed by `make check`, `make test` and `make lint`",
+        highlight=False,
+    )
     return 127
 
 
