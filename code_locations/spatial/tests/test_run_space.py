@@ -44,28 +44,17 @@ def hold(postgres: PostgresResource, run_id: str) -> subprocess.Popen[str]:
     return process
 
 
-def sweep(platform: Platform) -> None:
-    """Evaluates the sensor `sweeper` once."""
-    definitions = platform.definitions
-    context = dg.build_sensor_context(
-        instance=platform.instance,
-        definitions=definitions,
-        resources={"compute": platform.compute, "ledger": platform.ledger},
-    )
-    definitions.get_sensor_def("sweeper")(context)
-
-
 def test_the_schema_of_a_run_that_was_killed_is_swept_and_that_of_a_live_one_is_not(platform: Platform) -> None:
     run_id = str(uuid.uuid4())
     process = hold(platform.compute, run_id)
     try:
-        sweep(platform)
+        platform.sweep()
         assert platform.schemas() == [run_space.schema_of(run_id)]
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         deadline = time.monotonic() + 15
         while platform.schemas() and time.monotonic() < deadline:
-            sweep(platform)
+            platform.sweep()
         assert platform.schemas() == []
     finally:
         process.kill()
@@ -76,7 +65,7 @@ def test_the_schema_of_a_run_that_dagster_has_under_way_is_left_between_its_step
     run = _add_run(platform, dg.DagsterRunStatus.STARTED)
     with run_space.connect(platform.compute, run) as connection:
         run_space.create(connection, run, "b-1")
-    sweep(platform)
+    platform.sweep()
     assert platform.schemas() == [run_space.schema_of(run)]
 
 
@@ -86,7 +75,7 @@ def test_the_schema_of_a_finished_run_is_swept_with_any_number_of_tables(platfor
         run_space.create(connection, run, "b-1")
         for number in range(200):
             connection.execute(f'create table "t""{number}" (a int)'.encode())
-    sweep(platform)
+    platform.sweep()
     assert platform.schemas() == []
 
 
@@ -95,13 +84,13 @@ def test_a_batch_whose_run_ended_without_a_word_is_closed_in_the_ledger(platform
     (request,) = platform.requests()
     run = _add_run(platform, dg.DagsterRunStatus.STARTED, {"dagster/run_key": request.run_key or ""})
     assert platform.requests() == []
-    sweep(platform)
+    platform.sweep()
     batch = platform.batch("silent")
     assert batch
     assert (batch.state, batch.run_id) == ("accepted", run)
 
     platform.instance.report_run_failed(_run(platform, run))
-    sweep(platform)
+    platform.sweep()
 
     batch = platform.batch("silent")
     assert batch

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spatial.errors import StepError
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -41,7 +43,7 @@ class Balance:
         )
 
 
-class NotConservedError(Exception):
+class NotConservedError(StepError):
     """Rows were lost or made by a dataset's SQL."""
 
     def __init__(self, balances: Sequence[Balance]):

@@ -1,4 +1,4 @@
-"""What can be wrong with a batch, as one exception that carries its reasons."""
+"""What a person is told when a run cannot go on: the batch is wrong, or something a person can mend is."""
 
 from __future__ import annotations
 
@@ -15,3 +15,7 @@ class BatchRejectedError(Exception):
     def __init__(self, reasons: Sequence[str] | str):
         self.reasons = [reasons] if isinstance(reasons, str) else list(reasons)
         super().__init__("; ".join(self.reasons))
+
+
+class StepError(Exception):
+    """A step cannot go on, and its message says why and what to do; the batch itself may be good."""

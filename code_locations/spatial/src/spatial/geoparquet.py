@@ -61,8 +61,9 @@ def write(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, epsg
     rows = 0
     out = _out_schema(schema)
     dictionary = [f.name for f in out if pa.types.is_string(f.type)]
-    options: dict[str, Any] = {"compression": "zstd", "compression_level": 3, "use_dictionary": dictionary}
-    with pq.ParquetWriter(path, out, **options) as writer:
+    # A stored Arrow schema would hide the metadata written at the end from readers of the schema.
+    options: dict[str, Any] = {"compression": "zstd", "use_dictionary": dictionary, "store_schema": False}
+    with pq.ParquetWriter(path, out, compression_level=3, **options) as writer:
         for group in _groups(batches, schema):
             geometry = group.column(GEOMETRY)
             types |= set(wkb_codes(geometry).tolist())

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from spatial import landing, run_space
-from spatial.errors import BatchRejectedError
+from spatial.errors import BatchRejectedError, StepError
 from spatial.ledger import Batch
 from spatial.manifest import manifest_key
 from spatial.steps import Work
@@ -30,7 +30,7 @@ def step(work: Work, name: str, tag_run: Callable[[dict[str, str]], None]) -> It
         tag_run: adds tags to the run; a rejected batch's run is not to be retried.
 
     Raises:
-        dagster.Failure: with a message for people, whenever the cause is the batch or a store.
+        dagster.Failure: with a message for people, whenever the cause is one they can do something about.
     """
     try:
         yield
@@ -49,6 +49,8 @@ def step(work: Work, name: str, tag_run: Callable[[dict[str, str]], None]) -> It
                 f"step {name}: {_first_line(error)}. The batch is unharmed: see that Postgres runs, "
                 "then re-execute the run."
             ) from error
+        if isinstance(error, StepError):
+            raise dg.Failure(str(error)) from error
         raise
 
 

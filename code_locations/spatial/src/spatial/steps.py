@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from spatial import exporting, landing, preview, run_space, stac
 from spatial.archives import extract
 from spatial.conservation import Balance, NotConservedError, balance
-from spatial.errors import BatchRejectedError
+from spatial.errors import BatchRejectedError, StepError
 from spatial.gdal_settings import SUFFIXES
 from spatial.ledger import Batch, LedgerResource
 from spatial.loading import load_file
@@ -157,15 +157,16 @@ def export(work: Work) -> Published:
 def find_batch(work: Work) -> Batch:
     """The batch to work on: the one named, or the one of the re-executed runs, or the newest that was not rejected.
 
-    Raises LookupError when there is none, BatchRejectedError when it was rejected.
+    Raises StepError when there is none, BatchRejectedError when it was rejected.
     """
     name = work.dataset.name
     with work.ledger.open() as ledger:
         recent = ledger.of_runs(name, work.run_ids) or ledger.newest(name)
         batch = ledger.get(work.wanted) if work.wanted else recent
     if batch is None or batch.dataset not in (name, None):
-        raise LookupError(
-            f"The ledger has no accepted batch {work.wanted} of dataset {name}: put its files, then its manifest "
+        wanted = f"batch {work.wanted}" if work.wanted else "batch"
+        raise StepError(
+            f"The ledger has no accepted {wanted} of dataset {name}: put its files, then its manifest "
             f"{manifest_key('<batch_id>')}, into {LANDING_ZONE}, and wait until the sensor manifests has accepted it"
         )
     if batch.state == "rejected":
@@ -213,7 +214,9 @@ def _run_script(connection: psycopg.Connection, script: Path) -> None:
         raise
     except psycopg.Error as error:
         at = f" at character {error.diag.statement_position}" if error.diag.statement_position else ""
-        raise RuntimeError(f"{script.name} failed{at}: {error.diag.message_primary or error}") from error
+        raise StepError(
+            f"{script.name} failed{at}: {error.diag.message_primary or error}. Mend the SQL, then re-execute the run"
+        ) from error
 
 
 def _balances(connection: psycopg.Connection, dataset: Dataset) -> list[Balance]:
@@ -274,6 +277,6 @@ def _counts(each: Balance) -> dict[str, int]:
 
 def _union(bounds: Sequence[tuple[float, float, float, float]]) -> tuple[float, float, float, float]:
     if not bounds:
-        raise ValueError("no published table has a geometry, so there is nothing to place on Earth")
+        raise StepError("No row with a geometry is left to publish: see in _tally's reasons why all were dropped")
     west, south, east, north = zip(*bounds, strict=True)
     return min(west), min(south), max(east), max(north)

@@ -101,6 +101,16 @@ class Platform:
         (request,) = self.requests()
         return self.run(request)
 
+    def sweep(self) -> None:
+        """Evaluates the sensor `sweeper` once."""
+        definitions = self.definitions
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            definitions=definitions,
+            resources={"compute": self.compute, "ledger": self.ledger},
+        )
+        definitions.get_sensor_def("sweeper")(context)
+
     def batch(self, batch_id: str) -> Batch | None:
         with self.ledger.open() as ledger:
             return ledger.get(batch_id)
@@ -152,3 +162,10 @@ def _without_resources() -> dg.Definitions:
 
 
 _loaded: dg.Definitions | None = None
+
+
+def job_in_processes() -> dg.JobDefinition:
+    """A job of the location's assets with a process for each step."""
+    whole, job = defs(), dg.define_asset_job("places_in_processes", ["data_lake/places"])
+    made = dg.Definitions(assets=whole.assets, resources=whole.resources, jobs=[job], executor=dg.multiprocess_executor)
+    return made.resolve_job_def(job.name)
