@@ -144,7 +144,9 @@ def test_without_redis_it_lives_but_is_not_ready_and_recovers(
         assert (answer.status_code, answer.json()["ready"]) == (503, False)
         assert answer.json()["problem"].startswith(f"Redis at 127.0.0.1:{redis_server.port}")
         assert server.get("/health").status_code == 200
+        began = time.monotonic()
         answer = ask(server, features=[f"{VIEW}:is_active"], entities={"user_id": [1]})
+        assert time.monotonic() - began < 3
         assert (answer.status_code, answer.json()["detail"]) == (
             503,
             "the online store does not answer; retry in a moment",
@@ -156,6 +158,18 @@ def test_without_redis_it_lives_but_is_not_ready_and_recovers(
         False,
         True,
     ]
+
+
+def test_a_redis_that_was_restarted_between_two_requests_costs_neither(
+    stores, server: httpx.Client, redis_server: RedisServer
+) -> None:
+    stores.run()
+    until(lambda: server.get("/ready").json()["feature_views"] == 1)
+    question = {"features": [f"{VIEW}:is_active"], "entities": {"user_id": [1, 2]}}
+    assert ask(server, **question).status_code == 200
+    redis_server.stop()
+    redis_server.start()
+    assert table(ask(server, **question))["is_active"] == [False, True]
 
 
 def test_without_the_warehouse_it_serves_what_it_knows_and_catches_up(

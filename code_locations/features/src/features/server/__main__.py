@@ -12,6 +12,8 @@ from features.repository import RepositoryError, locate
 from features.server.app import build_app
 from features.server.definitions import Definitions
 
+GRACE_S = 5
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m features.server", description="Serves online features over HTTP.")
@@ -30,7 +32,13 @@ def main() -> None:
 
     import uvicorn
 
-    uvicorn.run(build_app(definitions, redis), host=arguments.host, port=arguments.port, access_log=False)
+    uvicorn.run(
+        build_app(definitions, redis),
+        host=arguments.host,
+        port=arguments.port,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
 
 
 if __name__ == "__main__":

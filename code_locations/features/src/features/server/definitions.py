@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from feast import FeatureStore
 
 log = logging.getLogger("features.server")
+# A request does not wait as long for Redis as a run does: one more try at once, for a connection that Redis closed.
+HURRY = "socket_connect_timeout=2,socket_timeout=2,retry=null,retry_on_timeout=true"
 
 
 class Definitions:
@@ -75,23 +77,29 @@ class Definitions:
         self.problem = problem
 
     def _open(self) -> None:
-        import_feast_quickly("feast.feature_server")
+        self._store = self._store or self._serving_store()
         from feast.infra.registry.sql import FeastRegistrySchemaError
 
-        store = self._store or self._feast.store()
-        self._store = store
-        # A server makes no tables: that is the asset feast/registry's, and two makers would collide.
-        setattr(store.config.registry, "schema_mode", "verify")  # noqa: B010 - of Feast's SQL registry alone
         try:
-            registry = store.registry
+            registry = self._store.registry
         except FeastRegistrySchemaError:
             self.empty = True
             return
         # Feast would otherwise read the database inside a request when its copy is old, and a request would wait for a
         # database that is away.
         setattr(registry, "cache_mode", "watched")  # noqa: B010 - no attribute of the base class
-        self.app = _reading_app(store)
+        self.app = _reading_app(self._store)
         self.empty = False
+
+    def _serving_store(self) -> FeatureStore:
+        import_feast_quickly("feast.feature_server")
+        store = self._feast.store()
+        online, registry = store.config.online_store, store.config.registry
+        address = getattr(online, "connection_string", "")
+        setattr(online, "connection_string", f"{address},{HURRY}")  # noqa: B010 - of Feast's Redis alone
+        # A server makes no tables: that is the asset feast/registry's, and two makers would collide.
+        setattr(registry, "schema_mode", "verify")  # noqa: B010 - of Feast's SQL registry alone
+        return store
 
     def _refresh(self) -> None:
         """Reads the registry anew. Feast keeps its copy, and silence, when it cannot: so the copy's age is compared."""
