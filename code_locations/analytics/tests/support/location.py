@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 from faulty_api import PLACES
 
+from analytics.components import DbtModels
 from analytics.missing_days import RANGE_END_TAG, RANGE_START_TAG
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
 from terrane.publishing import Commit, publish
@@ -29,6 +31,15 @@ class Location:
     def __init__(self, resources: dict[str, object], instance: dg.DagsterInstance):
         self.resources, self.instance = resources, instance
         self.definitions = dg.Definitions.merge(loaded(), dg.Definitions(resources=resources))
+
+    def use_dbt_project(self, folder: Path) -> None:
+        """Runs the dbt project in that folder from now on, as it is now, with the rest of the location as it is."""
+        models = DbtModels(project=str(folder)).build_defs(SimpleNamespace(project_root=folder))  # pyright: ignore
+        others = [
+            a for a in loaded().assets or () if not (isinstance(a, dg.AssetsDefinition) and a.op.name == "dbt_build")
+        ]
+        resources = dg.Definitions(resources=self.resources)
+        self.definitions = dg.Definitions.merge(models, dg.Definitions(assets=others), resources)
 
     def run(
         self, *keys: str, days: tuple[str, str] | None = None, job: str = "__ASSET_JOB"

@@ -9,11 +9,13 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from analytics.automation import once_all_settled
 from analytics.dbt.cli import dbt_cli, dbt_project
-from analytics.dbt.manifest import ensure_manifest
-from analytics.errors import as_failures, database_errors
+from analytics.dbt.failure import explain
+from analytics.dbt.manifest import ensure_manifest, keep_partial_parse
+from analytics.errors import Permanent, as_failures, database_errors
 from terrane.postgres import PostgresResource
 
 
@@ -87,14 +89,23 @@ def run_dbt_build(context: dg.AssetExecutionContext, project: DbtProject, wareho
     """dbt's events as Dagster's, with each model's row count.
 
     dbt's artifacts go with the run: what they say is in the event log, and a folder a run would pile up for ever.
+
+    Raises:
+        Permanent: dbt failed. It is not tried again: a broken model stays broken, and new rows ask for a build anyway.
     """
     with tempfile.TemporaryDirectory(prefix="terrane-dbt-") as target:
-        for event in dbt_cli(project).cli(["build"], context=context, target_path=Path(target)).stream():
-            if isinstance(event, dg.Output):
-                key = context.asset_key_for_output(event.output_name)
-                yield event.with_metadata({**event.metadata, "dagster/row_count": count_rows(warehouse, key)})
-            else:
-                yield event
+        try:
+            for event in dbt_cli(project).cli(["build"], context=context, target_path=Path(target)).stream():
+                yield with_row_count(context, event, warehouse) if isinstance(event, dg.Output) else event
+        except DagsterDbtCliRuntimeError as error:
+            raise Permanent(explain(Path(target), error.description or "")) from None
+        finally:
+            keep_partial_parse(project.project_dir, Path(target))
+
+
+def with_row_count(context: dg.AssetExecutionContext, event: dg.Output, warehouse: PostgresResource) -> dg.Output:
+    rows = count_rows(warehouse, context.asset_key_for_output(event.output_name))
+    return event.with_metadata({**event.metadata, "dagster/row_count": rows})
 
 
 def count_rows(warehouse: PostgresResource, key: dg.AssetKey) -> int:
