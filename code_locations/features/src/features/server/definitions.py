@@ -36,6 +36,7 @@ class Definitions:
         self._refresh_s = refresh_s
         self._store: FeatureStore | None = None
         self._looked_at = time.monotonic()
+        self._known: int | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="definitions", daemon=True)
 
@@ -69,12 +70,17 @@ class Definitions:
         self._report(None)
 
     def _report(self, problem: str | None) -> None:
-        """Logs a problem when it begins and when it ends, not at every look."""
+        """Logs what is new since the last look, so that a quiet log means that nothing changed."""
+        known = None if self.empty else self.feature_views()
         if problem and problem != self.problem:
             log.warning("the registry cannot be read, serving what is known: %s", problem)
-        if self.problem and not problem:
-            log.info("the registry is read, %d feature views", self.feature_views())
-        self.problem = problem
+        elif not problem and (self.problem, known) != (None, self._known):
+            log.info(
+                "nobody has applied definitions yet"
+                if known is None
+                else f"the registry is read, {known} feature views"
+            )
+        self.problem, self._known = problem, known
 
     def _open(self) -> None:
         self._store = self._store or self._serving_store()
