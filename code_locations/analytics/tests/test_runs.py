@@ -23,11 +23,8 @@ def entries_without_patience(location):
     file = Path(analytics.__file__).parent / "defs/raw/journal_entries/defs.yaml"
     attributes = yaml.safe_load(file.read_text())["attributes"] | {"retry_delay_s": 0}
     table = DailySourceTable.resolve_from_dict(attributes)
-    definitions = dg.Definitions.merge(
-        table.build_defs(None),
-        dg.Definitions(resources=location.resources),  # pyright: ignore[reportArgumentType]
-    )
-    location.definitions = definitions
+    made = table.build_defs(None)  # pyright: ignore[reportArgumentType] - it has no use for its place in defs/
+    location.definitions = dg.Definitions.merge(made, dg.Definitions(resources=location.resources))
     return location
 
 

@@ -22,9 +22,10 @@ def test_rows_types_and_nulls_are_the_tables(warehouse, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "BATCH_ROWS", 2)
     run(
         warehouse,
-        "create schema gold; create table gold.t (id bigint not null, at timestamptz, ok boolean, share double precision, "
-        "name text, day date); insert into gold.t values (3, null, null, null, null, null), "
-        "(1, '2026-01-01 01:00+01', true, 0.1, 'Zürich', '2026-01-01'), (2, '2026-01-01', false, 1e300, '', '1969-12-31')",
+        "create schema gold; create table gold.t (id bigint not null, at timestamptz, ok boolean, "
+        "share double precision, name text, day date); insert into gold.t values (3, null, null, null, null, null), "
+        "(1, '2026-01-01 01:00+01', true, 0.1, 'Zürich', '2026-01-01'), "
+        "(2, '2026-01-01', false, 1e300, '', '1969-12-31')",
     )
     assert export_table(warehouse, "gold", "t", "id", tmp_path / "t.parquet") == 3
     table = pq.read_table(tmp_path / "t.parquet")

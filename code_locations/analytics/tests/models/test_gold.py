@@ -72,8 +72,9 @@ def test_gold_and_its_export_are_what_the_rows_say_however_often_they_are_built(
 
     found = rows(
         location,
-        "select user_id, entries_total, entries_last_7d, minutes_total, round(avg_mood::numeric, 9)::float8, favourite_game_type, last_place, "
-        f"last_country, countries_visited, is_active from {GOLD.replace('/', '.')} order by user_id",
+        "select user_id, entries_total, entries_last_7d, minutes_total, round(avg_mood::numeric, 9)::float8, "
+        "favourite_game_type, last_place, last_country, countries_visited, is_active "
+        "from gold.user_journal_features order by user_id",
     )
     assert {user: tuple(features) for user, *features in found} == expected_features()
     assert rows(location, "select distinct event_timestamp from gold.user_journal_features") == [
@@ -106,7 +107,7 @@ def test_gold_and_its_export_are_what_the_rows_say_however_often_they_are_built(
 
 @pytest.fixture
 def own_project(location, tmp_path):
-    """A copy of the dbt project that the location runs instead of its own; returns a function to change a file of it."""
+    """A function that changes a file of a copy of the dbt project, which the location then runs instead."""
     copy = tmp_path / "dbt"
     shutil.copytree(Path(__file__).parents[4] / "dbt", copy)
 

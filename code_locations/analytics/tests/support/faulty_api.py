@@ -20,7 +20,7 @@ Fault = Callable[[Handler], bool]
 class FaultyHandler(Handler):
     """Answers as the sample server does, unless the test's `fault` takes the request over or rewrites the answer."""
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name the base class calls
         server: FaultyApi = self.server  # pyright: ignore[reportAssignmentType]
         if not self.path.startswith("/v1/"):
             return super().do_GET()
