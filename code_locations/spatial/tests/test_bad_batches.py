@@ -15,6 +15,7 @@ from spatial.testing_batches import (
     collection,
     countries,
     feature,
+    frame,
     geojson_batch,
     places,
     point,
@@ -160,10 +161,6 @@ def test_invalid_and_mixed_geometry_is_repaired_or_dropped_and_counted(platform:
 
 
 def test_text_in_the_encoding_a_shapefile_declares_is_read_so(platform: Platform) -> None:
-    import io
-
-    import geopandas as gpd
-
     contents = {
         "countries.geojson": countries(),
         "places.zip": shapefile("EPSG:4326", ["São", "Öl"], "ISO-8859-1", cpg=False),
@@ -172,7 +169,7 @@ def test_text_in_the_encoding_a_shapefile_declares_is_read_so(platform: Platform
     assert platform.run_next().success
     commit = read_commit(platform.lake, "places", "latin")
     content = bytes(obstore.get(platform.lake, commit.object("places.parquet").key).bytes())
-    assert sorted(gpd.read_parquet(io.BytesIO(content))["name"]) == ["São", "Öl"]
+    assert sorted(frame(content)["name"]) == ["São", "Öl"]
 
 
 def test_text_in_another_encoding_than_declared_is_rejected(platform: Platform) -> None:

@@ -8,7 +8,6 @@ import json
 from typing import Any
 
 import dagster as dg
-import geopandas as gpd
 import obstore
 import pyarrow.parquet as pq
 import pyogrio
@@ -18,6 +17,7 @@ import shapely
 from PIL import Image
 
 from spatial.testing import SAMPLES, Platform, failure_of
+from spatial.testing_batches import frame
 from terrane.publishing import Commit, list_commits, read_commit
 
 pytestmark = pytest.mark.integration
@@ -50,25 +50,25 @@ def test_places_are_geoparquet_that_geopandas_and_arrow_read(published: tuple[Pl
     assert (column["encoding"], column["geometry_types"], column["crs"]["id"]["code"]) == ("WKB", ["Point"], 4326)
     assert column["covering"]["bbox"]["xmin"] == ["bbox", "xmin"]
 
-    places = gpd.read_parquet(io.BytesIO(data))
+    places = frame(data)
     assert len(places) == 243
     assert places.place_id.is_unique
     assert places.crs.to_epsg() == 4326
-    boxed = gpd.read_parquet(io.BytesIO(data), bbox=(5, 45, 15, 50))
+    boxed = frame(data, bbox=(5, 45, 15, 50))
     assert {"Bern", "Munich"} & set(boxed.name) == set(places.cx[5:15, 45:50].name) & {"Bern", "Munich"}
     assert set(boxed.name) == set(places.cx[5:15, 45:50].name)
 
 
 def test_positions_are_those_of_the_source_to_the_last_bit(published: tuple[Platform, Commit]) -> None:
     source = pyogrio.read_dataframe(f"zip://{SAMPLES / 'places.zip'}").set_index("name")
-    places = gpd.read_parquet(io.BytesIO(content(*published, "places.parquet"))).set_index("name")
+    places = frame(content(*published, "places.parquet")).set_index("name")
     assert (shapely.to_wkb(source.geometry.loc[places.index].array) == shapely.to_wkb(places.geometry.array)).all()
     assert (places.geometry.x == places.longitude).all()
     assert (places.geometry.y == places.latitude).all()
 
 
 def test_places_have_the_country_they_lie_in(published: tuple[Platform, Commit]) -> None:
-    places = gpd.read_parquet(io.BytesIO(content(*published, "places.parquet"))).set_index("name")
+    places = frame(content(*published, "places.parquet")).set_index("name")
     assert places.loc["Paris", ["country_iso_a3", "country", "continent"]].tolist() == ["FRA", "France", "Europe"]
     assert places.loc["Istanbul", "country_iso_a3"] == "TUR"
     assert places.loc["Pristina", "country"] == "Kosovo"
@@ -77,7 +77,7 @@ def test_places_have_the_country_they_lie_in(published: tuple[Platform, Commit])
 
 
 def test_countries_stay_within_the_world(published: tuple[Platform, Commit]) -> None:
-    countries = gpd.read_parquet(io.BytesIO(content(*published, "countries.parquet")))
+    countries = frame(content(*published, "countries.parquet"))
     assert len(countries) == 177
     assert countries.is_valid.all()
     assert set(countries.geom_type) == {"MultiPolygon"}

@@ -32,7 +32,11 @@ HARDENING = {
     "OGR_GPKG_NUM_THREADS": "1",
     "PROJ_NETWORK": "OFF",
 }
-LIST_DRIVERS = "import json, pyogrio; print(json.dumps(sorted(pyogrio.list_drivers())))"
+LIST_DRIVERS = """
+import json
+from spatial.gdal_child import import_pyogrio
+print(json.dumps(sorted(import_pyogrio().list_drivers())))
+"""
 
 
 @functools.cache
@@ -43,7 +47,7 @@ def environment() -> dict[str, str]:
 
 
 def _base() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "COVERAGE_PROCESS_START") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
     return {**kept, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
 
 

@@ -45,6 +45,14 @@ def geojson_batch(**files: bytes) -> dict[str, bytes]:
     return {f"{name}.geojson": content for name, content in made.items()}
 
 
+def frame(content: bytes, **options: Any) -> Any:
+    """GeoParquet, or part of it, as geopandas reads it."""
+    import geopandas as gpd
+
+    source: Any = io.BytesIO(content)
+    return gpd.read_parquet(source, **options)
+
+
 def shapefile(crs: str | None, names: list[str], encoding: str = "UTF-8", cpg: bool = True) -> bytes:
     """A zipped shapefile of points on the diagonal, with that text in its .dbf."""
     import geopandas as gpd
