@@ -1,0 +1,42 @@
+{{- define "postgres.name" -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "postgres.secret" -}}
+{{- tpl .Values.auth.existingSecret . | default (include "postgres.name" .) -}}
+{{- end -}}
+
+{{- define "postgres.image" -}}
+{{- $registry := ((.Values.global).imageRegistry) | default .Values.image.registry -}}
+{{- printf "%s/%s:%s" $registry .Values.image.repository .Values.image.tag -}}
+{{- end -}}
+
+{{- define "postgres.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "postgres.labels" -}}
+{{ include "postgres.selector" . }}
+app.kubernetes.io/component: store
+app.kubernetes.io/part-of: terrane
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{/* The environment variable that holds a role's password. */}}
+{{- define "postgres.passwordVariable" -}}
+PASSWORD_OF_{{ . | upper | replace "-" "_" }}
+{{- end -}}
+
+{{/* The passwords as environment variables: the superuser's, then each role's. */}}
+{{- define "postgres.passwords" -}}
+- name: POSTGRES_PASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ include "postgres.secret" . }}, key: {{ .Values.auth.superuserKey }}}
+{{- range $role, $_ := .Values.roles }}
+- name: {{ include "postgres.passwordVariable" $role }}
+  valueFrom:
+    secretKeyRef: {name: {{ include "postgres.secret" $ }}, key: {{ .passwordKey }}}
+{{- end }}
+{{- end -}}
