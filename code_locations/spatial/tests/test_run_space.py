@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 
 from spatial import run_space
+from spatial.exporting import join_run
 from spatial.testing import Platform
 from terrane.postgres import PostgresResource
 
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.integration
 HOLDER = """
 import json, sys, time
 from spatial import run_space
+from spatial.exporting import join_run
 from terrane.postgres import PostgresResource
 where = json.load(sys.stdin)
 with run_space.connect(PostgresResource(**where["postgres"]), where["run_id"]) as connection:
@@ -52,10 +54,7 @@ def test_the_schema_of_a_run_that_was_killed_is_swept_and_that_of_a_live_one_is_
         assert platform.schemas() == [run_space.schema_of(run_id)]
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        deadline = time.monotonic() + 15
-        while platform.schemas() and time.monotonic() < deadline:
-            platform.sweep()
-        assert platform.schemas() == []
+        _wait_until_swept(platform)
     finally:
         process.kill()
         process.wait()
@@ -106,6 +105,28 @@ def test_a_connection_of_a_run_sees_its_schema_first_and_is_bounded_in_time(plat
         assert connection.execute("show search_path").fetchone() == (f"{run_space.schema_of(run_id)}, public",)
         assert run_space.finished_stages(connection) == {}
         assert run_space.batch_of(connection) is None
+
+
+def test_the_connection_that_exports_holds_the_lock_as_well(platform: Platform) -> None:
+    from adbc_driver_postgresql import dbapi
+
+    run_id = str(uuid.uuid4())
+    with run_space.connect(platform.compute, run_id) as connection:
+        run_space.create(connection, run_id, "b-1")
+    with dbapi.connect(platform.compute.uri(), autocommit=True) as connection, connection.cursor() as cursor:
+        join_run(cursor, run_id)
+        platform.sweep()
+        assert platform.schemas() == [run_space.schema_of(run_id)]
+        cursor.execute("select batch_id from _batch")
+        assert cursor.fetchall() == [("b-1",)]
+    _wait_until_swept(platform)
+
+
+def _wait_until_swept(platform: Platform) -> None:
+    deadline = time.monotonic() + 15
+    while platform.schemas() and time.monotonic() < deadline:
+        platform.sweep()
+    assert platform.schemas() == []
 
 
 def test_schema_and_run_are_names_for_each_other() -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spatial import geoparquet, run_space
 from terrane.postgres import PostgresResource
+
+if TYPE_CHECKING:
+    from adbc_driver_postgresql.dbapi import Cursor
 
 OUT_PREFIX = "out_"
 EPSG = 4326
@@ -16,15 +20,21 @@ def write_geoparquet(postgres: PostgresResource, run_id: str, output: str, path:
     from adbc_driver_postgresql import dbapi
 
     with dbapi.connect(postgres.uri(), autocommit=True) as connection, connection.cursor() as cursor:
-        for statement in run_space.session_statements(run_id):
-            cursor.execute(statement)
-            cursor.fetchall() if statement.startswith("select") else None
+        join_run(cursor, run_id)
         cursor.execute(_query(_columns(cursor, run_space.schema_of(run_id), OUT_PREFIX + output), OUT_PREFIX + output))
         reader = cursor.fetch_record_batch()
         return geoparquet.write(reader, reader.schema, path, EPSG)
 
 
-def _columns(cursor, schema: str, table: str) -> list[str]:
+def join_run(cursor: Cursor, run_id: str) -> None:
+    """Makes the cursor's connection one of the run's: in its schema, and holding its lock."""
+    for statement in run_space.session_statements(run_id):
+        cursor.execute(statement)
+        if statement.startswith("select"):
+            cursor.fetchall()
+
+
+def _columns(cursor: Cursor, schema: str, table: str) -> list[str]:
     table_id = f'\'"{schema}"."{table}"\'::regclass'
     where = f"attrelid = {table_id} and attnum > 0 and not attisdropped"
     cursor.execute(f"select attname from pg_attribute where {where} order by attnum")  # noqa: S608

@@ -86,7 +86,7 @@ def read(
     }
     with _child() as (process, errors):
         expired = threading.Event()
-        timer = threading.Timer(limits.wall_s, lambda: (expired.set(), process.kill()))
+        timer = threading.Timer(limits.wall_s, _give_up, (process, expired))
         timer.start()
         try:
             assert process.stdin is not None
@@ -104,6 +104,11 @@ def read(
             timer.cancel()
         if rejection := _rejection(name, process.returncode, errors, limits, expired):
             raise rejection
+
+
+def _give_up(process: subprocess.Popen[bytes], expired: threading.Event) -> None:
+    expired.set()
+    process.kill()
 
 
 class _LastLine:
