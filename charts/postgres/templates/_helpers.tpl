@@ -1,5 +1,5 @@
 {{- define "postgres.name" -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | default (printf "%s-%s" .Release.Name .Chart.Name) | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "postgres.secret" -}}
@@ -34,9 +34,9 @@ PASSWORD_OF_{{ . | upper | replace "-" "_" }}
 - name: POSTGRES_PASSWORD
   valueFrom:
     secretKeyRef: {name: {{ include "postgres.secret" . }}, key: {{ .Values.auth.superuserKey }}}
-{{- range $role, $_ := .Values.roles }}
-- name: {{ include "postgres.passwordVariable" $role }}
+{{- range $name, $role := .Values.roles }}
+- name: {{ include "postgres.passwordVariable" $name }}
   valueFrom:
-    secretKeyRef: {name: {{ include "postgres.secret" $ }}, key: {{ .passwordKey }}}
+    secretKeyRef: {name: {{ $role.secret | default (include "postgres.secret" $) }}, key: {{ $role.passwordKey }}}
 {{- end }}
 {{- end -}}

@@ -7,7 +7,7 @@ which every bucket is a sub-folder. What callers get is an obstore store, so the
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import dagster as dg
@@ -55,7 +55,7 @@ class ObjectStoreResource(dg.ConfigurableResource):
 
         if self.endpoint.startswith("file://"):
             return LocalStore(prefix=self.folder() / name, mkdir=True)
-        url = self.endpoint if "://" in self.endpoint else f"http://{self.endpoint}"
+        url = self.url()
         return S3Store(
             name,
             endpoint=url,
@@ -66,9 +66,26 @@ class ObjectStoreResource(dg.ConfigurableResource):
             client_options={"allow_http": url.startswith("http://"), "timeout": "60s", "connect_timeout": "5s"},
         )
 
+    def url(self) -> str:
+        """The address with its scheme, which is HTTP where the endpoint names none."""
+        return self.endpoint if "://" in self.endpoint else f"http://{self.endpoint}"
+
     def folder(self) -> Path:
         """The folder that holds the buckets. Raises ValueError where the store is no folder."""
         parts = urlsplit(self.endpoint)
         if parts.scheme != "file":
             raise ValueError(f"{self.endpoint} is an S3 server, not a folder")
         return Path(unquote(parts.path))
+
+
+def s3_client(store: ObjectStoreResource) -> Any:
+    """A boto3 client of the store, for what concerns buckets themselves."""
+    import boto3
+
+    return boto3.client(
+        "s3",
+        endpoint_url=store.url(),
+        aws_access_key_id=store.access_key,
+        aws_secret_access_key=store.secret_key,
+        region_name=store.region,
+    )

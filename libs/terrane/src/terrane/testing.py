@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import obstore
 import pytest
 
-from terrane.object_store import COMPUTE_LOGS, DATA_LAKE, LANDING_ZONE, ObjectStoreResource
+from terrane.buckets import ensure_buckets
+from terrane.object_store import COMPUTE_LOGS, DATA_LAKE, LANDING_ZONE, ObjectStoreResource, s3_client
 from terrane.postgres import PostgresResource
 from terrane.servers import minio, postgres, redis
 from terrane.servers.accounts import server_account, server_folder
@@ -155,20 +156,12 @@ def minio_server() -> Iterator[ObjectStoreResource]:
 @pytest.fixture
 def s3_store(minio_server: ObjectStoreResource) -> Iterator[ObjectStoreResource]:
     """An object store on a real S3 server, its buckets empty."""
-    import boto3
-
-    client: Any = boto3.resource(
-        "s3",
-        endpoint_url=f"http://{minio_server.endpoint}",
-        aws_access_key_id=minio_server.access_key,
-        aws_secret_access_key=minio_server.secret_key,
-        region_name=minio_server.region,
-    )
-    buckets = [client.create_bucket(Bucket=name) for name in (LANDING_ZONE, DATA_LAKE, COMPUTE_LOGS)]
+    buckets = ensure_buckets(minio_server)
     yield minio_server
-    for bucket in buckets:
-        bucket.objects.all().delete()
-        bucket.delete()
+    for name in buckets:
+        bucket = minio_server.bucket(name)
+        obstore.delete(bucket, [entry["path"] for page in obstore.list(bucket) for entry in page])
+        s3_client(minio_server).delete_bucket(Bucket=name)
 
 
 @pytest.fixture(params=["folder", "s3"])
