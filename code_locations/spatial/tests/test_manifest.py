@@ -141,6 +141,15 @@ def test_a_long_wrong_value_is_not_repeated_in_full() -> None:
     assert len(reason) < 300
 
 
+def test_what_does_not_print_is_escaped_and_reasons_without_end_are_cut() -> None:
+    (reason,) = reasons_of(manifest(**{"\0": 1}))
+    assert reason.startswith("\\x00: unknown field")
+    (reason,) = reasons_of(b'{"\\ud800": 1}')
+    assert reason.startswith("a field's name: input should be a valid string")
+    reasons = reasons_of(manifest(**{f"extra{n}": n for n in range(100)}))
+    assert (len(reasons), reasons[-1]) == (21, "and 80 more")
+
+
 def test_the_marker_lies_beside_the_manifest() -> None:
     assert marker_key(KEY) == "manifests/b-1.rejected.json"
     assert batch_id_of(KEY) == "b-1"

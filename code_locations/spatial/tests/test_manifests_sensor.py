@@ -64,6 +64,13 @@ def test_what_is_no_json_is_rejected(platform) -> None:
     assert_the_next_good_batch_works(platform)
 
 
+def test_fields_that_no_store_could_keep_are_rejected_like_others(platform) -> None:
+    platform.put_manifest("odd", b'{"\\ud800": 1}')
+    assert_rejected(platform, "odd", "input should be a valid string")
+    platform.put_manifest("nul", b'{"\\u0000": "\\u0000"}')
+    assert_rejected(platform, "nul", "\\x00: unknown field")
+
+
 def test_unknown_fields_are_rejected(platform) -> None:
     platform.put_sample("extra", driver="VRT")
     assert_rejected(platform, "extra", "driver: unknown field; expected only version, batch_id, dataset, files")

@@ -16,7 +16,7 @@ import dagster as dg
 import pytest
 
 from spatial.ledger import LedgerResource
-from spatial.testing import Platform, job_in_processes
+from spatial.testing import Platform, job_in_one_process, job_in_processes
 from terrane.object_store import DATA_LAKE
 from terrane.publishing import list_commits
 
@@ -77,7 +77,7 @@ def test_a_run_re_executed_from_its_failed_step_does_again_what_is_gone(
     lake = platform.store.folder() / DATA_LAKE
     shutil.rmtree(lake)
     lake.write_text("in the way")
-    job = dg.reconstructable(job_in_processes)
+    job = dg.reconstructable(job_in_one_process)
     with dg.execute_job(job, instance) as result:
         assert [e.step_key for e in result.all_events if e.is_step_failure] == ["data_lake__places.export"]
         failed = result.run_id

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+MAX_REASONS = 20
+MAX_REASON_CHARS = 500
+
+
+def printable(text: str) -> str:
+    """The text as it can be stored and shown: what does not print is escaped, what is too long is cut."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return shown if len(shown) <= MAX_REASON_CHARS else f"{shown[:MAX_REASON_CHARS]}..."
+
 
 class BatchRejectedError(Exception):
     """The content of a batch is not what it must be. No retry can mend that: its producer sends a new batch.
@@ -13,7 +22,9 @@ class BatchRejectedError(Exception):
     """
 
     def __init__(self, reasons: Sequence[str] | str):
-        self.reasons = [reasons] if isinstance(reasons, str) else list(reasons)
+        told = [reasons] if isinstance(reasons, str) else list(reasons)
+        more = [f"and {len(told) - MAX_REASONS} more"] if len(told) > MAX_REASONS else []
+        self.reasons = [printable(reason) for reason in told[:MAX_REASONS]] + more
         super().__init__("; ".join(self.reasons))
 
 

@@ -189,7 +189,10 @@ def _contradictions(key: str, manifest: Manifest) -> list[str]:
 
 def _sentence(detail: Any) -> str:
     """One of pydantic's findings as a reason: the field, what is expected, what was found."""
-    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).lstrip(".")
+    field = (
+        "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).lstrip(".")
+        or "a field's name"
+    )
     if detail["type"] == "missing":
         return f"{field}: missing, and it is required"
     if detail["type"] == "extra_forbidden":

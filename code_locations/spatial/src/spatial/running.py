@@ -9,14 +9,13 @@ from contextlib import contextmanager
 import dagster as dg
 
 from spatial import landing, run_space
-from spatial.errors import BatchRejectedError, StepError
+from spatial.errors import BatchRejectedError, StepError, printable
 from spatial.ledger import Batch
 from spatial.manifest import manifest_key
 from spatial.steps import Work
 from terrane.object_store import LANDING_ZONE
 
 NO_RETRIES = {"dagster/max_retries": "0"}
-REASON_CHARS = 500
 LOST_CONNECTION = ("08", "57P01", "57P02", "57P03")
 
 log = logging.getLogger(__name__)
@@ -91,7 +90,7 @@ def _quietly(action: Callable[[], None]) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:REASON_CHARS]
+    return printable((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
 def _is_lost_server(error: BaseException) -> bool:

@@ -166,6 +166,15 @@ _loaded: dg.Definitions | None = None
 
 def job_in_processes() -> dg.JobDefinition:
     """A job of the location's assets with a process for each step."""
-    whole, job = defs(), dg.define_asset_job("places_in_processes", ["data_lake/places"])
-    made = dg.Definitions(assets=whole.assets, resources=whole.resources, jobs=[job], executor=dg.multiprocess_executor)
+    return _job(dg.multiprocess_executor)
+
+
+def job_in_one_process() -> dg.JobDefinition:
+    """A job of the location's assets as it is run by default."""
+    return _job(dg.in_process_executor)
+
+
+def _job(executor: dg.ExecutorDefinition) -> dg.JobDefinition:
+    whole, job = defs(), dg.define_asset_job("places_job", ["data_lake/places"])
+    made = dg.Definitions(assets=whole.assets, resources=whole.resources, jobs=[job], executor=executor)
     return made.resolve_job_def(job.name)

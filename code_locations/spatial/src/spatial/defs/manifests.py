@@ -28,15 +28,17 @@ def manifests(
     found = landing.list_manifests(zone)
     if context.cursor == listing_digest(found):
         return dg.SkipReason(f"nothing new in {LANDING_ZONE}: {len(found)} manifests, all seen")
+    datasets = _datasets(context)
     with ledger.open() as opened:
-        intake = take_in(zone, opened, _datasets(context), found, lambda batch_id: _run_of(context, batch_id))
+        intake = take_in(zone, opened, datasets, found, lambda batch_id: _run_of(context, batch_id))
     for batch_id, reasons in intake.rejected.items():
         context.log.warning("Batch %s is rejected: %s", batch_id, "; ".join(reasons))
+    wanted = [batch for batch in intake.waiting if batch.dataset in datasets]
     return dg.SensorResult(
-        run_requests=[_run_request(batch.dataset or "", batch.batch_id) for batch in intake.waiting],
+        run_requests=[_run_request(batch.dataset or "", batch.batch_id) for batch in wanted],
         asset_events=[_landed(manifest) for manifest in intake.accepted],
         cursor=intake.digest,
-        skip_reason=None if intake.waiting else _summary(intake),
+        skip_reason=None if wanted else _summary(intake),
     )
 
 
