@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import dagster as dg
-
 from terrane.policies import eager
 
 
@@ -15,7 +14,7 @@ def once_all_settled(keys: Iterable[dg.AssetKey]) -> dg.AutomationCondition:
     Without the second half, a chain over several tables runs once for each of them while they trickle in.
     """
     unsettled: dg.AutomationCondition = dg.AutomationCondition.missing() | dg.AutomationCondition.in_progress()
-    condition: dg.AutomationCondition = eager()
+    settled: dg.AutomationCondition = ~dg.AutomationCondition.in_progress()
     for key in sorted(keys):
-        condition = condition & ~dg.AutomationCondition.asset_matches(key, unsettled)
-    return condition
+        settled = settled & ~dg.AutomationCondition.asset_matches(key, unsettled)
+    return (eager() & settled).with_label("eager, once all sources are settled")
