@@ -3,10 +3,10 @@ PYTHON ?= python3
 BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane/src PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m terrane_cli.bootstrap
 TERRANE = .venv/bin/terrane
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format lock docs hooks clean
+.PHONY: help setup demo up down status doctor check test lint format lock docs hooks clean cluster cluster-down cluster-status
 
 help:  ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## Install what is missing: uv, Postgres with PostGIS, Redis, one environment a location
 	@$(BOOTSTRAP)
@@ -34,6 +34,15 @@ lint: setup-development  ## Check style and types
 
 format: setup-development  ## Put the code in style
 	@.venv/bin/ruff check --fix --quiet; .venv/bin/ruff format
+
+cluster: setup  ## Make a kind cluster, deploy to it, run the demo and follow changes (ONCE=1: end after the table)
+	@$(TERRANE) cluster up $(if $(ONCE),--once)
+
+cluster-down:  ## Delete the kind cluster
+	@$(TERRANE) cluster down
+
+cluster-status:  ## Say of every pod on the cluster where it belongs and how it is
+	@$(TERRANE) cluster status
 
 lock:  ## Compile every requirements.lock anew (UPGRADE=1: take the newest versions allowed)
 	@$(TERRANE) lock $(if $(UPGRADE),--upgrade)

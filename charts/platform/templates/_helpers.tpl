@@ -42,6 +42,12 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
+{{/* The first day that is ingested: the one given, the one of the first install, or the one of this install. */}}
+{{- define "terrane.startDate" -}}
+{{- $there := ((lookup "v1" "ConfigMap" .Release.Namespace "terrane-source").data | default dict).INGESTION_START_DATE -}}
+{{- .Values.source.startDate | default $there | default (now | dateModify "-1440h" | date "2006-01-02") -}}
+{{- end -}}
+
 {{/* A variable from a Secret: (list <variable> <secret> <key>). */}}
 {{- define "terrane.secretVariable" -}}
 - name: {{ index . 0 }}

@@ -46,6 +46,12 @@ query ($run: ID!, $after: String) { logsForRun(runId: $run, afterCursor: $after)
     ... on EngineEvent { error { message cause { message cause { message } } } }
     ... on RunFailureEvent { message error { message cause { message cause { message } } } } } } } }
 """
+RELOAD = """
+mutation ($location: String!) { reloadRepositoryLocation(repositoryLocationName: $location) { __typename
+  ... on WorkspaceLocationEntry { locationOrLoadError { __typename ... on PythonError { message } } }
+  ... on PythonError { message } ... on RepositoryLocationNotFound { message }
+  ... on ReloadNotSupported { message } ... on UnauthorizedError { message } } }
+"""
 RE_EXECUTE = """
 mutation ($run: String!) { launchRunReexecution(reexecutionParams: {parentRunId: $run, strategy: FROM_FAILURE}) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
@@ -87,9 +93,10 @@ class RunFailure:
 class DagsterApi:
     """A webserver's GraphQL."""
 
-    def __init__(self, url: str):
-        self.url = url
-        self._client = httpx.Client(base_url=url, timeout=TIMEOUT_S)
+    def __init__(self, url: str, host: str | None = None):
+        """`host` is the name an ingress knows the webserver by, where that is not in the URL."""
+        self.url = f"http://{host}" if host else url
+        self._client = httpx.Client(base_url=url, timeout=TIMEOUT_S, headers={"Host": host} if host else None)
 
     def query(self, text: str, **variables: Any) -> dict[str, Any]:
         """The answer's data. Raises httpx.HTTPError when there is none, RuntimeError for a query that is refused."""
@@ -132,6 +139,13 @@ class DagsterApi:
         if not spans or any(start is None or end is None for start, end in spans):
             return None
         return max(end for _, end in spans) - min(start for start, _ in spans)
+
+    def reload_location(self, name: str) -> None:
+        """Has the location's code server load its definitions again. Raises RuntimeError when they do not load."""
+        entry = self.query(RELOAD, location=name)["reloadRepositoryLocation"]
+        problem = entry.get("message") or (entry.get("locationOrLoadError") or {}).get("message")
+        if problem:
+            raise RuntimeError(f"{name} does not load: {problem.strip().splitlines()[0]}")
 
     def re_execute(self, run_id: str) -> str:
         """Launches a run again from the step that failed, and returns the new run's id."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from obstore.store import LocalStore
@@ -17,9 +17,14 @@ from terrane_cli.progress import Line, Progress
 from terrane_cli.sample import Delivery, deliver, rejection
 from terrane_cli.stages import STAGES, Stage, State, stage_state
 
+if TYPE_CHECKING:
+    from terrane.object_store import Bucket
+    from terrane_cli.project import Project
+
 POLL_S = 0.5
 LOAD_TIMEOUT_S = 120
 STORY_TIMEOUT_S = 600
+SERVER_TIMEOUT_S = 60
 USERS_SHOWN = 8
 FEATURE_SERVICE = "analyzer"
 FEATURES_SHOWN = (
@@ -46,9 +51,17 @@ def run(platform: Platform, console: Console) -> None:
     console.print("[bold]Starting the platform[/]")
     platform.up(lambda text: console.print(f"  {text}", highlight=False))
     api = DagsterApi(platform.settings.url("webserver"))
-    _wait_until_loaded(api)
+    wait_until_loaded(api)
     landing_zone = LocalStore(prefix=platform.project.state / "objects" / LANDING_ZONE)
-    delivery = deliver(landing_zone, platform.project.root / "samples/natural_earth")
+    tell_the_story(api, console, landing_zone, platform.project)
+    console.print()
+    console.print(features_table(f"{platform.settings.url('feature-server')}/get-online-features"))
+    console.print(f"\nThe UI: [link]{api.url}[/]   ({time.monotonic() - began:.0f} s)", highlight=False)
+
+
+def tell_the_story(api: DagsterApi, console: Console, landing_zone: Bucket, project: Project) -> None:
+    """Delivers the sample batch and follows it until its features are served."""
+    delivery = deliver(landing_zone, project.root / "samples/natural_earth")
     verb = "delivered" if delivery.is_new else "was delivered before"
     console.print(
         f"\n[bold]Batch {delivery.batch_id}[/] {verb}: {delivery.files} files, {delivery.size:,} bytes, "
@@ -57,12 +70,10 @@ def run(platform: Platform, console: Console) -> None:
     )
     _retry_earlier_failures(api, console)
     _follow(api, console, landing_zone, delivery)
-    console.print()
-    console.print(_features_table(platform))
-    console.print(f"\nThe UI: [link]{api.url}[/]   ({time.monotonic() - began:.0f} s)", highlight=False)
 
 
-def _wait_until_loaded(api: DagsterApi) -> None:
+def wait_until_loaded(api: DagsterApi) -> None:
+    """Returns when every location is loaded. Raises DemoFailed for those that are not."""
     deadline = time.monotonic() + LOAD_TIMEOUT_S
     while (errors := api.load_errors()) is None:
         if time.monotonic() > deadline:
@@ -81,7 +92,7 @@ def _retry_earlier_failures(api: DagsterApi, console: Console) -> None:
         console.print(f"Run {run_id} failed before; re-executing it as {api.re_execute(run_id)}", highlight=False)
 
 
-def _follow(api: DagsterApi, console: Console, landing_zone: LocalStore, delivery: Delivery) -> None:
+def _follow(api: DagsterApi, console: Console, landing_zone: Bucket, delivery: Delivery) -> None:
     """Shows the stages until all are done. Raises DemoFailed for the first that fails, or when the time is over."""
     deadline = time.monotonic() + STORY_TIMEOUT_S
     took: dict[str, float] = {}
@@ -144,15 +155,19 @@ def explain(api: DagsterApi, stage: Stage, asset: AssetState) -> str:
     )
 
 
-def _features_table(platform: Platform) -> Table:
-    """What the feature server answers for the busiest users."""
-    users = _busiest_users(platform)
-    url = f"{platform.settings.url('feature-server')}/get-online-features"
-    answer = _ask(url, {"feature_service": FEATURE_SERVICE, "entities": {"user_id": users}})
+def features_table(url: str, host: str | None = None) -> Table:
+    """What the feature server answers for the first users, who write the most.
+
+    Args:
+        host: the name an ingress knows the server by, where that is not in the URL.
+    """
+    request = {"feature_service": FEATURE_SERVICE, "entities": {"user_id": list(range(1, USERS_SHOWN + 1))}}
+    answer = _ask(url, request, host)
     names = answer["metadata"]["feature_names"]
     values = {name: result["values"] for name, result in zip(names, answer["results"], strict=True)}
     shown = ["user_id", *(name for name in FEATURES_SHOWN if name in values)]
-    table = Table(title=f"Online features, from POST {url}", title_justify="left", title_style="bold")
+    title = f"Online features, from POST {url}" + (f" at {host}" if host else "")
+    table = Table(title=title, title_justify="left", title_style="bold")
     for name in shown:
         table.add_column(name, justify="left" if isinstance(values[name][0], str) else "right")
     for row in zip(*(values[name] for name in shown), strict=True):
@@ -160,37 +175,20 @@ def _features_table(platform: Platform) -> Table:
     return table
 
 
-def _ask(url: str, body: dict[str, Any]) -> dict[str, Any]:
+def _ask(url: str, body: dict[str, Any], host: str | None) -> dict[str, Any]:
     """The server's answer, once it knows the feature service: it looks into the registry every few seconds."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SERVER_TIMEOUT_S
     while True:
         try:
-            answer = httpx.post(url, json=body, timeout=10)
+            answer = httpx.post(url, json=body, timeout=10, headers={"Host": host} if host else None)
             if answer.status_code == 200:
                 return answer.json()
             problem = f"{answer.status_code} {answer.text[:300]}"
         except httpx.HTTPError as error:
             problem = f"{type(error).__name__}: {error}"
         if time.monotonic() > deadline:
-            raise DemoFailed(
-                f"the feature server at {url} does not answer: {problem}. Its log is .terrane/logs/feature-server.log"
-            )
+            raise DemoFailed(f"the feature server at {url} does not answer: {problem}; its log says more")
         time.sleep(POLL_S)
-
-
-def _busiest_users(platform: Platform) -> list[int]:
-    import psycopg
-
-    environment = platform.environment()
-    with psycopg.connect(
-        host=environment["WAREHOUSE_HOST"],
-        port=int(environment["WAREHOUSE_PORT"]),
-        user=environment["WAREHOUSE_USER"],
-        password=environment["WAREHOUSE_PASSWORD"],
-        dbname=environment["WAREHOUSE_DB"],
-    ) as connection:
-        query = "select user_id from gold.user_journal_features order by entries_total desc, user_id limit %s"
-        return [row[0] for row in connection.execute(query, [USERS_SHOWN])]
 
 
 def _cell(value: Any) -> str:

@@ -16,9 +16,13 @@ from terrane_cli.project import Project
 
 
 def main() -> int:
-    options = _parser().parse_args()
     console = Console(stderr=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
     try:
+        if sys.argv[1:2] == ["cluster"]:
+            from terrane_cli.cluster import cli
+
+            return cli.main(sys.argv[2:], Project.here(), console)
+        options = _parser().parse_args()
         return options.command(options, Project.here(), console)
     except KeyboardInterrupt:
         return 130
@@ -166,4 +170,5 @@ def _parser() -> argparse.ArgumentParser:
     add("test", test, "run every test").add_argument("words", nargs=argparse.REMAINDER, help="arguments for pytest")
     add("lock", lock, "compile every requirements.lock").add_argument("--upgrade", action="store_true")
     add("clean", clean, "remove .terrane")
+    commands.add_parser("cluster", help="the platform on a local kind cluster; has commands of its own")
     return parser

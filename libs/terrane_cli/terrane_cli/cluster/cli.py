@@ -1,0 +1,136 @@
+"""The sub-commands of `terrane cluster`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import time
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from terrane_cli.cluster import charts, kind, preflight, status, story
+from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context, run
+from terrane_cli.demo import DemoFailed
+from terrane_cli.project import Project
+
+# What charts are rendered for where no cluster is asked.
+KUBERNETES = "1.34.0"
+VALUES = ("charts/platform/values/locations.yaml", "charts/platform/values/kind.yaml")
+
+
+def main(words: list[str], project: Project, console: Console) -> int:
+    """Runs the sub-command; what the cluster's tools refuse becomes a message and exit code 1."""
+    options = _parser().parse_args(words)
+    try:
+        return options.command(options, project, console)
+    except (ClusterError, DemoFailed) as problem:
+        console.print(f"[bold red]It failed.[/] {problem}", highlight=False)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="terrane cluster", description="The platform on a local kind cluster.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def add(name: str, function: object, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(command=function)
+        return command
+
+    making = add("up", up, "make the cluster, build and deploy all of it, run the demo, and follow changes")
+    making.add_argument("--once", action="store_true", help="end after the table; the cluster keeps running")
+    add("down", down, "delete the cluster")
+    add("status", show_status, "say of every pod where it belongs and how it is")
+    add("demo", tell_story, "deliver the sample batch and show its features")
+    add("charts", fill_charts, "get the umbrella's dependencies")
+    add("reload", reload, "have a location's code server load its files again").add_argument("location")
+    return parser
+
+
+def up(options: argparse.Namespace, project: Project, console: Console) -> int:
+    began = time.monotonic()
+    if not _show_preflight(console):
+        return 1
+    console.print("cluster: made" if kind.ensure_cluster(project) else "cluster: there", highlight=False)
+    if kind.ensure_ingress(project):
+        console.print("ingress controller: installed", highlight=False)
+    charts.fill_dependencies(project)
+    kind.load_images(_images_of_others(project))
+    _skaffold(project, "run")
+    story.run(project, console)
+    console.print(f"From the command to the table: {time.monotonic() - began:.0f} s", highlight=False)
+    if options.once:
+        console.print("The cluster keeps running; `make cluster-down` deletes it.")
+        return 0
+    _skaffold(project, "dev", "--cleanup=false")
+    return 0
+
+
+def down(_: argparse.Namespace, __: Project, console: Console) -> int:
+    console.print("The cluster is deleted." if kind.delete_cluster() else "There was no cluster.")
+    return 0
+
+
+def show_status(_: argparse.Namespace, __: Project, console: Console) -> int:
+    return 0 if status.show(console) else 1
+
+
+def tell_story(_: argparse.Namespace, project: Project, console: Console) -> int:
+    story.run(project, console)
+    return 0
+
+
+def fill_charts(_: argparse.Namespace, project: Project, console: Console) -> int:
+    folder = charts.fill_dependencies(project)
+    names = ", ".join(sorted(p.name for p in folder.iterdir()))
+    console.print(f"{folder.relative_to(project.root)}: {names}", highlight=False)
+    return 0
+
+
+def reload(options: argparse.Namespace, _: Project, console: Console) -> int:
+    seconds = story.reload_location(options.location)
+    console.print(f"{options.location}: loaded again in {seconds:.1f} s", highlight=False)
+    return 0
+
+
+def _show_preflight(console: Console) -> bool:
+    findings = preflight.examine()
+    table = Table("needed", "state", "detail", title="Before the cluster", title_justify="left", title_style="bold")
+    for finding in findings:
+        table.add_row(finding.name, "[green]✔[/]" if finding.good else "[red]✘[/]", finding.detail)
+    console.print(table)
+    return all(finding.good for finding in findings)
+
+
+def _images_of_others(project: Project) -> list[str]:
+    """The images that the release names and that are not built here."""
+    values = [word for file in VALUES for word in ("--values", str(project.root / file))]
+    chart = str(project.root / "charts/platform")
+    rendered = run(["helm", "template", "terrane", chart, *values, "--kube-version", KUBERNETES])
+    named = {
+        container["image"]
+        for document in yaml.safe_load_all(rendered)
+        if document
+        for container in _containers(document)
+    }
+    return sorted(image for image in named if "terrane/" not in image)
+
+
+def _containers(document: dict) -> list[dict]:
+    template = document.get("spec", {}).get("template", {}).get("spec", {})
+    return [*template.get("initContainers", []), *template.get("containers", [])]
+
+
+def _skaffold(project: Project, *words: str) -> None:
+    """Runs skaffold in the foreground; its own words are what there is to see."""
+    if not shutil.which("skaffold"):
+        raise ClusterError("skaffold is not on PATH")
+    command = ["skaffold", *words, "--kube-context", context(), "--namespace", NAMESPACE]
+    done = subprocess.run(command, cwd=project.root, env=os.environ, check=False)
+    if done.returncode:
+        told = f"`{' '.join(command)}` failed with code {done.returncode}"
+        raise ClusterError(f"{told}; `make cluster-status` names a pod that fails, with its reason")

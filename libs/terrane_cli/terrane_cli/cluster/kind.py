@@ -1,0 +1,57 @@
+"""The kind cluster, and an ingress controller where it has none."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from terrane_cli.cluster.commands import CLUSTER, kubectl, kubectl_json, run
+from terrane_cli.cluster.preflight import cluster_exists
+from terrane_cli.project import Project
+
+INGRESS = "libs/terrane_cli/terrane_cli/cluster/ingress.yaml"
+INGRESS_IMAGE = "docker.io/library/traefik:v3"
+
+
+def ensure_cluster(project: Project) -> bool:
+    """Makes the cluster of kind-config.yaml, unless there is one; says whether it was made.
+
+    `KIND_NODE_IMAGE` names another node image than kind's own.
+    """
+    if cluster_exists():
+        return False
+    command = ["kind", "create", "cluster", "--name", CLUSTER, "--config", str(project.root / "kind-config.yaml")]
+    if image := os.environ.get("KIND_NODE_IMAGE"):
+        command += ["--image", image]
+    run([*command, "--wait", "120s"], timeout=900)
+    return True
+
+
+def ensure_ingress(project: Project) -> bool:
+    """Installs Traefik on the node's ports, unless the cluster has an IngressClass; says whether it did."""
+    if kubectl_json("get", "ingressclasses")["items"]:
+        return False
+    load_images([INGRESS_IMAGE])
+    kubectl("apply", "-f", str(project.root / INGRESS))
+    kubectl("--namespace", "ingress", "rollout", "status", "deployment/traefik", "--timeout", "180s")
+    return True
+
+
+def delete_cluster() -> bool:
+    """Deletes the cluster with all that is in it; says whether there was one."""
+    if not cluster_exists():
+        return False
+    run(["kind", "delete", "cluster", "--name", CLUSTER])
+    return True
+
+
+def load_images(images: list[str]) -> list[str]:
+    """Puts onto the node what the engine has of the images, and returns it; the node pulls the others itself."""
+    there = [image for image in images if _engine_has(image)]
+    if there:
+        run(["kind", "load", "docker-image", *there, "--name", CLUSTER], timeout=900)
+    return there
+
+
+def _engine_has(image: str) -> bool:
+    return subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode == 0
