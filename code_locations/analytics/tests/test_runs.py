@@ -97,3 +97,13 @@ def test_game_types_that_are_gone_from_the_api_are_gone_from_the_warehouse(locat
     assert location.run("raw/game_types").success
     with location.resources["warehouse"].connect() as connection:
         assert connection.execute("select count(*) from raw.game_types").fetchone() == (3,)
+
+
+def test_an_answer_without_game_types_fails_at_once_and_changes_nothing(location, api):
+    assert location.run("raw/game_types").success
+    api.rewrite = lambda request, answer: {"data": answer["items"]}
+    failed = location.run("raw/game_types")
+    (message,) = location.failures(failed)
+    assert "/v1/game-types: the answer has no list of items; the table is as it was" in message
+    with location.resources["warehouse"].connect() as connection:
+        assert connection.execute("select count(*) from raw.game_types").fetchone() == (8,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import dagster as dg
+
 from terrane.policies import eager
 
 

@@ -7,8 +7,10 @@ from datetime import timedelta
 import dagster as dg
 
 from analytics.components.columns import ColumnSpec, as_columns, column_schema
-from analytics.errors import as_failures, database_errors
+from analytics.errors import Permanent, as_failures, database_errors
 from analytics.resources import SourceApiResource
+from analytics.source.client import SourceClient
+from analytics.source.window import Row
 from analytics.warehouse import loading, tables
 from terrane.policies import until_there
 from terrane.postgres import PostgresResource
@@ -56,7 +58,7 @@ class SourceTable(dg.Component, dg.Resolvable):
         )
         def ingested(source_api: SourceApiResource, warehouse: PostgresResource) -> dg.MaterializeResult:
             with as_failures(), source_api.client() as client:
-                items = client.get(route)["items"]
+                items = read_all(client, route)
                 with (
                     database_errors(warehouse, f"writing raw.{table.name}"),
                     warehouse.connect(autocommit=True) as connection,
@@ -66,3 +68,14 @@ class SourceTable(dg.Component, dg.Resolvable):
             return dg.MaterializeResult(metadata={"dagster/row_count": rows})
 
         return dg.Definitions(assets=[ingested])
+
+
+def read_all(client: SourceClient, route: str) -> list[Row]:
+    """All rows of a route without pages. Raises Permanent when the answer has none, not even an empty list of them."""
+    items = client.get(route).get("items")
+    if not isinstance(items, list):
+        raise Permanent(
+            f"{route}: the answer has no list of items; the table is as it was. The API's form has changed, "
+            "adapt components/source_table.py"
+        )
+    return items
