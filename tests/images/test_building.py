@@ -1,0 +1,86 @@
+"""What building refuses, and what it makes for development."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.images.containers import NAMES, ROOT, Image, build, docker
+
+from terrane_cli.project import Project
+
+pytestmark = pytest.mark.cluster
+
+BROKEN = '\nraise ValueError("broken on purpose")\n'
+CONNECTING = '\nimport socket\n\nsocket.create_connection(("warehouse.example", 5432), timeout=2)\n'
+WRITE = "touch /opt/terrane/code_locations/{0}/src/{0}/definitions.py && rm -r /opt/terrane/libs/terrane/src/terrane"
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    """What the spatial image is built of, to be broken."""
+    for name in (".dockerignore", "images", "libs/terrane", "code_locations/spatial"):
+        source, target = ROOT / name, tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_file():
+            shutil.copy2(source, target)
+        else:
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns(".venv", "__pycache__", "tests"))
+    return tmp_path
+
+
+@pytest.fixture
+def scrap() -> Iterator[str]:
+    """A tag for an image that goes with the test."""
+    tag = "terrane/scrap:tested"
+    yield tag
+    docker("image", "rm", "--force", "--no-prune", tag)
+
+
+def test_every_location_has_an_image(project: Project) -> None:
+    assert set(project.locations) - set(NAMES) == set()
+
+
+def test_definitions_that_do_not_import_fail_the_build_with_their_own_words(context: Path, scrap: str) -> None:
+    definitions = context / "code_locations/spatial/src/spatial/definitions.py"
+    definitions.write_text(definitions.read_text() + BROKEN)
+    done = build("spatial", scrap, context)
+    assert done.returncode != 0
+    assert "broken on purpose" in done.stderr + done.stdout
+
+
+def test_definitions_that_ask_the_network_fail_the_build(context: Path, scrap: str) -> None:
+    definitions = context / "code_locations/spatial/src/spatial/definitions.py"
+    definitions.write_text(definitions.read_text() + CONNECTING)
+    done = build("spatial", scrap, context)
+    assert done.returncode != 0
+    assert "something asks for warehouse.example while definitions load" in done.stderr + done.stdout
+
+
+def test_a_package_that_is_not_the_locked_one_fails_the_build(context: Path, scrap: str) -> None:
+    lock = context / "code_locations/spatial/requirements.lock"
+    lock.write_text(re.sub("sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, lock.read_text()))
+    done = build("spatial", scrap, context)
+    assert done.returncode != 0
+    assert "hash mismatch" in (done.stderr + done.stdout).lower()
+
+
+def test_the_code_is_read_only_but_in_a_development_build(location: Image, scrap: str) -> None:
+    def write(tag: str) -> int:
+        return docker(
+            "run", "--rm", "--network=none", "--entrypoint=sh", tag, "-c", WRITE.format(location.name)
+        ).returncode
+
+    assert write(location.tag) != 0
+    done = build(location.name, scrap, DEVELOPMENT="1")
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert write(scrap) == 0
+
+
+def test_arguments_that_change_nothing_but_a_label_reuse_every_layer(built: Callable[[str], Image], scrap: str) -> None:
+    before = built("spatial").inspect()["RootFS"]["Layers"]
+    assert build("spatial", scrap, REVISION="f" * 40).returncode == 0
+    assert Image("spatial", scrap).inspect()["RootFS"]["Layers"] == before
