@@ -46,11 +46,11 @@ def _instance(home: Path) -> dict[str, Any]:
         "run_coordinator": {
             "module": "dagster.core.run_coordinator",
             "class": "QueuedRunCoordinator",
-            "config": {"max_concurrent_runs": MAX_CONCURRENT_RUNS, "dequeue_interval_seconds": 1},
+            "config": {"dequeue_interval_seconds": 1},
         },
         "run_monitoring": {"enabled": True, "start_timeout_seconds": 120, "poll_interval_seconds": 10},
         # One at a time in each pool: Feast's registry has one writer.
-        "concurrency": {"pools": {"default_limit": 1}},
+        "concurrency": {"pools": {"default_limit": 1}, "runs": {"max_concurrent_runs": MAX_CONCURRENT_RUNS}},
         "sensors": {"use_threads": True, "num_workers": 4},
         "schedules": {"use_threads": True, "num_workers": 2},
         "retention": {"sensor": {"purge_after_days": {"skipped": 1, "success": 7, "failure": 30, "started": 7}}},
