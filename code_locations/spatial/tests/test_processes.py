@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -74,9 +73,9 @@ def test_a_run_re_executed_from_its_failed_step_does_again_what_is_gone(
 ) -> None:
     platform.put_sample("resumed")
     assert platform.requests()
-    lake = platform.store.folder() / DATA_LAKE
-    shutil.rmtree(lake)
-    lake.write_text("in the way")
+    in_the_way = platform.store.folder() / DATA_LAKE / "places" / "resumed"
+    in_the_way.parent.mkdir()
+    in_the_way.write_text("a file where the batch's folder would be")
     job = dg.reconstructable(job_in_one_process)
     with dg.execute_job(job, instance) as result:
         assert [e.step_key for e in result.all_events if e.is_step_failure] == ["data_lake__places.export"]
@@ -86,7 +85,7 @@ def test_a_run_re_executed_from_its_failed_step_does_again_what_is_gone(
     assert batch
     assert batch.state == "failed"
 
-    lake.unlink()
+    in_the_way.unlink()
     options = dg.ReexecutionOptions.from_failure(failed, instance)
     with dg.execute_job(job, instance, reexecution_options=options) as result:
         assert result.success

@@ -131,6 +131,8 @@ def test_a_published_batch_run_again_succeeds_with_the_commit_there_is(platform_
     assert platform.run_next().success
     commit = read_commit(platform.lake, "places", "natural-earth-1")
     before = platform.published()
+    for file in ("countries.gpkg", "places.zip"):
+        obstore.delete(platform.landing, f"batches/natural-earth-1/{file}")
     job = platform.definitions.get_implicit_global_asset_job_def()
 
     result = job.execute_in_process(instance=platform.instance, asset_selection=[PLACES])
@@ -141,6 +143,12 @@ def test_a_published_batch_run_again_succeeds_with_the_commit_there_is(platform_
     assert platform.schemas() == []
     (materialization,) = result.asset_materializations_for_node("data_lake__places")
     assert materialization.metadata["published_by"].value == commit.run_id
+    assert materialization.metadata["dagster/row_count"].value == 243
+    (check,) = result.get_asset_check_evaluations()
+    assert check.passed
+    batch = platform.batch("natural-earth-1")
+    assert batch
+    assert (batch.state, batch.run_id) == ("published", commit.run_id)
 
 
 def test_without_a_batch_in_its_configuration_a_run_takes_the_newest(platform: Platform) -> None:

@@ -59,7 +59,7 @@ def _clean_up(work: Work, state: str, reasons: list[str]) -> None:
     run_space.drop_quietly(work.postgres, work.run_id)
     if batch is None:
         return
-    if state == "rejected" and batch.state != "rejected":
+    if state == "rejected" and batch.state in ("accepted", "failed"):
         _quietly(lambda: _mark(work, batch, reasons))
     _quietly(lambda: _end(work, batch.batch_id, state, reasons))
 

@@ -19,6 +19,7 @@ from spatial.archives import extract
 from spatial.conservation import Balance, NotConservedError, balance
 from spatial.errors import BatchRejectedError, StepError
 from spatial.gdal_settings import SUFFIXES
+from spatial.geoparquet import Written
 from spatial.ledger import Batch, LedgerResource
 from spatial.loading import load_file
 from spatial.manifest import Manifest, ManifestFile, manifest_key, parse
@@ -85,21 +86,19 @@ class Published:
 
 
 def load(work: Work) -> str:
-    """Fetches the batch, checks it, and loads its files into the run's schema; returns the batch_id."""
+    """Fetches the batch, checks it, and loads its files into the run's schema; returns the batch_id.
+
+    Of a batch that is published already nothing is loaded, and nothing is made by the steps after this one.
+    """
     begun = time.monotonic()
     batch = _begin(work)
-    manifest = parse(manifest_key(batch.batch_id), batch.manifest.encode())
-    _check_tables(work.dataset, manifest)
-    zone = work.store.bucket(LANDING_ZONE)
-    with run_space.connect(work.postgres, work.run_id) as connection, tempfile.TemporaryDirectory() as folder:
+    with run_space.connect(work.postgres, work.run_id) as connection:
         run_space.create(connection, work.run_id, batch.batch_id)
-        for number, file in enumerate(manifest.files):
-            place = Path(folder) / str(number)
-            place.mkdir()
-            start = time.monotonic()
-            loaded = load_file(connection, _spatial_file(zone, file, place), file)
-            seconds = time.monotonic() - start
-            work.say(f"{file.key}: {loaded.rows} rows, EPSG:{loaded.srid}, in {seconds:.1f} s; {loaded.facts}")
+        commit = _published_before(work, batch.batch_id)
+        if commit:
+            work.say(f"{batch.batch_id} was published by run {commit.run_id} at {commit.published_at}; that stands")
+        else:
+            _load_files(work, connection, parse(manifest_key(batch.batch_id), batch.manifest.encode()))
         run_space.finish_stage(connection, LOAD, time.monotonic() - begun)
     return batch.batch_id
 
@@ -111,11 +110,8 @@ def transform(work: Work) -> list[Balance]:
             work.say("The run's schema is not there, as in a re-execution from this step: loading the batch again")
             load(work)
         begun = time.monotonic()
-        for script in work.dataset.scripts:
-            start = time.monotonic()
-            _run_script(connection, script)
-            work.say(f"{script.name} in {time.monotonic() - start:.1f} s")
-        balances = _balances(connection, work.dataset)
+        commit = _published_before(work, _batch_id(connection))
+        balances = _balances_of(commit) if commit else _transform(work, connection)
         run_space.finish_stage(connection, TRANSFORM, time.monotonic() - begun)
     for each in balances:
         work.say(str(each))
@@ -139,19 +135,14 @@ def export(work: Work) -> Published:
                 "The run's tables are not there, as in a re-execution from this step: doing the steps before it again"
             )
             require_conservation(transform(work))
-        batch_id = run_space.batch_of(connection)
-        assert batch_id
-        begun = time.monotonic()
-        picture = preview.draw(connection, work.dataset.polygons, work.dataset.points)
-        with tempfile.TemporaryDirectory() as folder:
-            commit = _published_before(work, batch_id) or _publish(
-                work, connection, batch_id, picture, Path(folder), begun
-            )
+        batch_id = _batch_id(connection)
+        published = _found_published(work, batch_id) or _publish(work, connection, batch_id)
+    commit = published.commit
     with work.ledger.open() as ledger:
         ledger.publish(batch_id, commit.run_id, commit.summary, commit_key(work.dataset.name, batch_id))
     with work.postgres.connect(autocommit=True) as connection:
         run_space.drop(connection, run_space.schema_of(work.run_id))
-    return Published(commit, picture)
+    return published
 
 
 def find_batch(work: Work) -> Batch:
@@ -180,6 +171,33 @@ def _begin(work: Work) -> Batch:
         ledger.begin(batch.batch_id, work.run_id)
     work.say(f"Batch {batch.batch_id} of dataset {work.dataset.name}, {batch.state}")
     return batch
+
+
+def _batch_id(connection: psycopg.Connection) -> str:
+    batch_id = run_space.batch_of(connection)
+    assert batch_id, "a stage is finished, so its schema names a batch"
+    return batch_id
+
+
+def _load_files(work: Work, connection: psycopg.Connection, manifest: Manifest) -> None:
+    _check_tables(work.dataset, manifest)
+    zone = work.store.bucket(LANDING_ZONE)
+    with tempfile.TemporaryDirectory() as folder:
+        for number, file in enumerate(manifest.files):
+            place = Path(folder) / str(number)
+            place.mkdir()
+            start = time.monotonic()
+            loaded = load_file(connection, _spatial_file(zone, file, place), file)
+            seconds = time.monotonic() - start
+            work.say(f"{file.key}: {loaded.rows} rows, EPSG:{loaded.srid}, in {seconds:.1f} s; {loaded.facts}")
+
+
+def _transform(work: Work, connection: psycopg.Connection) -> list[Balance]:
+    for script in work.dataset.scripts:
+        start = time.monotonic()
+        _run_script(connection, script)
+        work.say(f"{script.name} in {time.monotonic() - start:.1f} s")
+    return _balances(connection, work.dataset)
 
 
 def _check_tables(dataset: Dataset, manifest: Manifest) -> None:
@@ -223,46 +241,66 @@ def _balances(connection: psycopg.Connection, dataset: Dataset) -> list[Balance]
     return [balance(connection, name, exporting.OUT_PREFIX + name) for name in dataset.outputs]
 
 
+def _balances_of(commit: Commit) -> list[Balance]:
+    """The balances that a commit tells."""
+    counts = ("in", "out", "dropped", "duplicates", "repaired")
+    return [Balance(table, *(told[name] for name in counts)) for table, told in commit.summary["tables"].items()]
+
+
 def _published_before(work: Work, batch_id: str) -> Commit | None:
     try:
-        commit = read_commit(work.store.bucket(DATA_LAKE), work.dataset.name, batch_id)
+        return read_commit(work.store.bucket(DATA_LAKE), work.dataset.name, batch_id)
     except FileNotFoundError:
         return None
-    work.say(f"Batch {batch_id} was published by run {commit.run_id} at {commit.published_at}; that stands")
-    return commit
 
 
-def _publish(
-    work: Work, connection: psycopg.Connection, batch_id: str, picture: bytes, folder: Path, begun: float
-) -> Commit:
-    dataset = work.dataset
-    written = {
-        name: exporting.write_geoparquet(work.postgres, work.run_id, name, folder / f"{name}.parquet")
-        for name in dataset.outputs
-    }
-    files: dict[str, Path | bytes] = {w.path.name: w.path for w in written.values()}
-    files[PREVIEW_FILE] = picture
-    bounds = _union([w.bounds for w in written.values() if w.bounds])
-    rows = {name: w.rows for name, w in written.items()}
-    tables = {w.path.name: w for w in written.values()}
-    files[ITEM_FILE] = stac.item_json(
-        dataset.name, batch_id, dataset.description, datetime.now(UTC), bounds, files, tables
-    )
-    summary: Mapping[str, Any] = {
-        "rows": rows,
-        "tables": {b.table: _counts(b) for b in _balances(connection, dataset)},
+def _found_published(work: Work, batch_id: str) -> Published | None:
+    """The batch as it lies in the lake, when it is published."""
+    commit = _published_before(work, batch_id)
+    if commit is None:
+        return None
+    return Published(commit, landing.read(work.store.bucket(DATA_LAKE), commit.object(PREVIEW_FILE).key))
+
+
+def _publish(work: Work, connection: psycopg.Connection, batch_id: str) -> Published:
+    """Makes the batch's files and publishes them; when another run was first, its commit is what is returned."""
+    begun, dataset, lake = time.monotonic(), work.dataset, work.store.bucket(DATA_LAKE)
+    picture = preview.draw(connection, dataset.polygons, dataset.points)
+    with tempfile.TemporaryDirectory() as folder:
+        written = {
+            name: exporting.write_geoparquet(work.postgres, work.run_id, name, Path(folder) / f"{name}.parquet")
+            for name in dataset.outputs
+        }
+        tables = {table.path.name: table for table in written.values()}
+        files: dict[str, Path | bytes] = {**{name: table.path for name, table in tables.items()}, PREVIEW_FILE: picture}
+        bounds = _union([table.bounds for table in written.values() if table.bounds])
+        description = dataset.description
+        files[ITEM_FILE] = stac.item_json(dataset.name, batch_id, description, datetime.now(UTC), bounds, files, tables)
+        summary = _summary(connection, dataset, written, bounds, time.monotonic() - begun)
+        try:
+            return Published(publish(lake, dataset.name, batch_id, work.run_id, files, summary), picture)
+        except AlreadyPublished as published:
+            return Published(published.existing, picture)
+
+
+def _summary(
+    connection: psycopg.Connection,
+    dataset: Dataset,
+    written: Mapping[str, Written],
+    bounds: tuple[float, float, float, float],
+    export_seconds: float,
+) -> dict[str, Any]:
+    """What the commit says of the batch."""
+    return {
+        "rows": {name: table.rows for name, table in written.items()},
+        "tables": {each.table: _counts(each) for each in _balances(connection, dataset)},
         "tally": run_space.tally(connection),
+        "loads": run_space.loads(connection),
         "crs": f"EPSG:{exporting.EPSG}",
         "bounds": list(bounds),
-        "geometry_types": {name: w.geometry_types for name, w in written.items()},
-        "seconds": {**run_space.finished_stages(connection), EXPORT: time.monotonic() - begun},
-        "loads": run_space.loads(connection),
+        "geometry_types": {name: table.geometry_types for name, table in written.items()},
+        "seconds": {**run_space.finished_stages(connection), EXPORT: export_seconds},
     }
-    lake = work.store.bucket(DATA_LAKE)
-    try:
-        return publish(lake, dataset.name, batch_id, work.run_id, files, summary)
-    except AlreadyPublished as published:
-        return published.existing
 
 
 def _counts(each: Balance) -> dict[str, int]:
