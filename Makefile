@@ -3,7 +3,7 @@ PYTHON ?= python3
 BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane/src PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m terrane_cli.bootstrap
 TERRANE = .venv/bin/terrane
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format lock docs hooks clean cluster cluster-down cluster-status
+.PHONY: help setup demo up down status doctor check test lint format lock docs hooks clean cluster cluster-down cluster-status test-cluster
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ cluster: setup  ## Make a kind cluster, deploy to it, run the demo and follow ch
 
 cluster-down:  ## Delete the kind cluster
 	@$(TERRANE) cluster down
+
+test-cluster: setup-development  ## Run what needs a cluster, on one of its own (a container engine, kind, helm, skaffold)
+	@.venv/bin/python -m pytest -q tests/images tests/cluster
 
 cluster-status:  ## Say of every pod on the cluster where it belongs and how it is
 	@$(TERRANE) cluster status

@@ -5,8 +5,9 @@ from pathlib import Path
 import dagster as dg
 
 from analytics.resources import SourceApiResource
+from terrane.executors import executor_from_env
 from terrane.object_store import ObjectStoreResource
-from terrane.policies import automation_sensor
+from terrane.policies import automation_sensor, ping_job
 from terrane.postgres import PostgresResource
 
 
@@ -15,12 +16,13 @@ def defs() -> dg.Definitions:
     return dg.Definitions.merge(
         dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
         dg.Definitions(
+            jobs=[ping_job()],
             resources={
                 "object_store": ObjectStoreResource.from_env(),
                 "source_api": SourceApiResource.from_env(),
                 "warehouse": PostgresResource.from_env("WAREHOUSE"),
             },
             sensors=[automation_sensor("analytics")],
-            executor=dg.in_process_executor,
+            executor=executor_from_env(),
         ),
     )

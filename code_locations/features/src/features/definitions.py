@@ -7,6 +7,8 @@ import dagster as dg
 from features.feast_store import FeastResource
 from features.feature_server import FeatureServer
 from features.redis_store import RedisResource
+from terrane.policies import ping_job
+from terrane.executors import executor_from_env
 from terrane.postgres import PostgresResource
 
 
@@ -15,7 +17,8 @@ def defs() -> dg.Definitions:
     return dg.Definitions.merge(
         dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
         dg.Definitions(
-            executor=dg.in_process_executor,
+            jobs=[ping_job()],
+            executor=executor_from_env(),
             resources={
                 "feast": FeastResource(repo_path=dg.EnvVar("FEAST_REPO_PATH")),
                 "warehouse": PostgresResource.from_env("WAREHOUSE"),

@@ -5,7 +5,9 @@ from pathlib import Path
 import dagster as dg
 
 from spatial.ledger import LedgerResource
+from terrane.executors import executor_from_env
 from terrane.object_store import ObjectStoreResource
+from terrane.policies import ping_job
 from terrane.postgres import PostgresResource
 
 
@@ -14,11 +16,12 @@ def defs() -> dg.Definitions:
     return dg.Definitions.merge(
         dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
         dg.Definitions(
+            jobs=[ping_job()],
             resources={
                 "store": ObjectStoreResource.from_env(),
                 "compute": PostgresResource.from_env("POSTGRES"),
                 "ledger": LedgerResource.from_env("POSTGRES"),
             },
-            executor=dg.in_process_executor,
+            executor=executor_from_env(),
         ),
     )

@@ -1,6 +1,4 @@
-"""What every location does alike: who evaluates its automation, and how soon."""
-
-from __future__ import annotations
+"""What every location does alike: who evaluates its automation, how soon, and a run that only shows that runs start."""
 
 import dagster as dg
 
@@ -43,3 +41,17 @@ def until_there() -> dg.AutomationCondition:
 def eager() -> dg.AutomationCondition:
     """As soon as something upstream is new, and until the asset is there."""
     return (dg.AutomationCondition.eager() | until_there()).with_label("eager, and until there")
+
+
+def ping_job() -> dg.JobDefinition:
+    """The job `ping`, which does nothing: launch it to see whether a run of the location starts, and how soon."""
+
+    @dg.op
+    def answer(context: dg.OpExecutionContext) -> None:
+        context.log.info("a run of this location starts and ends")
+
+    @dg.job(description="Does nothing: shows whether a run of this location starts, and how soon.")
+    def ping() -> None:
+        answer()
+
+    return ping
