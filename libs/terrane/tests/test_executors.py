@@ -11,7 +11,11 @@ from terrane.executors import executor_from_env
 
 pytestmark = pytest.mark.unit
 
-LOADED = "import sys, terrane.executors as e; e.executor_from_env(); print(sorted({'kubernetes', 'celery'} & set(sys.modules)))"
+LOADED = """
+import sys, terrane.executors
+terrane.executors.executor_from_env()
+print(sorted({"kubernetes", "celery"} & set(sys.modules)))
+"""
 
 
 @pytest.mark.parametrize("name", [None, "", "in_process"])
