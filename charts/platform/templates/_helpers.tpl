@@ -19,13 +19,32 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end -}}
 
 {{/*
-The Dagster chart asks this helper for the images of its webserver, daemon, workers and code locations. Ours stands in its
-place, so that `global.imageRegistry` moves them with all others.
+The Dagster chart's own helpers, with ours in their place, so that `global.imageRegistry` moves its images with all others.
+It gives the first of them its root, and the others nothing but the image; what those need is put into the image beforehand,
+by the helper that every object's labels come from.
 */}}
 {{- define "dagster.dagsterImage.name" -}}
 {{- $root := index . 0 }}{{ $image := index . 1 -}}
-{{- $registry := $root.Values.global.imageRegistry -}}
-{{- printf "%s%s:%s" (ternary (printf "%s/" $registry) "" (not (empty $registry))) $image.repository ($image.tag | default $root.Chart.Version | toString) -}}
+{{- $tag := $image.tag | default $root.Chart.Version | toString -}}
+{{- include "dagster.externalImage.name" (dict "registry" $root.Values.global.imageRegistry "repository" $image.repository "tag" $tag "digest" $image.digest) -}}
+{{- end -}}
+
+{{- define "dagster.externalImage.name" -}}
+{{- with .registry }}{{ . }}/{{ end }}{{ .repository }}{{ ternary (printf "@%s" .digest) (printf ":%v" .tag) (not (empty .digest)) -}}
+{{- end -}}
+
+{{- define "dagster.externalPostgresImage.name" -}}
+{{- include "dagster.externalImage.name" . -}}
+{{- end -}}
+
+{{- define "dagster.chart" -}}
+{{- $values := .Values -}}
+{{- with .Values.global.imageRegistry -}}
+{{- range $user := list "postgresql" "busybox" "flower" -}}
+{{- with (get $values $user | default dict).image }}{{ $_ := set . "registry" $values.global.imageRegistry }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "terrane.podSecurityContext" -}}
@@ -53,4 +72,19 @@ capabilities: {drop: [ALL]}
 - name: {{ index . 0 }}
   valueFrom:
     secretKeyRef: {name: {{ index . 1 }}, key: {{ index . 2 }}}
+{{- end -}}
+
+{{/* A Secret: (list $ <purpose> <data, encoded>). */}}
+{{- define "terrane.secret" -}}
+{{- $root := index . 0 }}{{ $name := printf "terrane-%s" (index . 1) }}
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: {{ $name }}
+  labels: {{- include "terrane.labels" (dict "root" $root "name" $name "component" "credentials") | nindent 4 }}
+data:
+  {{- range $key, $value := index . 2 }}
+  {{ $key }}: {{ $value }}
+  {{- end }}
 {{- end -}}
