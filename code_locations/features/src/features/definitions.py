@@ -7,8 +7,8 @@ import dagster as dg
 from features.feast_store import FeastResource
 from features.feature_server import FeatureServer
 from features.redis_store import RedisResource
-from terrane.policies import ping_job
 from terrane.executors import executor_from_env
+from terrane.policies import ping_job
 from terrane.postgres import PostgresResource
 
 
