@@ -18,30 +18,35 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- printf "%s/%s:%s" ($root.Values.global.imageRegistry | default $image.registry) $image.repository $image.tag -}}
 {{- end -}}
 
+{{/* A repository in another registry, in place of its own; as it is without one: (list <registry> <repository>). */}}
+{{- define "terrane.moved" -}}
+{{- $registry := index . 0 }}{{ $repository := index . 1 -}}
+{{- if or (not $registry) (hasPrefix (printf "%s/" $registry) $repository) -}}
+{{- $repository -}}
+{{- else -}}
+{{- printf "%s/%s" $registry (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") -}}
+{{- end -}}
+{{- end -}}
+
 {{/*
-The Dagster chart's own helpers, with ours in their place, so that `global.imageRegistry` moves its images with all others.
-It gives the first of them its root, and the others nothing but the image; what those need is put into the image beforehand,
-by the helper that every object's labels come from.
+Two of the Dagster chart's own helpers, with ours in their place, so that `global.imageRegistry` moves its images with all
+others. The first names the images of webserver, daemon, workers and code locations. Of the others a helper sees nothing but
+the image, so they are moved beforehand: where the labels come from, with which every object begins.
 */}}
 {{- define "dagster.dagsterImage.name" -}}
 {{- $root := index . 0 }}{{ $image := index . 1 -}}
-{{- $tag := $image.tag | default $root.Chart.Version | toString -}}
-{{- include "dagster.externalImage.name" (dict "registry" $root.Values.global.imageRegistry "repository" $image.repository "tag" $tag "digest" $image.digest) -}}
-{{- end -}}
-
-{{- define "dagster.externalImage.name" -}}
-{{- with .registry }}{{ . }}/{{ end }}{{ .repository }}{{ ternary (printf "@%s" .digest) (printf ":%v" .tag) (not (empty .digest)) -}}
-{{- end -}}
-
-{{- define "dagster.externalPostgresImage.name" -}}
-{{- include "dagster.externalImage.name" . -}}
+{{- include "terrane.moved" (list $root.Values.global.imageRegistry $image.repository) -}}
+{{- with $image.digest }}@{{ . }}{{ else }}:{{ $image.tag | default $root.Chart.Version | toString }}{{ end -}}
 {{- end -}}
 
 {{- define "dagster.chart" -}}
-{{- $values := .Values -}}
 {{- with .Values.global.imageRegistry -}}
-{{- range $user := list "postgresql" "busybox" "flower" -}}
-{{- with (get $values $user | default dict).image }}{{ $_ := set . "registry" $values.global.imageRegistry }}{{ end -}}
+{{- $registry := . -}}
+{{- with ($.Values.postgresql | default dict).image }}{{ $_ := set . "registry" $registry }}{{ end -}}
+{{- range $user := list "busybox" "flower" -}}
+{{- with (get $.Values $user | default dict).image -}}
+{{- $_ := set . "repository" (include "terrane.moved" (list $registry .repository)) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
@@ -63,7 +68,7 @@ capabilities: {drop: [ALL]}
 
 {{/* The first day that is ingested: the one given, the one of the first install, or the one of this install. */}}
 {{- define "terrane.startDate" -}}
-{{- $there := ((lookup "v1" "ConfigMap" .Release.Namespace "terrane-source").data | default dict).INGESTION_START_DATE -}}
+{{- $there := ((lookup "v1" "ConfigMap" .Release.Namespace "terrane-source-address").data | default dict).INGESTION_START_DATE -}}
 {{- .Values.source.startDate | default $there | default (now | dateModify "-1440h" | date "2006-01-02") -}}
 {{- end -}}
 
