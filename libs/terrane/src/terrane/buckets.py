@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-from terrane.object_store import COMPUTE_LOGS, DATA_LAKE, LANDING_ZONE, ObjectStoreResource, s3_client
+from terrane.object_store import COMPUTE_LOGS, DATA_LAKE, DEFAULT_REGION, LANDING_ZONE, ObjectStoreResource, s3_client
 
 WAIT_S = 300
 PAUSE_S = 2
@@ -42,6 +42,7 @@ def main() -> int:
         endpoint=os.environ["MINIO_ENDPOINT"],
         access_key=os.environ["MINIO_ROOT_USER"],
         secret_key=os.environ["MINIO_ROOT_PASSWORD"],
+        region=os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION,
     )
     deadline = time.monotonic() + WAIT_S
     while True:

@@ -6,6 +6,7 @@ which every bucket is a sub-folder. What callers get is an obstore store, so the
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 LANDING_ZONE = "landing-zone"
 DATA_LAKE = "data-lake"
 COMPUTE_LOGS = "compute-logs"
+DEFAULT_REGION = "us-east-1"
 
 
 class ObjectStoreResource(dg.ConfigurableResource):
@@ -35,7 +37,7 @@ class ObjectStoreResource(dg.ConfigurableResource):
     endpoint: str
     access_key: str = ""
     secret_key: str = ""
-    region: str = "us-east-1"
+    region: str = DEFAULT_REGION
 
     @classmethod
     def from_env(cls) -> ObjectStoreResource:
@@ -44,6 +46,7 @@ class ObjectStoreResource(dg.ConfigurableResource):
             endpoint=dg.EnvVar("MINIO_ENDPOINT"),
             access_key=dg.EnvVar("MINIO_ROOT_USER"),
             secret_key=dg.EnvVar("MINIO_ROOT_PASSWORD"),
+            region=os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION,
         )
 
     def bucket(self, name: str) -> Bucket:
