@@ -41,10 +41,10 @@ class Image:
         return docker("run", "--rm", "--network=none", *CONFINED, *variables, f"--entrypoint={first}", self.tag, *rest)
 
     def python(self, code: str, env: dict[str, str] | None = None) -> Any:
-        """What the code printed, read as JSON."""
+        """The last line that the code printed, read as JSON."""
         done = self.run("python", "-c", code, env=env)
         assert done.returncode == 0, done.stderr[-4000:]
-        return json.loads(done.stdout)
+        return json.loads(done.stdout.splitlines()[-1])
 
     @contextmanager
     def started(self, *arguments: str, network: str = "none", options: tuple[str, ...] = ()) -> Iterator[str]:

@@ -23,6 +23,11 @@ import {name}.definitions
 loaded = {name}.definitions.defs()
 print(json.dumps([len(list(loaded.resolve_all_asset_specs())), started]))
 """
+# What is told to nobody needs no home; the charts say so in the same file.
+WEBSERVER = (
+    "printf 'telemetry: {enabled: false}\n' > $DAGSTER_HOME/dagster.yaml && "
+    "exec dagster-webserver --host 0.0.0.0 --port 3001 --empty-workspace"
+)
 UNREACHABLE = {
     "WAREHOUSE_HOST": "127.0.0.1",
     "WAREHOUSE_PORT": "1",
@@ -35,16 +40,22 @@ UNREACHABLE = {
     "REDIS_PASSWORD": "unset",
 }
 BUILT_FOR = UNREACHABLE | {"WAREHOUSE_HOST": "terrane-postgres", "WAREHOUSE_PORT": "5432"}
-PARSE = (
-    "mkdir /tmp/target && cp /opt/terrane/dbt/target/partial_parse.msgpack /tmp/target && "
-    "dbt --log-level debug --log-path /tmp parse --project-dir /opt/terrane/dbt --target-path /tmp/target"
-)
+# The location's own way to dbt, without a server to build on.
+PARSE = """
+import json
+from pathlib import Path
+from analytics.dbt.cli import dbt_cli, dbt_project
+dbt = dbt_cli(dbt_project(Path("/opt/terrane/dbt")))
+dbt.cli(["--log-level-file", "debug", "parse"], target_path=Path("/tmp/t")).wait()
+print(json.dumps(Path("/tmp/t/dbt.log").read_text()))
+"""
 
 
 def test_definitions_load_without_a_network_and_start_no_process(location: Image) -> None:
     assets, started = location.python(LOAD.format(name=location.name))
     assert assets > 0
-    assert started == []
+    # `file` is asked for the word size of Python, by its own `platform.architecture`.
+    assert [command for command in started if not command.startswith("['file'")] == []
 
 
 def test_definitions_are_valid(location: Image) -> None:
@@ -64,15 +75,14 @@ def test_a_code_server_that_reloads_answers_too(location: Image) -> None:
 
 
 def test_dbt_parses_nothing_for_the_warehouse_that_the_image_was_built_for(built: Callable[[str], Image]) -> None:
-    done = built("analytics").run("sh", "-c", PARSE, env=BUILT_FOR)
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert "no changes found, skipping parsing" in done.stdout
+    log = built("analytics").python(PARSE, env=BUILT_FOR)
+    assert "skipping parsing" in log
+    assert "Unable to do partial parsing" not in log
 
 
 def test_dbt_parses_again_for_another_warehouse(built: Callable[[str], Image]) -> None:
-    done = built("analytics").run("sh", "-c", PARSE, env=BUILT_FOR | {"WAREHOUSE_DB": "another"})
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert "Unable to do partial parsing because profile has changed" in done.stdout
+    log = built("analytics").python(PARSE, env=BUILT_FOR | {"WAREHOUSE_DB": "another"})
+    assert "Unable to do partial parsing because profile has changed" in log
 
 
 def test_the_feature_server_starts_and_says_what_it_lacks(built: Callable[[str], Image]) -> None:
@@ -87,7 +97,7 @@ def test_the_feature_server_starts_and_says_what_it_lacks(built: Callable[[str],
 
 
 def test_the_webserver_answers_without_locations(built: Callable[[str], Image]) -> None:
-    with built("dagster").started() as name:
+    with built("dagster").started("sh", "-c", WEBSERVER) as name:
         until(name, lambda: inside(name, "http://127.0.0.1:3001/server_info").returncode == 0)
         assert "1.13.27" in inside(name, "http://127.0.0.1:3001/server_info").stdout
 
