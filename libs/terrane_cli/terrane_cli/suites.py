@@ -47,7 +47,7 @@ def suites(project: Project) -> list[Suite]:
         Suite(name, project.location_folder(name), [project.location_folder(name) / "tests"], name)
         for name in project.locations
     ]
-    whole = Suite("whole", root, [root / "tests/contracts", root / "tests/local"], "terrane_cli")
+    whole = Suite("whole", root, [root / f"tests/{part}" for part in ("contracts", "charts", "local")], "terrane_cli")
     return [shared, *locations, whole]
 
 

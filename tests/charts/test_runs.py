@@ -1,0 +1,219 @@
+"""dagster.yaml as Dagster reads it, and the pods that Dagster makes of it for runs."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+import kubernetes_validate
+import pytest
+import yaml
+from dagster import DagsterRun
+from dagster._config import process_config, resolve_to_config_type
+from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.instance.config import dagster_instance_config
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster_celery_k8s import CeleryK8sRunLauncher
+from dagster_k8s import K8sRunLauncher
+from dagster_k8s.job import construct_dagster_k8s_job
+from tests.charts.conftest import Rendering
+from tests.charts.rendering import Object, Render
+
+from terrane_cli.project import Project
+
+pytestmark = pytest.mark.unit
+
+CONFIGURABLE = ("run_launcher", "run_storage", "event_storage", "schedule_storage", "run_coordinator", "compute_logs")
+PASSWORDS = {
+    "analytics": {"WAREHOUSE_PASSWORD": "terrane-warehouse", "API_KEY": "terrane-source"},
+    "spatial": {"POSTGRES_PASSWORD": "terrane-spatial"},
+    "features": {"WAREHOUSE_PASSWORD": "terrane-warehouse", "REDIS_PASSWORD": "terrane-redis"},
+}
+ADDRESSES = {
+    "analytics": {"WAREHOUSE_HOST", "MINIO_ENDPOINT", "SOURCE_API_URL", "INGESTION_START_DATE"},
+    "spatial": {"POSTGRES_HOST", "POSTGRES_LEDGER_DB", "MINIO_ENDPOINT"},
+    "features": {"WAREHOUSE_HOST", "REDIS_HOST", "REDIS_DB", "FEATURE_SERVER_URL", "MINIO_ENDPOINT"},
+}
+EVERYWHERE = {"AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "TERRANE_EXECUTOR"}
+
+
+@pytest.fixture(autouse=True)
+def _inside_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the pods of webserver and daemon have: the API's address, which nobody calls here, and these variables."""
+    monkeypatch.setattr(kubernetes.config, "load_incluster_config", lambda: None)
+    monkeypatch.setenv("DAGSTER_PG_PASSWORD", "p")
+    monkeypatch.setenv("DAGSTER_CELERY_BROKER_URL", "redis://redis/1")
+    monkeypatch.setenv("DAGSTER_CELERY_BACKEND_URL", "redis://redis/2")
+    monkeypatch.setenv("DAGSTER_K8S_PIPELINE_RUN_ENV_CONFIGMAP", "terrane-dagster-pipeline-env")
+
+
+def test_dagster_takes_every_line_of_its_configuration(every: Render, tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text(every.instance())
+    # Refuses keys it does not know, and limits that are set twice.
+    dagster_instance_config(str(tmp_path))
+    ref = InstanceRef.from_dir(str(tmp_path))
+    for part in CONFIGURABLE:
+        data = getattr(ref, f"{part}_data")
+        cls = getattr(importlib.import_module(data.module_name), data.class_name)
+        done = process_config(resolve_to_config_type(cls.config_type()), data.config_dict)
+        assert done.success, f"{part}: {[e.message for e in done.errors or []]}"
+
+
+def test_one_location_cannot_take_every_place_for_runs(every: Render) -> None:
+    limits = yaml.safe_load(every.instance())["concurrency"]
+    assert limits["pools"]["default_limit"] == 1
+    per_location = next(x for x in limits["runs"]["tag_concurrency_limits"] if x["key"] == "dagster/code_location")
+    assert per_location["value"] == {"applyLimitPerUniqueValue": True}
+    assert per_location["limit"] < limits["runs"]["max_concurrent_runs"]
+
+
+def test_lost_runs_are_found_and_run_again_and_nobody_is_told(every: Render) -> None:
+    config = yaml.safe_load(every.instance())
+    assert config["run_monitoring"]["enabled"]
+    assert config["run_monitoring"]["max_resume_run_attempts"] == 0
+    assert config["run_retries"] == {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False}
+    assert config["telemetry"] == {"enabled": False}
+    assert set(config["retention"]) == {"sensor", "schedule", "auto_materialize"}
+
+
+def test_compute_logs_go_where_everything_else_goes(rendered: Rendering) -> None:
+    addresses = rendered("production").get("ConfigMap", "terrane-s3-address")["data"]
+    assert addresses == {
+        "MINIO_ENDPOINT": "https://s3.example.com",
+        "AWS_ENDPOINT_URL_S3": "https://s3.example.com",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }
+    kind = rendered("kind")
+    assert kind.get("ConfigMap", "terrane-s3-address")["data"]["AWS_ENDPOINT_URL_S3"] == "http://terrane-minio:9000"
+    for name in ("terrane-dagster-webserver", "terrane-dagster-daemon"):
+        container = kind.get("Deployment", name)["spec"]["template"]["spec"]["containers"][0]
+        assert {"configMapRef": {"name": "terrane-s3-address"}} in container["envFrom"]
+        assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= {v["name"] for v in container["env"]}
+
+
+@pytest.mark.parametrize("profile", ["default", "kind", "production"])
+def test_runs_get_what_their_location_has(profile: str, rendered: Rendering, project: Project, tmp_path: Path) -> None:
+    render = rendered(profile)
+    for location in project.locations:
+        job = _run_of(render, location, tmp_path)
+        pod, container = _pod(job), _pod(job)["containers"][0]
+        server = render.location(location)["spec"]["template"]["spec"]
+        assert container["image"] == server["containers"][0]["image"] == f"terrane/{location}:dev"
+        assert pod["serviceAccountName"] == server["serviceAccountName"]
+        assert pod["serviceAccountName"] in render.names("ServiceAccount")
+        secrets = {
+            v["name"]: v["valueFrom"]["secretKeyRef"]["name"]
+            for v in container["env"]
+            if "secretKeyRef" in v.get("valueFrom", {})
+        }
+        logs = {"AWS_ACCESS_KEY_ID": "terrane-s3", "AWS_SECRET_ACCESS_KEY": "terrane-s3"}
+        expected = {**PASSWORDS[location], **logs, "DAGSTER_PG_PASSWORD": "terrane-dagster"}
+        assert secrets.items() >= expected.items()
+        # And of the others' nothing.
+        others = {name for passwords in PASSWORDS.values() for name in passwords} - PASSWORDS[location].keys()
+        assert others & secrets.keys() == set()
+        assert _addressed(render, container) >= ADDRESSES[location] | EVERYWHERE
+
+
+@pytest.mark.parametrize("profile", ["default", "kind", "production"])
+def test_run_pods_are_such_as_kubernetes_and_its_owners_want(
+    profile: str, rendered: Rendering, project: Project, tmp_path: Path
+) -> None:
+    for location in project.locations:
+        job = _run_of(rendered(profile), location, tmp_path)
+        kubernetes_validate.validate(job, "1.34", strict=True)
+        pod, container = _pod(job), _pod(job)["containers"][0]
+        assert job["spec"]["ttlSecondsAfterFinished"] == 3600
+        assert pod["terminationGracePeriodSeconds"] == 120
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert container["securityContext"]["readOnlyRootFilesystem"]
+        assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+        assert "memory" in container["resources"]["limits"]
+        assert container["imagePullPolicy"] == "IfNotPresent"
+        volumes = Counter(v["name"] for v in pod["volumes"])
+        mounts = Counter(m["mountPath"] for m in container["volumeMounts"])
+        # Launcher and location both name them.
+        assert max(volumes.values()) == max(mounts.values()) == 1
+        assert {"/tmp", "/opt/dagster/dagster_home"} <= mounts.keys()
+        assert {m["name"] for m in container["volumeMounts"]} <= volumes.keys()
+
+
+def test_runs_of_celery_get_what_every_location_has(rendered: Rendering, project: Project, tmp_path: Path) -> None:
+    render = rendered("celery")
+    launcher = _launcher(render, tmp_path)
+    assert isinstance(launcher, CeleryK8sRunLauncher)
+    config = launcher.get_k8s_job_config("terrane/analytics:dev", {})
+    made = construct_dagster_k8s_job(config, args=["dagster"], job_name="run", pod_name="run", component="run_worker")
+    job = kubernetes.client.ApiClient().sanitize_for_serialization(made)
+    kubernetes_validate.validate(job, "1.34", strict=True)
+    container = _pod(job)["containers"][0]
+    given = _given_by_secrets(render, container)
+    passwords = {name for location in project.locations for name in PASSWORDS[location]}
+    celery = {"DAGSTER_CELERY_BROKER_URL", "DAGSTER_CELERY_BACKEND_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    assert given >= passwords | celery
+    wanted = {name for location in project.locations for name in ADDRESSES[location]}
+    assert _addressed(render, container) >= wanted | EVERYWHERE
+    assert render.get("ConfigMap", "terrane-execution-address")["data"] == {"TERRANE_EXECUTOR": "celery_k8s"}
+    assert _pod(job)["serviceAccountName"] in render.names("ServiceAccount")
+
+
+def test_celery_has_a_worker_a_queue_and_waits_longer_than_a_step_may_last(rendered: Rendering) -> None:
+    render = rendered("celery")
+    workers = [o for o in render.of("Deployment") if "celery-workers" in o["metadata"]["name"]]
+    commands = [o["spec"]["template"]["spec"]["containers"][0]["args"] for o in workers]
+    assert sorted(args[args.index("-q") + 1] for args in commands) == ["dagster", "heavy"]
+    maps = [render.get("ConfigMap", f"terrane-dagster-celery-{queue}") for queue in ("dagster", "heavy")]
+    found = [yaml.safe_load(m["data"]["celery.yaml"])["execution"]["celery"]["config_source"] for m in maps]
+    assert [source["worker_concurrency"] for source in found] == [4, 1]
+    assert all(source["broker_transport_options"]["visibility_timeout"] > 24 * 3600 for source in found)
+    assert [o for o in render.of("Deployment") if "flower" in o["metadata"]["name"]] == []
+
+
+def _run_of(render: Render, location: str, folder: Path) -> Object:
+    """The Job that the launcher of a render makes for a run of a location."""
+    launcher = _launcher(render, folder)
+    assert isinstance(launcher, K8sRunLauncher)
+    server = render.location(location)["spec"]["template"]["spec"]["containers"][0]
+    origin = RepositoryPythonOrigin(
+        executable_path="python",
+        code_pointer=ModuleCodePointer(f"{location}.definitions", "defs"),
+        container_image=next(v["value"] for v in server["env"] if v["name"] == "DAGSTER_CURRENT_IMAGE"),
+        container_context=render.container_context(location),
+    )
+    run = DagsterRun(job_name="job", job_code_origin=JobPythonOrigin("job", origin))
+    context = launcher.get_container_context_for_run(run)
+    made = construct_dagster_k8s_job(
+        context.get_k8s_job_config(origin.container_image, launcher),
+        args=["dagster", "api", "execute_run"],
+        job_name="run",
+        pod_name="run",
+        component="run_worker",
+        user_defined_k8s_config=context.run_k8s_config,
+    )
+    return kubernetes.client.ApiClient().sanitize_for_serialization(made)
+
+
+def _launcher(render: Render, folder: Path) -> Any:
+    (folder / "dagster.yaml").write_text(render.instance())
+    data = InstanceRef.from_dir(str(folder)).run_launcher_data
+    assert data
+    return data.rehydrate(as_type=object)
+
+
+def _pod(job: Object) -> Object:
+    return job["spec"]["template"]["spec"]
+
+
+def _addressed(render: Render, container: Object) -> set[str]:
+    """The variables that a container has from ConfigMaps of the release."""
+    names = [s["configMapRef"]["name"] for s in container["envFrom"] if "configMapRef" in s]
+    return {key for name in names for key in render.get("ConfigMap", name).get("data") or {}}
+
+
+def _given_by_secrets(render: Render, container: Object) -> set[str]:
+    names = [s["secretRef"]["name"] for s in container["envFrom"] if "secretRef" in s]
+    return {key for name in names for key in render.get("Secret", name)["data"]}
