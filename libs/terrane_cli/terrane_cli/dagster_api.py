@@ -108,8 +108,11 @@ class DagsterApi:
         return body["data"]
 
     def load_errors(self) -> dict[str, str] | None:
-        """Why locations failed to load, by location; None while some are still loading."""
-        entries = self.query(LOCATIONS)["workspaceOrError"].get("locationEntries", [])
+        """Why locations failed to load, by location; None while some are still loading, or nobody answers yet."""
+        try:
+            entries = self.query(LOCATIONS)["workspaceOrError"].get("locationEntries", [])
+        except httpx.HTTPError:
+            return None
         if any(entry["loadStatus"] != "LOADED" for entry in entries):
             return None
         loaded = {entry["name"]: entry["locationOrLoadError"] for entry in entries}
