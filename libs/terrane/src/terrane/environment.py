@@ -38,9 +38,7 @@ VARIABLES = (
     Variable("MINIO_ENDPOINT", "all", "object store: `host:port`, `http(s)://host:port`, or `file:///folder`"),
     Variable("MINIO_ROOT_USER", "all", "user of the object store; a folder has no use for it"),
     Variable("MINIO_ROOT_PASSWORD", "all", "its password", secret=True),
-    Variable(
-        "AWS_DEFAULT_REGION", "all", "region of the object store, `us-east-1` unless set; MinIO has none"
-    ),
+    Variable("AWS_DEFAULT_REGION", "all", "region of the object store, `us-east-1` unless set; MinIO has none"),
     Variable("SOURCE_API_URL", "analytics", "address of the product's HTTP API"),
     Variable("API_KEY", "analytics", "key for that API", secret=True),
     Variable("INGESTION_START_DATE", "analytics", "first day that is ingested, `YYYY-MM-DD`"),

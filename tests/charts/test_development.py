@@ -1,0 +1,110 @@
+"""What skaffold.yaml, the folders of the checkout and the locks say agrees with the charts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.charts.conftest import Rendering
+from tests.charts.rendering import template
+
+from terrane_cli.project import Project
+
+pytestmark = pytest.mark.unit
+
+DEPLOYMENTS = "dagster.dagster-user-deployments.deployments"
+
+
+@pytest.fixture(scope="module")
+def skaffold(project: Project) -> dict[str, Any]:
+    return yaml.safe_load((project.root / "skaffold.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def listed(project: Project) -> list[str]:
+    """The locations of values/locations.yaml, in their order."""
+    file = project.root / "charts/platform/values/locations.yaml"
+    return [d["name"] for d in yaml.safe_load(file.read_text())["dagster"]["dagster-user-deployments"]["deployments"]]
+
+
+def test_every_location_of_the_checkout_is_deployed(project: Project, listed: list[str]) -> None:
+    assert sorted(listed) == project.locations
+
+
+def test_skaffolds_places_in_the_list_are_those_of_the_names(skaffold: dict[str, Any], listed: list[str]) -> None:
+    (release,) = skaffold["deploy"]["helm"]["releases"]
+    found = {}
+    for key, given in release["setValueTemplates"].items():
+        if place := re.fullmatch(rf"{re.escape(DEPLOYMENTS)}\[(\d+)\]\.image\.(repository|tag)", key):
+            word = {"repository": "REPO", "tag": "TAG"}[place[2]]
+            (name,) = re.findall(rf"\.IMAGE_{word}_terrane_(\w+)", given)
+            found[int(place[1]), place[2]] = name
+    expected = {(i, part): name for i, name in enumerate(listed) for part in ("repository", "tag")}
+    assert found == expected
+    places = {int(m) for key in release["setValues"] for m in re.findall(r"deployments\[(\d+)\]", key)}
+    assert places == set(range(len(listed)))
+
+
+def test_skaffold_builds_what_it_deploys_and_leaves_no_image_as_it_was(
+    skaffold: dict[str, Any], project: Project, charts: Path
+) -> None:
+    (release,) = skaffold["deploy"]["helm"]["releases"]
+    built = {a["image"]: a["docker"]["dockerfile"] for a in skaffold["build"]["artifacts"]}
+    assert all((project.root / dockerfile).is_file() for dockerfile in built.values())
+
+    def filled(text: str) -> str:
+        image = re.search(r"\.IMAGE_(REPO|TAG)_(\w+)", text)
+        assert image, text
+        name = image[2].replace("_", "/", 1)
+        assert name in built
+        return name if image[1] == "REPO" else "just-built"
+
+    settings = tuple(f"{key}={filled(text)}" for key, text in release["setValueTemplates"].items())
+    values = [charts.parent / file for file in release["valuesFiles"]]
+    deployed = template(release["name"], charts / "platform", values, settings)
+    ours = {c["image"] for _, c in deployed.containers() if "terrane/" in c["image"]}
+    assert {image.removeprefix("docker.io/") for image in ours} == {f"{name}:just-built" for name in built}
+
+
+def test_what_is_synced_lands_where_the_image_has_it(skaffold: dict[str, Any], project: Project) -> None:
+    for artifact in skaffold["build"]["artifacts"]:
+        for rule in artifact.get("sync", {}).get("manual", []):
+            folder = project.root / re.split(r"[*?]", rule["src"])[0]
+            assert folder.is_dir(), rule["src"]
+            assert rule["dest"] == "/opt/terrane"
+            copied = re.findall(
+                r"^COPY (\S+) \S+$", (project.root / artifact["docker"]["dockerfile"]).read_text(), re.M
+            )
+            relative = str(folder.relative_to(project.root))
+            assert any(relative == c or relative.startswith(f"{c}/") for c in copied), rule["src"]
+
+
+def test_chart_and_locks_have_one_version_of_dagster(project: Project) -> None:
+    chart = yaml.safe_load((project.root / "charts/platform/Chart.yaml").read_text())
+    (dagster,) = [d["version"] for d in chart["dependencies"] if d["name"] == "dagster"]
+    assert chart["appVersion"] == dagster
+    for folder in project.environments():
+        assert f"\ndagster=={dagster} " in "\n" + (folder / "requirements.lock").read_text(), folder
+
+
+def test_every_dependency_has_the_version_of_its_folder(project: Project) -> None:
+    chart = yaml.safe_load((project.root / "charts/platform/Chart.yaml").read_text())
+    for dependency in chart["dependencies"]:
+        if dependency["repository"].startswith("file://"):
+            own = yaml.safe_load((project.root / f"charts/{dependency['name']}/Chart.yaml").read_text())
+            assert dependency["version"] == own["version"], dependency["name"]
+
+
+def test_locations_answer_where_the_workspace_looks_for_them(rendered: Rendering, listed: list[str]) -> None:
+    kind = rendered("kind")
+    workspace = yaml.safe_load(kind.get("ConfigMap", "terrane-dagster-workspace-yaml")["data"]["workspace.yaml"])
+    servers = [entry["grpc_server"] for entry in workspace["load_from"]]
+    assert [s["location_name"] for s in servers] == listed
+    for server in servers:
+        ports = [p["port"] for p in kind.get("Service", server["host"])["spec"]["ports"]]
+        assert ports == [server["port"]]
+        arguments = kind.location(server["location_name"])["spec"]["template"]["spec"]["containers"][0]["args"]
+        assert arguments[-1] == f"{server['location_name']}.definitions"
