@@ -97,7 +97,11 @@ def execute(options: argparse.Namespace, project: Project, console: Console) -> 
     from terrane_cli.platform import Platform
 
     folder = project.root if options.location == "workspace" else project.location_folder(options.location)
-    variables = Platform(project).environment()
+    platform = Platform(project)
+    variables = platform.environment()
+    if "postgres" not in platform.supervisor.running():
+        print("The platform is not running, so its Dagster instance is left out; `make up` starts it.", file=sys.stderr)
+        del variables["DAGSTER_HOME"]
     variables["PATH"] = f"{folder / '.venv/bin'}{os.pathsep}{variables['PATH']}"
     variables["VIRTUAL_ENV"] = str(folder / ".venv")
     os.chdir(folder)

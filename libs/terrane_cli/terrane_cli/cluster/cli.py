@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from terrane_cli.cluster import charts, kind, preflight, status, story
+from terrane_cli.cluster import charts, kind, preflight, releases, status, story
 from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context, run
 from terrane_cli.demo import DemoFailed
 from terrane_cli.project import Project
@@ -48,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     add("demo", tell_story, "deliver the sample batch and show its features")
     add("charts", fill_charts, "get the umbrella's dependencies")
     add("reload", reload, "have a location's code server load its files again").add_argument("location")
+    one = add("values", print_values, "write the values for a release of one location")
+    one.add_argument("location")
+    one.add_argument("--platform", action="store_true", help="those of the platform's release beside it")
     return parser
 
 
@@ -94,6 +98,14 @@ def fill_charts(_: argparse.Namespace, project: Project, console: Console) -> in
 def reload(options: argparse.Namespace, _: Project, console: Console) -> int:
     seconds = story.reload_location(options.location)
     console.print(f"{options.location}: loaded again in {seconds:.1f} s", highlight=False)
+    return 0
+
+
+def print_values(options: argparse.Namespace, project: Project, _: Console) -> int:
+    values = releases.platform_values if options.platform else releases.location_values
+    # By way of JSON, in which what occurs twice is written twice.
+    plain = json.loads(json.dumps(values(project, options.location)))
+    print(yaml.safe_dump(plain, sort_keys=False), end="")
     return 0
 
 
