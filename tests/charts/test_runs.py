@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,22 @@ def test_dagster_takes_every_line_of_its_configuration(every: Render, tmp_path: 
         cls = getattr(importlib.import_module(data.module_name), data.class_name)
         done = process_config(resolve_to_config_type(cls.config_type()), data.config_dict)
         assert done.success, f"{part}: {[e.message for e in done.errors or []]}"
+
+
+@pytest.mark.parametrize("profile", ["kind", "celery"])
+def test_whatever_loads_the_instance_has_every_variable_that_it_names(profile: str, rendered: Rendering) -> None:
+    render = rendered(profile)
+    named = set(re.findall(r"\benv: (\w+)", render.instance()))
+    assert "DAGSTER_PG_PASSWORD" in named
+    loading = [
+        c for _, c in render.containers() if any(m["name"] == "dagster-instance" for m in c.get("volumeMounts", []))
+    ]
+    (migrate,) = _pod(render.get("Job", "terrane-migrate"))["containers"]
+    for container in [*loading, migrate]:
+        own = {v["name"] for v in container["env"]}
+        missing = named - own - _addressed(render, container) - _given_by_secrets(render, container)
+        assert missing == set(), container["name"]
+    assert len(loading) == {"kind": 2, "celery": 4}[profile]
 
 
 def test_one_location_cannot_take_every_place_for_runs(every: Render) -> None:
@@ -157,6 +174,9 @@ def test_runs_of_celery_get_what_every_location_has(rendered: Rendering, project
     assert given >= passwords | celery
     wanted = {name for location in project.locations for name in ADDRESSES[location]}
     assert _addressed(render, container) >= wanted | EVERYWHERE
+    instance = set(re.findall(r"\benv: (\w+)", render.instance()))
+    own = {v["name"] for v in container["env"]}
+    assert instance - own - given - _addressed(render, container) == set()
     assert render.get("ConfigMap", "terrane-execution-address")["data"] == {"TERRANE_EXECUTOR": "celery_k8s"}
     assert _pod(job)["serviceAccountName"] in render.names("ServiceAccount")
 
@@ -216,4 +236,4 @@ def _addressed(render: Render, container: Object) -> set[str]:
 
 def _given_by_secrets(render: Render, container: Object) -> set[str]:
     names = [s["secretRef"]["name"] for s in container["envFrom"] if "secretRef" in s]
-    return {key for name in names for key in render.get("Secret", name)["data"]}
+    return {key for name in names if name in render.names("Secret") for key in render.get("Secret", name)["data"]}
