@@ -18,7 +18,7 @@ from terrane_cli.project import Project
 Rendering = Callable[..., Render]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def _helm() -> None:
     """helm on PATH, or where TERRANE_HELM says."""
     if named := os.environ.get("TERRANE_HELM"):
@@ -28,14 +28,21 @@ def _helm() -> None:
 
 
 @pytest.fixture(scope="session")
-def charts(project: Project, _helm: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def own_charts(project: Project, _helm: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder `charts`, as it is in the checkout."""
     root = tmp_path_factory.mktemp("checkout")
     shutil.copytree(project.root / "charts", root / "charts", ignore=shutil.ignore_patterns("*.tgz"))
-    try:
-        fill_dependencies(Project(root))
-    except ClusterError as problem:
-        pytest.skip(f"these tests need the official Dagster chart: {problem}")
     return root / "charts"
+
+
+@pytest.fixture(scope="session")
+def charts(own_charts: Path) -> Path:
+    """The same with the umbrella's dependencies, of which one is not ours."""
+    try:
+        fill_dependencies(Project(own_charts.parent))
+    except ClusterError as problem:
+        pytest.skip(f"this needs the official Dagster chart: {problem}")
+    return own_charts
 
 
 @pytest.fixture(scope="session")

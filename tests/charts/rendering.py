@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import yaml
 
 from terrane_cli.cluster.cli import KUBERNETES
@@ -54,6 +55,30 @@ class Render:
             for container in [*pod.get("initContainers", []), *pod["containers"]]:
                 yield f"{owner}/{container['name']}", container
 
+    def refused(self) -> dict[str, str]:
+        """What Kubernetes would not take: the reason, by object."""
+        found = {}
+        for o in self.objects:
+            try:
+                kubernetes_validate.validate(_without_nulls(o), KUBERNETES, strict=True)
+            except kubernetes_validate.ValidationError as problem:
+                found[f"{o['kind']}/{o['metadata']['name']}"] = problem.message
+        return found
+
+    def unconfined(self) -> list[str]:
+        """The containers that may run as root, gain rights, or write outside their volumes."""
+        confined = {
+            f"{owner}/{container['name']}"
+            for owner, pod in self.pods()
+            for container in [*pod.get("initContainers", []), *pod["containers"]]
+            if _is_confined(pod.get("securityContext") or {}, container.get("securityContext") or {})
+        }
+        return [name for name, _ in self.containers() if name not in confined]
+
+    def unlimited(self) -> list[str]:
+        """The containers that do not say what they need, or where memory ends."""
+        return [name for name, container in self.containers() if not _is_limited(container.get("resources") or {})]
+
     def location(self, name: str) -> Object:
         """The code server's Deployment."""
         return self.get("Deployment", f"terrane-dagster-user-deployments-{name}")
@@ -87,3 +112,25 @@ def template(release: str, chart: Path, values: list[Path], settings: tuple[str,
     command += [word for file in values for word in ("--values", str(file))]
     command += [word for setting in settings for word in ("--set", setting)]
     return Render([o for o in yaml.safe_load_all(run(command)) if o])
+
+
+def _is_confined(pod: Object, container: Object) -> bool:
+    return bool(
+        pod.get("runAsNonRoot")
+        and pod.get("runAsUser")
+        and pod.get("seccompProfile")
+        and container.get("readOnlyRootFilesystem")
+        and container.get("allowPrivilegeEscalation") is False
+        and container.get("capabilities") == {"drop": ["ALL"]}
+    )
+
+
+def _is_limited(resources: Object) -> bool:
+    return {*resources.get("requests", {})} >= {"cpu", "memory"} and "memory" in resources.get("limits", {})
+
+
+def _without_nulls(value: Any) -> Any:
+    """A null in a manifest is a field that is not there, to the API and not to its schemas."""
+    if isinstance(value, dict):
+        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
+    return [_without_nulls(v) for v in value] if isinstance(value, list) else value

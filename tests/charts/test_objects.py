@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any
 
-import kubernetes_validate
 import pytest
 from tests.charts.rendering import Render
 
 pytestmark = pytest.mark.unit
 
-KUBERNETES = "1.34"
 # The Dagster chart gives these init containers no resources, and no value for it.
 WITHOUT_RESOURCES = {"Deployment/terrane-celery-workers-dagster/check-db-ready"}
 WITHOUT_RESOURCES |= {"Deployment/terrane-celery-workers-heavy/check-db-ready"}
@@ -24,13 +21,7 @@ MAKES_RUNS = re.compile(
 
 
 def test_every_object_is_one_that_kubernetes_takes(every: Render) -> None:
-    refused = {}
-    for o in every.objects:
-        try:
-            kubernetes_validate.validate(_without_nulls(o), KUBERNETES, strict=True)
-        except kubernetes_validate.ValidationError as problem:
-            refused[f"{o['kind']}/{o['metadata']['name']}"] = problem.message
-    assert refused == {}
+    assert every.refused() == {}
 
 
 def test_no_object_is_there_twice(every: Render) -> None:
@@ -48,32 +39,21 @@ def test_every_name_that_a_pod_refers_to_is_an_object_of_the_release(every: Rend
 
 
 def test_no_container_runs_as_root_or_writes_outside_its_volumes(every: Render) -> None:
-    weak = []
-    for owner, pod in every.pods():
-        of_pod = pod.get("securityContext") or {}
-        for container in [*pod.get("initContainers", []), *pod["containers"]]:
-            own = container.get("securityContext") or {}
-            good = (
-                of_pod.get("runAsNonRoot")
-                and of_pod.get("runAsUser")
-                and of_pod.get("seccompProfile")
-                and own.get("readOnlyRootFilesystem")
-                and own.get("allowPrivilegeEscalation") is False
-                and own.get("capabilities") == {"drop": ["ALL"]}
-            )
-            if not good:
-                weak.append(f"{owner}/{container['name']}")
-    assert weak == []
+    assert every.unconfined() == []
+
+
+def test_every_process_of_dagster_has_where_to_write(every: Render) -> None:
+    processes = [
+        (name, {m["mountPath"] for m in container.get("volumeMounts") or []})
+        for name, container in every.containers()
+        if name.endswith(("/dagster", "/dagster-user-deployments"))
+    ]
+    assert len(processes) >= 5
+    assert [name for name, mounts in processes if not {"/tmp", "/opt/dagster/dagster_home"} <= mounts] == []
 
 
 def test_every_container_says_what_it_needs_and_where_memory_ends(every: Render) -> None:
-    without = []
-    for name, container in every.containers():
-        resources = container.get("resources") or {}
-        asked = {*resources.get("requests", {})} >= {"cpu", "memory"} and "memory" in resources.get("limits", {})
-        if not asked and name not in WITHOUT_RESOURCES:
-            without.append(name)
-    assert without == []
+    assert [name for name in every.unlimited() if name not in WITHOUT_RESOURCES] == []
 
 
 def test_only_what_makes_or_ends_runs_has_a_token(every: Render) -> None:
@@ -116,13 +96,6 @@ def test_every_ingress_leads_to_a_port_of_a_service(every: Render) -> None:
             for path in rule["http"]["paths"]:
                 service = path["backend"]["service"]
                 assert (service["name"], *service["port"].values()) in ports
-
-
-def _without_nulls(value: Any) -> Any:
-    """A null in a manifest is a field that is not there, to the API and not to its schemas."""
-    if isinstance(value, dict):
-        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
-    return [_without_nulls(v) for v in value] if isinstance(value, list) else value
 
 
 def _references(render: Render) -> list[tuple[str, str, str]]:

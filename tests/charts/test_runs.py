@@ -6,7 +6,7 @@ import importlib
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import kubernetes
 import kubernetes_validate
@@ -165,7 +165,7 @@ def test_runs_of_celery_get_what_every_location_has(rendered: Rendering, project
     assert isinstance(launcher, CeleryK8sRunLauncher)
     config = launcher.get_k8s_job_config("terrane/analytics:dev", {})
     made = construct_dagster_k8s_job(config, args=["dagster"], job_name="run", pod_name="run", component="run_worker")
-    job = kubernetes.client.ApiClient().sanitize_for_serialization(made)
+    job = _as_object(made)
     kubernetes_validate.validate(job, "1.34", strict=True)
     container = _pod(job)["containers"][0]
     given = _given_by_secrets(render, container)
@@ -214,7 +214,11 @@ def _run_of(render: Render, location: str, folder: Path) -> Object:
         component="run_worker",
         user_defined_k8s_config=context.run_k8s_config,
     )
-    return kubernetes.client.ApiClient().sanitize_for_serialization(made)
+    return _as_object(made)
+
+
+def _as_object(job: kubernetes.client.V1Job) -> Object:
+    return cast("Object", kubernetes.client.ApiClient().sanitize_for_serialization(job))
 
 
 def _launcher(render: Render, folder: Path) -> Any:

@@ -102,12 +102,3 @@ def test_celery_says_what_it_lacks_where_no_password_is_known(rendered: Renderin
         rendered("celery", "credentials.redis.create=false")
     own = rendered("celery", "credentials.redis.create=false", "credentials.celery.create=false")
     assert "terrane-celery" not in own.names("Secret")
-
-
-@pytest.mark.parametrize("chart", ["postgres", "redis", "minio"])
-def test_a_store_can_be_installed_alone_and_twice(chart: str, charts: Path) -> None:
-    first, second = (template(release, charts / chart, []) for release in ("one", "two"))
-    assert {(o["kind"], o["metadata"]["name"]) for o in first.objects} & {
-        (o["kind"], o["metadata"]["name"]) for o in second.objects
-    } == set()
-    assert first.names("StatefulSet") == {f"one-{chart}"}
