@@ -15,6 +15,8 @@ import httpx
 import pytest
 import uvicorn
 
+from features import applying
+from features.registry_state import only_writer
 from features.server.app import build_app
 from features.server.definitions import Definitions
 from terrane.servers.process import free_port
@@ -36,7 +38,7 @@ def until(holds: Callable[[], bool], timeout_s: float = 15) -> None:
 def server(stores) -> Iterator[httpx.Client]:
     """A server in this process, which shares its one import of Feast."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        definitions = Definitions(stores.feast, REFRESH_S)
+        definitions = Definitions(stores.feast, stores.warehouse, REFRESH_S)
         running = uvicorn.Server(uvicorn.Config(build_app(definitions, stores.redis), log_level="warning"))
         thread = threading.Thread(target=running.run, args=([listening],))
         thread.start()
@@ -105,6 +107,16 @@ def test_questions_nobody_can_answer_are_refused_with_the_reason(stores, server:
     ]:
         answer = ask(server, **question)
         assert (answer.status_code, reason in answer.text) == (status, True), answer.text
+
+
+def test_definitions_are_not_read_while_they_are_written(stores, server: httpx.Client) -> None:
+    """A copy made in mid-apply holds views without their entities."""
+    with only_writer(stores.warehouse, "terrane"):
+        contents = stores.feast.contents()
+        applying.apply(stores.feast.store(), contents)
+        time.sleep(5 * REFRESH_S)
+        assert server.get("/ready").json()["feature_views"] == 0
+    until(lambda: server.get("/ready").json()["feature_views"] == 1)
 
 
 def test_an_unknown_user_has_no_values_and_no_event_time(stores, server: httpx.Client) -> None:
@@ -195,7 +207,7 @@ def test_without_the_warehouse_it_serves_what_it_knows_and_catches_up(
 def test_it_starts_while_the_warehouse_is_away(stores, postgres_server: PostgresServer) -> None:
     stores.run()
     postgres_server.stop()
-    definitions = Definitions(stores.feast, REFRESH_S)
+    definitions = Definitions(stores.feast, stores.warehouse, REFRESH_S)
     definitions.start()
     try:
         until(lambda: definitions.problem != "starting")

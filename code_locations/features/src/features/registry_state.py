@@ -53,6 +53,18 @@ def only_writer(warehouse: PostgresResource, project: str) -> Iterator[psycopg.C
         yield connection
 
 
+@contextmanager
+def steady(warehouse: PostgresResource, project: str) -> Iterator[bool]:
+    """Whether nobody is writing the registry; and if so, nobody begins to until the block ends.
+
+    A reader that copies the registry while it is applied gets views without their entities.
+    """
+    with warehouse.connect(autocommit=True) as connection:
+        asked = "select pg_try_advisory_lock_shared(hashtextextended(%s, 0))"
+        row = connection.execute(asked, [f"terrane feast {project}"]).fetchone()
+        yield bool(row and row[0])
+
+
 def applied_digest(connection: psycopg.Connection, project: str) -> str | None:
     """The digest of the definitions that were applied last."""
     row = connection.execute("select digest from feast.applied_definitions where project = %s", [project]).fetchone()

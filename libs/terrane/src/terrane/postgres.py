@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -38,6 +39,12 @@ class PostgresResource(dg.ConfigurableResource):
             password=dg.EnvVar(f"{prefix}_PASSWORD"),
             database=dg.EnvVar(f"{prefix}_DB"),
         )
+
+    @classmethod
+    def from_process(cls, prefix: str) -> PostgresResource:
+        """The resource with the values of those variables now. Raises KeyError for one that is not set."""
+        names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "database": "DB"}
+        return cls(**{name: os.environ[f"{prefix}_{variable}"] for name, variable in names.items()})
 
     def connect(self, *, autocommit: bool = False) -> psycopg.Connection:
         """A new connection; used as a context manager it commits, or rolls back on an exception, and closes.

@@ -11,6 +11,7 @@ from features.redis_store import RedisResource, UnsetVariables
 from features.repository import RepositoryError, locate
 from features.server.app import build_app
 from features.server.definitions import Definitions
+from terrane.postgres import PostgresResource
 
 GRACE_S = 5
 
@@ -28,7 +29,8 @@ def main() -> None:
     except (UnsetVariables, RepositoryError) as error:
         parser.error(str(error))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    definitions = Definitions(FeastResource(repo_path=str(repository)), arguments.refresh_seconds)
+    feast = FeastResource(repo_path=str(repository))
+    definitions = Definitions(feast, PostgresResource.from_process("WAREHOUSE"), arguments.refresh_seconds)
 
     import uvicorn
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from features.fast_import import import_feast_quickly
 from features.feast_store import FeastResource
+from features.registry_state import steady
+from terrane.postgres import PostgresResource
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -28,11 +30,12 @@ class Definitions:
         empty: nobody has applied anything yet, which is no problem.
     """
 
-    def __init__(self, feast: FeastResource, refresh_s: float) -> None:
+    def __init__(self, feast: FeastResource, warehouse: PostgresResource, refresh_s: float) -> None:
         self.app: FastAPI | None = None
         self.problem: str | None = "starting"
         self.empty = False
         self._feast = feast
+        self._warehouse = warehouse
         self._refresh_s = refresh_s
         self._store: FeatureStore | None = None
         self._looked_at = time.monotonic()
@@ -62,7 +65,10 @@ class Definitions:
 
     def _look(self) -> None:
         try:
-            self._refresh() if self.app else self._open()
+            with steady(self._warehouse, self._feast.repository().project) as nobody_writes:
+                if not nobody_writes:
+                    return
+                self._refresh() if self.app else self._open()
         except Exception as error:
             self._report(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
             return
