@@ -16,7 +16,9 @@ from pathlib import Path
 
 import psutil
 
-STOP_TIMEOUT_S = 20
+STORES = ("postgres", "redis")
+# A code server that is asked something waits up to a minute for its answer; nobody is there to hear it.
+PATIENCE_S = 10
 
 
 @dataclass(frozen=True)
@@ -60,28 +62,31 @@ class Supervisor:
         return {r.name: r for r in self.records() if r.process()}
 
     def stop_all(self) -> list[str]:
-        """Stops every process, the last started first; returns the names of those that were running."""
+        """Stops every process: the stores last, for the others write to them; returns the names of those that ran."""
         records = self.records()
         running = [r for r in reversed(records) if r.process()]
-        for record in running:
-            self._stop(record)
+        _stop([r for r in running if r.name not in STORES], signal.SIGTERM)
+        # SIGINT is Postgres' fast shutdown; SIGTERM would wait for clients to leave.
+        _stop([r for r in running if r.name in STORES], signal.SIGINT)
         for record in records:
             (self.folder / f"{record.name}.json").unlink(missing_ok=True)
         return [r.name for r in running]
 
-    def _stop(self, record: Record) -> None:
+
+def _stop(records: list[Record], how: signal.Signals) -> None:
+    """Ends the processes side by side, with what they started, gently first."""
+    family: list[psutil.Process] = []
+    for record in records:
         process = record.process()
-        if process is None:
-            return
-        # Runs are children of code servers: what a process started goes with it.
-        family = [process, *process.children(recursive=True)]
-        # SIGINT is Postgres' fast shutdown; SIGTERM would wait for clients to leave.
-        process.send_signal(signal.SIGINT if record.name == "postgres" else signal.SIGTERM)
-        _, stubborn = psutil.wait_procs(family, timeout=STOP_TIMEOUT_S if record.name == "postgres" else 8)
-        for member in stubborn:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                member.kill()
-        psutil.wait_procs(stubborn, timeout=STOP_TIMEOUT_S)
+        if process is not None:
+            # Runs are children of code servers.
+            family += [process, *process.children(recursive=True)]
+            process.send_signal(how)
+    _, stubborn = psutil.wait_procs(family, timeout=PATIENCE_S)
+    for member in stubborn:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(stubborn, timeout=PATIENCE_S)
 
 
 @contextlib.contextmanager

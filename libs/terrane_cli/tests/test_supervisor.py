@@ -52,14 +52,23 @@ def test_a_process_that_ended_by_itself_is_remembered_as_ended(tmp_path: Path) -
     assert supervisor.running() == {}
 
 
-def test_the_last_started_is_stopped_first(tmp_path: Path) -> None:
-    supervisor = Supervisor(tmp_path)
+def test_stores_are_stopped_after_those_who_write_to_them(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path / "run")
+    order = tmp_path / "order"
     processes = []
-    for name in ("stores", "servers"):
-        processes.append(subprocess.Popen([sys.executable, "-c", SLEEP]))
+    for name in ("redis", "webserver"):
+        code = (
+            "import signal, sys, time\n"
+            f"def note(*_): open({str(order)!r}, 'a').write('{name} '); sys.exit()\n"
+            "signal.signal(signal.SIGTERM, note); signal.signal(signal.SIGINT, note)\n"
+            f"open({str(tmp_path / name)!r}, 'w').close(); time.sleep(60)"
+        )
+        processes.append(subprocess.Popen([sys.executable, "-c", code]))
         supervisor.remember(name, processes[-1].pid, tmp_path / "log", None)
-        time.sleep(0.05)
-    assert supervisor.stop_all() == ["servers", "stores"]
+        while not (tmp_path / name).exists():
+            time.sleep(0.02)
+    assert set(supervisor.stop_all()) == {"redis", "webserver"}
+    assert order.read_text().split() == ["webserver", "redis"]
     for process in processes:
         process.wait(5)
 
