@@ -75,18 +75,17 @@ class Supervisor:
 
 def _stop(records: list[Record], how: signal.Signals) -> None:
     """Ends the processes side by side, with what they started, gently first."""
-    family: list[psutil.Process] = []
-    for record in records:
-        process = record.process()
-        if process is not None:
-            # Runs are children of code servers.
-            family += [process, *process.children(recursive=True)]
-            process.send_signal(how)
-    _, stubborn = psutil.wait_procs(family, timeout=PATIENCE_S)
-    for member in stubborn:
+    processes = [process for record in records if (process := record.process())]
+    # Runs are children of code servers.
+    children = [child for process in processes for child in process.children(recursive=True)]
+    for process in processes:
+        process.send_signal(how)
+    _, stubborn = psutil.wait_procs(processes, timeout=PATIENCE_S)
+    _, left = psutil.wait_procs(children, timeout=1)
+    for member in [*stubborn, *left]:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
-    psutil.wait_procs(stubborn, timeout=PATIENCE_S)
+    psutil.wait_procs([*stubborn, *left], timeout=PATIENCE_S)
 
 
 @contextlib.contextmanager
