@@ -34,7 +34,7 @@ def test_a_stage_that_fails_names_the_run_the_step_and_the_error() -> None:
     assert run
     assert f"{ui}/runs/{run[1]}" in told
     assert re.search(r"step   \S*load", told)
-    assert re.search(r"error  .*sha256", told)
+    assert re.search(r"error  .*SHA-256", told)
 
 
 def test_a_process_that_does_not_start_is_named_with_the_end_of_its_log() -> None:
