@@ -18,7 +18,7 @@ import uvicorn
 from features import applying
 from features.registry_state import only_writer
 from features.server.app import build_app
-from features.server.definitions import Definitions
+from features.server.registry_copy import RegistryCopy
 from terrane.servers.process import free_port
 from terrane.testing import PostgresServer, RedisServer
 
@@ -38,7 +38,7 @@ def until(holds: Callable[[], bool], timeout_s: float = 15) -> None:
 def server(stores) -> Iterator[httpx.Client]:
     """A server in this process, which shares its one import of Feast."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        definitions = Definitions(stores.feast, stores.warehouse, REFRESH_S)
+        definitions = RegistryCopy(stores.feast, stores.warehouse, REFRESH_S)
         running = uvicorn.Server(uvicorn.Config(build_app(definitions, stores.redis), log_level="warning"))
         thread = threading.Thread(target=running.run, args=([listening],))
         thread.start()
@@ -207,7 +207,7 @@ def test_without_the_warehouse_it_serves_what_it_knows_and_catches_up(
 def test_it_starts_while_the_warehouse_is_away(stores, postgres_server: PostgresServer) -> None:
     stores.run()
     postgres_server.stop()
-    definitions = Definitions(stores.feast, stores.warehouse, REFRESH_S)
+    definitions = RegistryCopy(stores.feast, stores.warehouse, REFRESH_S)
     definitions.start()
     try:
         until(lambda: definitions.problem != "starting")

@@ -10,7 +10,7 @@ from features.feast_store import FeastResource, check_environment
 from features.redis_store import RedisResource, UnsetVariables
 from features.repository import RepositoryError, locate
 from features.server.app import build_app
-from features.server.definitions import Definitions
+from features.server.registry_copy import RegistryCopy
 from terrane.postgres import PostgresResource
 
 GRACE_S = 5
@@ -30,7 +30,7 @@ def main() -> None:
         parser.error(str(error))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     feast = FeastResource(repo_path=str(repository))
-    definitions = Definitions(feast, PostgresResource.from_process("WAREHOUSE"), arguments.refresh_seconds)
+    definitions = RegistryCopy(feast, PostgresResource.from_process("WAREHOUSE"), arguments.refresh_seconds)
 
     import uvicorn
 

@@ -16,12 +16,12 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from features.redis_store import RedisResource
-from features.server.definitions import Definitions
+from features.server.registry_copy import RegistryCopy
 
 PROBE_TIMEOUT_S = 2
 
 
-def build_app(definitions: Definitions, redis: RedisResource) -> Starlette:
+def build_app(definitions: RegistryCopy, redis: RedisResource) -> Starlette:
     """The application; `definitions` is watched from its start to its end."""
 
     class GetOnlineFeatures:
@@ -54,7 +54,7 @@ def build_app(definitions: Definitions, redis: RedisResource) -> Starlette:
     )
 
 
-def readiness(definitions: Definitions, redis: RedisResource) -> dict[str, object]:
+def readiness(definitions: RegistryCopy, redis: RedisResource) -> dict[str, object]:
     """Whether requests can be answered: Redis answers, and the registry was read once, or is known to be empty.
 
     A registry that went away later only makes `registry_age_seconds` grow: its copy still serves.
@@ -76,7 +76,7 @@ def readiness(definitions: Definitions, redis: RedisResource) -> dict[str, objec
     }
 
 
-def _not_yet(definitions: Definitions) -> str:
+def _not_yet(definitions: RegistryCopy) -> str:
     if definitions.empty:
         return "no definitions have been applied yet: materialise feast/registry"
     return f"the registry was not read yet ({definitions.problem}); retry in a moment"

@@ -21,7 +21,7 @@ log = logging.getLogger("features.server")
 HURRY = "socket_connect_timeout=2,socket_timeout=2,retry=null,retry_on_timeout=true"
 
 
-class Definitions:
+class RegistryCopy:
     """Keeps what Feast knows up to date, in a thread of its own.
 
     Attributes:
