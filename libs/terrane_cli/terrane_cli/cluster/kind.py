@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 
-from terrane_cli.cluster.commands import CLUSTER, kubectl, kubectl_json, run
+from terrane_cli.cluster.commands import CLUSTER, ClusterError, kubectl, kubectl_json, run
 from terrane_cli.cluster.preflight import cluster_exists
 from terrane_cli.project import Project
 
 INGRESS = "libs/terrane_cli/terrane_cli/cluster/ingress.yaml"
+NODE_TIMEOUT_S = 120
 INGRESS_IMAGE = "docker.io/library/traefik:v3"
 
 
 def ensure_cluster(project: Project) -> bool:
-    """Makes the cluster of kind-config.yaml, unless there is one; says whether it was made.
+    """Makes the cluster of kind-config.yaml, or starts the one there is; says whether it was made.
 
     `KIND_NODE_IMAGE` names another node image than kind's own.
     """
     if cluster_exists():
+        # Its node is a container, which a restart of the engine leaves stopped.
+        run(["docker", "start", f"{CLUSTER}-control-plane"])
+        _wait_for_node()
         return False
     command = ["kind", "create", "cluster", "--name", CLUSTER, "--config", str(project.root / "kind-config.yaml")]
     if image := os.environ.get("KIND_NODE_IMAGE"):
         command += ["--image", image]
     run([*command, "--wait", "120s"], timeout=900)
     return True
+
+
+def _wait_for_node() -> None:
+    deadline = time.monotonic() + NODE_TIMEOUT_S
+    while True:
+        try:
+            kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout", "30s")
+        except ClusterError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            return
 
 
 def ensure_ingress(project: Project) -> bool:
