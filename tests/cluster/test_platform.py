@@ -47,7 +47,7 @@ def test_every_location_is_loaded_by_an_image_of_its_own(cluster: Cluster) -> No
     assert cluster.dagster.load_errors() == {}
     images = {
         pod["metadata"]["labels"]["deployment"]: pod["spec"]["containers"][0]["image"]
-        for pod in cluster.objects("pods", "--selector", "deployment")
+        for pod in cluster.objects("pods", "--selector", "deployment,component=user-deployments")
     }
     assert set(images) == set(cluster.project.locations)
     assert len(set(images.values())) == len(images)

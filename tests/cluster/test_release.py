@@ -58,7 +58,11 @@ def test_a_changed_file_is_in_the_ui_within_seconds_and_without_a_build(cluster:
 def test_the_celery_profile_runs_a_job_through_its_queue(cluster: Cluster) -> None:
     helm = ["helm", "--kube-context", context(), "--namespace", NAMESPACE]
     upgrade = [*helm, "upgrade", "terrane", CHART, "--reuse-values", "--values", f"{CHART}/values/celery.yaml"]
-    run([*upgrade, "--wait", "--timeout", "8m"], timeout=600)
+    # Workers run the platform's image, whose tag here is of its content.
+    repository, tag = _image_of_daemon(cluster).rsplit(":", 1)
+    image = "dagster.runLauncher.config.celeryK8sRunLauncher.image"
+    images = ["--set", f"{image}.repository={repository}", "--set-string", f"{image}.tag={tag}"]
+    run([*upgrade, *images, "--wait", "--timeout", "8m"], timeout=600)
     cluster.kubectl("rollout", "restart", "deployment", "--selector", "deployment")
     cluster.kubectl("rollout", "status", "deployment", "--selector", "deployment", "--timeout", "300s")
     _until(lambda: cluster.dagster.load_errors() == {}, seconds=180)
@@ -82,6 +86,10 @@ def _description(cluster: Cluster) -> str:
         return cluster.dagster.query(DESCRIPTION)["assetNodeOrError"].get("description", "")
     except (RuntimeError, OSError):
         return ""
+
+
+def _image_of_daemon(cluster: Cluster) -> str:
+    return cluster.objects("pods", "--selector", "deployment=daemon")[0]["spec"]["containers"][0]["image"]
 
 
 def _images(cluster: Cluster) -> set[str]:
