@@ -123,7 +123,7 @@ def test_the_ui_shows_the_lineage_in_a_browser(cluster: Cluster, pictures: Path)
     )
     resolve = f"--host-resolver-rules=MAP {story.UI_HOST} 127.0.0.1"
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=30000"]
-    picture = pictures / "lineage-on-kubernetes.png"
+    picture = pictures / "lineage.png"
     shown = [f"--screenshot={picture}", "--window-size=2000,1100"]
     subprocess.run([browser, *options, resolve, *shown, url], capture_output=True, timeout=120, check=True)
     page = subprocess.run(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from tests.cluster.test_platform import ping
 
@@ -65,7 +66,7 @@ def test_the_celery_profile_runs_a_job_through_its_queue(cluster: Cluster) -> No
     run([*upgrade, *images, "--wait", "--timeout", "8m"], timeout=600)
     cluster.kubectl("rollout", "restart", "deployment", "--selector", "deployment")
     cluster.kubectl("rollout", "status", "deployment", "--selector", "deployment", "--timeout", "300s")
-    _until(lambda: cluster.dagster.load_errors() == {}, seconds=180)
+    _until(lambda: cluster.dagster.load_errors() == {} and _asks_its_database(cluster), seconds=180)
     workers = cluster.objects("pods", "--selector", "component=celery")
     assert ping(cluster, "spatial") < 120
     steps = [j for j in cluster.objects("jobs") if "dagster-step" in j["metadata"]["name"]]
@@ -86,6 +87,14 @@ def _description(cluster: Cluster) -> str:
         return cluster.dagster.query(DESCRIPTION)["assetNodeOrError"].get("description", "")
     except (RuntimeError, OSError):
         return ""
+
+
+def _asks_its_database(cluster: Cluster) -> bool:
+    """Whether the webserver reaches Postgres: after a restart of Postgres its first question meets a closed connection."""
+    try:
+        return cluster.dagster.is_idle()
+    except httpx.HTTPError:
+        return False
 
 
 def _image_of_daemon(cluster: Cluster) -> str:
