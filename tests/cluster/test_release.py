@@ -90,7 +90,7 @@ def _description(cluster: Cluster) -> str:
 
 
 def _asks_its_database(cluster: Cluster) -> bool:
-    """Whether the webserver reaches Postgres: after a restart of Postgres its first question meets a closed connection."""
+    """Whether the webserver reaches Postgres, whose restart leaves it with a closed connection to ask first."""
     try:
         return cluster.dagster.is_idle()
     except httpx.HTTPError:
