@@ -20,7 +20,7 @@ def defs() -> dg.Definitions:
             resources={
                 "store": ObjectStoreResource.from_env(),
                 "compute": PostgresResource.from_env("POSTGRES"),
-                "ledger": LedgerResource.from_env("POSTGRES"),
+                "ledger": LedgerResource.from_env("POSTGRES", database="LEDGER_DB"),
             },
             executor=executor_from_env(),
         ),

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
-
 from terrane.postgres import PostgresResource
 
 if TYPE_CHECKING:
@@ -165,17 +163,6 @@ class Ledger:
 
 class LedgerResource(PostgresResource):
     """Opens the ledger, in a database of PostGIS' server that is the ledger's own."""
-
-    @classmethod
-    def from_env(cls, prefix: str) -> LedgerResource:
-        """The resource that reads `<prefix>_{HOST,PORT,USER,PASSWORD}` and `<prefix>_LEDGER_DB` when a run starts."""
-        return cls(
-            host=dg.EnvVar(f"{prefix}_HOST"),
-            port=dg.EnvVar(f"{prefix}_PORT"),
-            user=dg.EnvVar(f"{prefix}_USER"),
-            password=dg.EnvVar(f"{prefix}_PASSWORD"),
-            database=dg.EnvVar(f"{prefix}_LEDGER_DB"),
-        )
 
     @contextmanager
     def open(self) -> Iterator[Ledger]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 import dagster as dg
@@ -30,14 +30,14 @@ class PostgresResource(dg.ConfigurableResource):
     sslmode: str = "prefer"
 
     @classmethod
-    def from_env(cls, prefix: str) -> PostgresResource:
-        """The resource that reads `<prefix>_{HOST,PORT,USER,PASSWORD,DB}` when a run starts."""
+    def from_env(cls, prefix: str, database: str = "DB") -> Self:
+        """The resource that reads `<prefix>_{HOST,PORT,USER,PASSWORD}` and `<prefix>_<database>` when a run starts."""
         return cls(
             host=dg.EnvVar(f"{prefix}_HOST"),
             port=dg.EnvVar(f"{prefix}_PORT"),
             user=dg.EnvVar(f"{prefix}_USER"),
             password=dg.EnvVar(f"{prefix}_PASSWORD"),
-            database=dg.EnvVar(f"{prefix}_DB"),
+            database=dg.EnvVar(f"{prefix}_{database}"),
         )
 
     @classmethod
