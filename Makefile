@@ -3,10 +3,10 @@ PYTHON ?= python3
 BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane/src PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m terrane_cli.bootstrap
 TERRANE = .venv/bin/terrane
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format lock docs hooks clean cluster cluster-down cluster-status test-cluster
+.PHONY: help setup demo up down status doctor check test lint format lock docs hooks clean cluster cluster-down cluster-status test-cluster bench-spatial bench-features
 
 help:  ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / {split($$1, names, " "); for (i = 1; i in names; i++) printf "  make %-16s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
 
 setup:  ## Install what is missing: uv, Postgres with PostGIS, Redis, one environment a location
 	@$(BOOTSTRAP)
@@ -46,6 +46,9 @@ test-cluster: setup-development  ## Run what needs a cluster, on one of its own 
 
 cluster-status:  ## Say of every pod on the cluster where it belongs and how it is
 	@$(TERRANE) cluster status
+
+bench-spatial bench-features: setup-development  ## Measure a location beside the stock tools, and write docs/benchmarks.md
+	@code_locations/$(@:bench-%=%)/.venv/bin/python -m benchmarks.$(@:bench-%=%)
 
 lock:  ## Compile every requirements.lock anew (UPGRADE=1: take the newest versions allowed)
 	@$(TERRANE) lock $(if $(UPGRADE),--upgrade)

@@ -16,7 +16,10 @@ from rich.table import Table
 from terrane_cli.project import Project, program
 
 # Python outside a location's folder that imports what only that location has.
-ALSO_TYPED = {"features": ["feast_repo"], "spatial": ["samples/natural_earth"]}
+ALSO_TYPED = {
+    "features": ["feast_repo", "benchmarks/features"],
+    "spatial": ["samples/natural_earth", "benchmarks/spatial"],
+}
 # pytest's own code for "no tests": for a folder that has none yet.
 NO_TESTS = 5
 
@@ -80,7 +83,7 @@ def check_definitions(project: Project, console: Console) -> int:
 def check_types(project: Project, console: Console) -> int:
     """Runs pyright over each part with the interpreter that its imports come from; returns 0 when all pass."""
     root = project.root
-    parts = [(root, ["libs", "tests", "samples/source_api"])]
+    parts = [(root, ["libs", "tests", "samples/source_api", "benchmarks/report.py"])]
     for name in project.locations:
         parts.append((project.location_folder(name), [f"code_locations/{name}", *ALSO_TYPED.get(name, [])]))
     codes = []
