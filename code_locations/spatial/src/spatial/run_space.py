@@ -28,6 +28,7 @@ create table _batch (batch_id text not null);
 create table _loads (
     table_name text primary key, rows bigint not null, srid integer not null, facts jsonb not null default '{}'
 );
+create table _derived (table_name text primary key, source text not null, rows bigint not null);
 create table _tally (
     table_name text not null, outcome text not null, reason text not null default '', rows bigint not null
 );

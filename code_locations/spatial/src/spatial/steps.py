@@ -238,13 +238,14 @@ def _run_script(connection: psycopg.Connection, script: Path) -> None:
 
 
 def _balances(connection: psycopg.Connection, dataset: Dataset) -> list[Balance]:
-    return [balance(connection, name, exporting.OUT_PREFIX + name) for name in dataset.outputs]
+    published = [balance(connection, name, exporting.OUT_PREFIX + name) for name in dataset.outputs]
+    return published + [balance(connection, name, None) for name in dataset.inputs if name not in dataset.outputs]
 
 
 def _balances_of(commit: Commit) -> list[Balance]:
     """The balances that a commit tells."""
-    counts = ("in", "out", "dropped", "duplicates", "repaired")
-    return [Balance(table, *(told[name] for name in counts)) for table, told in commit.summary["tables"].items()]
+    counts = ("in", "out", "dropped", "duplicates", "repaired", "merged", "made", "left")
+    return [Balance(table, *(told.get(name, 0) for name in counts)) for table, told in commit.summary["tables"].items()]
 
 
 def _published_before(work: Work, batch_id: str) -> Commit | None:
@@ -310,6 +311,9 @@ def _counts(each: Balance) -> dict[str, int]:
         "dropped": each.dropped,
         "duplicates": each.duplicates,
         "repaired": each.repaired,
+        "merged": each.merged,
+        "made": each.made,
+        "left": each.left,
     }
 
 
