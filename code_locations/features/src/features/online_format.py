@@ -47,19 +47,19 @@ def timestamp_field(view: str) -> bytes:
 
 def decode_timestamp(message: bytes) -> datetime:
     """The time of a Timestamp message, to the microsecond."""
-    members = dict(_members(message))
-    return EPOCH + timedelta(seconds=_signed(members.get(1, 0)), microseconds=_signed(members.get(2, 0)) // 1000)
+    members = dict(members(message))
+    return EPOCH + timedelta(seconds=signed(members.get(1, 0)), microseconds=signed(members.get(2, 0)) // 1000)
 
 
 def decode_value(message: bytes) -> Value:
     """The scalar of a Value message; None for null. A list, a map or a set stays as its bytes."""
-    for number, content in _members(message):
+    for number, content in members(message):
         if number in _TEXT and isinstance(content, bytes):
             return content.decode() if _TEXT[number] else content
         if number in _FIXED and isinstance(content, bytes):
             return struct.unpack(_FIXED[number], content)[0]
         if isinstance(content, int):
-            return bool(content) if number == _BOOL else _signed(content)
+            return bool(content) if number == _BOOL else signed(content)
         return message
     return None
 
@@ -75,7 +75,7 @@ def _key_value(value_type: str, value: int | str) -> bytes:
     raise ValueError(f"a join key of type {value_type} is not supported here; INT64, INT32 and STRING are")
 
 
-def _members(message: bytes) -> list[tuple[int, int | bytes]]:
+def members(message: bytes) -> list[tuple[int, int | bytes]]:
     """A protobuf message's members in order: field number, and its integer or its bytes."""
     members: list[tuple[int, int | bytes]] = []
     at = 0
@@ -101,7 +101,7 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
             return number, at
 
 
-def _signed(number: int | bytes) -> int:
+def signed(number: int | bytes) -> int:
     """A varint as the two's complement of 64 bits that protobuf means by it."""
     number = int(number)
     return number - (1 << 64) if number >= 1 << 63 else number
