@@ -80,18 +80,18 @@ def members(message: bytes) -> list[tuple[int, int | bytes]]:
     members: list[tuple[int, int | bytes]] = []
     at = 0
     while at < len(message):
-        tag, at = _varint(message, at)
+        tag, at = varint(message, at)
         kind = tag & 7
         if kind == 0:
-            content, at = _varint(message, at)
+            content, at = varint(message, at)
         else:
-            size, at = (8, at) if kind == 1 else (4, at) if kind == 5 else _varint(message, at)
+            size, at = (8, at) if kind == 1 else (4, at) if kind == 5 else varint(message, at)
             content, at = message[at : at + size], at + size
         members.append((tag >> 3, content))
     return members
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
+def varint(message: bytes, at: int) -> tuple[int, int]:
     number = shift = 0
     while True:
         byte = message[at]
