@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 WKB_HEAD = 5
+NUL = re.compile(b"\0")
 
 
 class NotUtf8Error(Exception):
@@ -57,7 +59,6 @@ def plain_type(arrow: pa.DataType) -> str:
 def flat(geometry: pa.Array, counts: Counter[str]) -> pa.Array:
     """The WKB in two dimensions, with null and three-dimensional geometries counted."""
     import pyarrow as pa
-    import shapely
 
     geometry = geometry.cast(pa.binary())
     _count(counts, "null geometries", geometry.null_count)
@@ -65,6 +66,8 @@ def flat(geometry: pa.Array, counts: Counter[str]) -> pa.Array:
     raised = int(((codes & 0xE0000000) != 0).sum() + ((codes & 0x1FFFFFFF) >= 1000).sum())
     if not raised:
         return geometry
+    import shapely
+
     counts["geometries brought to two dimensions"] += raised
     shapes = shapely.from_wkb(geometry.to_numpy(zero_copy_only=False))
     return pa.array(shapely.to_wkb(shapely.force_2d(shapes), output_dimension=2), pa.binary())
@@ -80,9 +83,10 @@ def wkb_codes(geometry: pa.Array) -> Any:
     bounds = np.frombuffer(offsets, np.int32)[geometry.offset : geometry.offset + len(geometry) + 1]
     content = np.frombuffer(data, np.uint8)
     starts = bounds[:-1][np.diff(bounds) >= WKB_HEAD].astype(np.int64)
-    heads = content[starts[:, None] + np.arange(WKB_HEAD)]
-    numbers = np.ascontiguousarray(heads[:, 1:])
-    return np.where(heads[:, 0] == 1, numbers.view("<u4")[:, 0], numbers.view(">u4")[:, 0]).astype(np.int64)
+    little = content[starts] == 1
+    # Four bytes from every byte on, as one number: those that begin where a geometry's type does are the types.
+    numbers = np.ndarray((max(0, len(content) - WKB_HEAD + 1),), "<u4", content, 1, (1,))[starts]
+    return (numbers if little.all() else np.where(little, numbers, numbers.byteswap())).astype(np.int64)
 
 
 def _count(counts: Counter[str], what: str, number: int) -> None:
@@ -113,4 +117,4 @@ def _clean_text(column: pa.Array, name: str, counts: Counter[str]) -> pa.Array:
 
 def _has_zero_byte(column: pa.Array) -> bool:
     data = column.buffers()[2]
-    return data is not None and b"\0" in memoryview(data).tobytes()
+    return data is not None and NUL.search(memoryview(data)) is not None

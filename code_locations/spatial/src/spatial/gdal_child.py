@@ -1,22 +1,28 @@
 """The process that lets GDAL read one file: started with a clean environment and limits, it writes Arrow to its output.
 
-Its input is one JSON object: path, layer, encoding, allowed drivers, batch rows, limits. Its output is an Arrow IPC
+Its input is one JSON object: path, layer, encoding, allowed drivers, batch bounds, limits. Its output is an Arrow IPC
 stream whose schema carries what GDAL knows of the layer, under the key `layer`. When the file is not to be had, it
 exits with REFUSED, and the last line of its error output is a JSON object with the reason.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 REFUSED = 3
 UNUSED = ("geopandas", "pandas", "shapely", "pyproj")
 WKB_EXTENSION = "geoarrow.wkb"
 LEGACY_WKB_EXTENSION = "ogc.wkb"
+MIN_BATCH_ROWS = 64
+# GDAL ends a batch where a column reaches 2 GiB, and with some formats forgets the rows after it.
+MAX_GDAL_BATCH_BYTES = 1 << 30
 
 
 class RefusedError(Exception):
@@ -24,6 +30,8 @@ class RefusedError(Exception):
 
 
 def main() -> int:
+    # What is made here is imported or handed on, never a cycle: collecting costs a tenth of the start, for nothing.
+    gc.disable()
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     request = json.load(sys.stdin)
@@ -69,21 +77,44 @@ def _stream(request: dict[str, Any], output: Any) -> None:
     try:
         layer = _choose_layer(pyogrio.list_layers(path), request["layer"])
         info = pyogrio.read_info(path, layer=layer)
+        rows = _batch_rows(Path(path), info["features"], request["batch_rows"], request["batch_bytes"])
         with pyogrio.open_arrow(
             path,
             layer=layer,
             encoding=request["encoding"],
-            batch_size=request["batch_rows"],
+            batch_size=rows,
             use_pyarrow=True,
         ) as (meta, reader):
             facts = _facts(layer, info, meta, reader.schema)
             schema = _plain_schema(reader.schema).with_metadata({"layer": json.dumps(facts)})
             with pa.ipc.new_stream(output, schema) as sink:
                 for batch in reader:
-                    sink.write_batch(pa.RecordBatch.from_arrays([_storage(c) for c in batch.columns], schema=schema))
+                    plain = pa.RecordBatch.from_arrays([_storage(c) for c in batch.columns], schema=schema)
+                    for piece in _pieces(plain, request["batch_bytes"]):
+                        sink.write_batch(piece)
     except (DataSourceError, DataLayerError) as error:
         message = str(error).replace(path, "the file").split("; It might help")[0]
         raise RefusedError(f"GDAL cannot read it as {', '.join(request['drivers'])}: {message}") from None
+
+
+def _batch_rows(path: Path, features: int, most: int, most_bytes: int) -> int:
+    """How many rows GDAL makes a batch of, so that batches of rows of average size are no larger than they may be."""
+    if features <= 0:
+        return most
+    size = sum(part.stat().st_size for part in path.parent.glob(f"{path.stem}.*"))
+    return max(MIN_BATCH_ROWS, min(most, most_bytes * features // max(1, size)))
+
+
+def _pieces(batch: Any, most_bytes: int) -> Iterator[Any]:
+    """The batch, in halves of halves until no piece of several rows is larger than it may be."""
+    if batch.nbytes > MAX_GDAL_BATCH_BYTES:
+        raise RefusedError(f"{batch.num_rows} of its features take {batch.nbytes} bytes, more than can be read at once")
+    if batch.nbytes <= most_bytes or batch.num_rows <= 1:
+        yield batch
+        return
+    half = batch.num_rows // 2
+    yield from _pieces(batch.slice(0, half), most_bytes)
+    yield from _pieces(batch.slice(half), most_bytes)
 
 
 def _choose_layer(layers: Any, wanted: str | None) -> str:
@@ -137,4 +168,7 @@ def _storage(column: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stderr.flush()
+    # Taking the interpreter and GDAL down in order takes longer than reading a small file.
+    os._exit(code)

@@ -31,6 +31,8 @@ HARDENING = {
     "OGR_SQLITE_LOAD_EXTENSIONS": "",
     "OGR_GPKG_NUM_THREADS": "1",
     "PROJ_NETWORK": "OFF",
+    "OPENBLAS_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
 LIST_DRIVERS = """
 import json
