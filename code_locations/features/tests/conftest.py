@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from terrane.postgres import PostgresResource
 from terrane.testing import RedisServer
 
 pytest_plugins = ["terrane.testing"]
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 REPOSITORY = Path(__file__).parents[3] / "feast_repo"
 USERS = 50
