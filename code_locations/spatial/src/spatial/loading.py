@@ -17,6 +17,7 @@ from spatial.crs import srid
 from spatial.errors import BatchRejectedError
 from spatial.manifest import ManifestFile
 from spatial.naming import launder_all
+from spatial.progress import Meter
 
 if TYPE_CHECKING:
     import psycopg
@@ -37,15 +38,21 @@ class Loaded:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def load_file(connection: psycopg.Connection, path: Path, file: ManifestFile) -> Loaded:
+def load_file(connection: psycopg.Connection, path: Path, file: ManifestFile, meter: Meter | None = None) -> Loaded:
     """Loads the file into an unlogged table named for it, in one transaction.
 
     Text that is not UTF-8 is read once more in the encoding the file declares.
 
-    Raises BatchRejectedError when the content is not what it must be.
+    Args:
+        meter: what counts the rows while they are sent.
+
+    Raises:
+        BatchRejectedError: the content is not what it must be.
+        StoppedError: the meter was told to stop.
     """
+    meter = meter or Meter(file.key)
     try:
-        return _load(connection, path, file, file.encoding)
+        return _load(connection, path, file, file.encoding, meter)
     except NotUtf8Error as error:
         column = error.column
         encoding = _declared_encoding(path, file)
@@ -55,7 +62,7 @@ def load_file(connection: psycopg.Connection, path: Path, file: ManifestFile) ->
             f"{file.key}: the text of column {column!r} is {told}; give the manifest's file the field encoding"
         )
     try:
-        loaded = _load(connection, path, file, encoding)
+        loaded = _load(connection, path, file, encoding, meter)
     except NotUtf8Error:
         raise BatchRejectedError(f"{file.key}: the text of column {column!r} is neither UTF-8 nor {encoding}") from None
     return Loaded(loaded.table, loaded.rows, loaded.srid, {**loaded.facts, "text read as": encoding})
@@ -68,9 +75,10 @@ def _declared_encoding(path: Path, file: ManifestFile) -> str | None:
         return layer.encoding
 
 
-def _load(connection: psycopg.Connection, path: Path, file: ManifestFile, encoding: str | None) -> Loaded:
+def _load(connection: psycopg.Connection, path: Path, file: ManifestFile, encoding: str | None, meter: Meter) -> Loaded:
     import psycopg
 
+    meter.begin()
     counts: Counter[str] = Counter()
     with gdal_reader.read(path, file.key, file.layer, encoding) as (layer, reader):
         number = srid(file.key, layer.crs, file.crs)
@@ -81,7 +89,7 @@ def _load(connection: psycopg.Connection, path: Path, file: ManifestFile, encodi
                 _known_to_postgis(connection, file.key, number)
                 _create_table(connection, file.table, reader.schema, names, number)
                 pieces = _encoded(reader, layer.geometry_column, counts)
-                rows = _copy(connection, file.table, _read_ahead(pieces))
+                rows = _copy(connection, file.table, _read_ahead(pieces), meter)
                 renamed = {old: new for old, new in names.items() if old != new and old != layer.geometry_column}
                 facts = {
                     "layer": layer.layer,
@@ -99,6 +107,7 @@ def _load(connection: psycopg.Connection, path: Path, file: ManifestFile, encodi
             raise BatchRejectedError(
                 f"{file.key}: PostGIS refuses a row: {error.diag.message_primary or error}"
             ) from error
+    meter.end()
     return Loaded(file.table, rows, number, facts)
 
 
@@ -132,15 +141,21 @@ def _encoded(
         yield made.num_rows, copy_encoding.encode(made)
 
 
-def _copy(connection: psycopg.Connection, table: str, batches: Iterable[tuple[int, list[memoryview | bytes]]]) -> int:
+def _copy(
+    connection: psycopg.Connection,
+    table: str,
+    batches: Iterable[tuple[int, list[memoryview | bytes]]],
+    meter: Meter,
+) -> int:
     """Streams the batches into the table; returns the rows."""
     rows = 0
     with connection.cursor() as cursor, cursor.copy(f'copy "{table}" from stdin (format binary)'.encode()) as copy:
         copy.write(copy_encoding.HEADER)
         for number, pieces in batches:
-            rows += number
             for piece in pieces:
                 copy.write(piece)
+            rows += number
+            meter.add(number, sum(map(len, pieces)))
         copy.write(copy_encoding.TRAILER)
     return rows
 
