@@ -4,7 +4,7 @@ Annotations are evaluated here, because Dagster reads resources and configuratio
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +12,8 @@ import dagster as dg
 from pydantic import Field
 
 from spatial import running, steps
-from spatial.keys import BATCH_TAG
+from spatial.dataset import Dataset, Published, Work
+from spatial.keys import BATCH_TAG, landed
 from spatial.ledger import LedgerResource
 from terrane.object_store import ObjectStoreResource
 from terrane.postgres import PostgresResource
@@ -29,22 +30,33 @@ class BatchConfig(dg.Config):
 
 def _work(
     context: dg.OpExecutionContext,
-    dataset: steps.Dataset,
+    dataset: Dataset,
     compute: PostgresResource,
     store: ObjectStoreResource,
     ledger: LedgerResource,
     wanted: str = "",
-) -> steps.Work:
+) -> Work:
     run = context.run
     ancestors = [i for i in (run.parent_run_id, run.root_run_id) if i and i != run.run_id]
-    return steps.Work(dataset, compute, store, ledger, (run.run_id, *ancestors), context.log.info, wanted)
+    run_ids = (run.run_id, *ancestors)
+    return Work(dataset, compute, store, ledger, run_ids, context.log.info, wanted, _observer(context, dataset))
+
+
+def _observer(context: dg.OpExecutionContext, dataset: Dataset) -> Any:
+    """Figures of loading become observations of what landed, so that they are in the run's events while it works."""
+
+    def observe(figures: Mapping[str, Any]) -> None:
+        metadata = {name: dg.JsonMetadataValue(dict(facts)) for name, facts in figures.items()}
+        context.log_event(dg.AssetObservation(landed(dataset.name), metadata=metadata))
+
+    return observe
 
 
 def _tagger(context: dg.OpExecutionContext) -> Any:
     return lambda tags: context.instance.add_run_tags(context.run_id, tags)
 
 
-def load_op(dataset: steps.Dataset) -> dg.OpDefinition:
+def load_op(dataset: Dataset) -> dg.OpDefinition:
     @dg.op(
         name=f"load_{dataset.name}",
         description="Fetches, checks and loads the batch's files.",
@@ -66,10 +78,10 @@ def load_op(dataset: steps.Dataset) -> dg.OpDefinition:
     return load
 
 
-def transform_op(dataset: steps.Dataset, key: dg.AssetKey) -> dg.OpDefinition:
+def transform_op(dataset: Dataset, key: dg.AssetKey) -> dg.OpDefinition:
     @dg.op(
         name=f"transform_{dataset.name}",
-        description="Runs the dataset's SQL, and checks that rows are conserved.",
+        description="Runs the dataset's steps, and checks that rows are conserved.",
         ins={"loaded": dg.In(dg.Nothing)},
         out={"transformed": dg.Out(dg.Nothing, is_required=False), CHECK: dg.Out(dg.Nothing, is_required=False)},
     )
@@ -92,7 +104,7 @@ def transform_op(dataset: steps.Dataset, key: dg.AssetKey) -> dg.OpDefinition:
     return transform
 
 
-def export_op(dataset: steps.Dataset, row_count: str) -> dg.OpDefinition:
+def export_op(dataset: Dataset, row_count: str) -> dg.OpDefinition:
     @dg.op(
         name=f"export_{dataset.name}",
         description="Writes GeoParquet, a STAC item and a map, and publishes them as the batch.",
@@ -110,7 +122,7 @@ def export_op(dataset: steps.Dataset, row_count: str) -> dg.OpDefinition:
     return export
 
 
-def _metadata(published: steps.Published, row_count: str) -> dict[str, Any]:
+def _metadata(published: Published, row_count: str) -> dict[str, Any]:
     commit, summary = published.commit, published.commit.summary
     picture = base64.b64encode(published.preview).decode()
     per_table = {

@@ -22,6 +22,8 @@ SETTINGS = {
     "idle_in_transaction_session_timeout": "15min",
     "client_connection_check_interval": "10s",
     "synchronous_commit": "off",
+    # PostGIS gives a notice for every invalid geometry it looks at.
+    "client_min_messages": "warning",
 }
 BOOKS = """
 create table _batch (batch_id text not null);

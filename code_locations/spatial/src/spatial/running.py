@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import dagster as dg
 
 from spatial import landing, run_space
+from spatial.dataset import Work
 from spatial.errors import BatchRejectedError, StepError, printable
 from spatial.ledger import Batch
 from spatial.manifest import manifest_key
-from spatial.steps import Work
 from terrane.object_store import LANDING_ZONE
 
 NO_RETRIES = {"dagster/max_retries": "0"}

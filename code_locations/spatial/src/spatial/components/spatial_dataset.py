@@ -1,17 +1,18 @@
 """A spatial dataset, declared in YAML and SQL: batches of the landing zone become a published asset of the lake."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 from pydantic import Field
 
 from spatial import steps
+from spatial.dataset import Dataset
 from spatial.keys import landed, published
 from spatial.ops import CHECK, export_op, load_op, transform_op
+from spatial.transforms.parameters import Step
+from spatial.transforms.parsing import SCRIPT, Script, StepsError, check_tables, parse
 
 OWNER = "team:spatial"
 DOMAIN = {"domain": "spatial"}
@@ -33,11 +34,12 @@ class Freshness(dg.Model, dg.Resolvable):
 
 
 class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
-    """A dataset whose batches are loaded into PostGIS, transformed by SQL, and published into the lake.
+    """A dataset whose batches are loaded into PostGIS, transformed by steps and SQL, and published into the lake.
 
-    SQL runs in a schema of the run's own. It finds the inputs as tables with a column `geometry`, writes what it does
-    to rows into `_tally (table_name, outcome, reason, rows)` with the outcomes dropped, duplicate and repaired, and
-    makes a table `out_<output>` with a column `geometry` in EPSG:4326 for each output.
+    Steps run in a schema of the run's own, where the inputs are tables with a column `geometry`. Steps of the library
+    tell by themselves what they do to rows. SQL writes it into `_tally (table_name, outcome, reason, rows)` with the
+    outcomes dropped, duplicate, merged, made and repaired. An output is the table `out_<output>`, or the table of its
+    name as the steps leave it, with a column `geometry` in EPSG:4326.
     """
 
     dataset: str = Field(
@@ -45,9 +47,18 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
     )
     description: str = Field(description="What is published, for people.")
     inputs: list[str] = Field(description="The tables a batch must bring, one a file, named for the file.")
-    sql: list[str] = Field(description="SQL files beside the YAML file, in the order they run.")
+    steps: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="What is done, in order: each the name of a step of the library with its parameters, or sql: file.",
+    )
+    sql: list[str] = Field(
+        default_factory=list, description="SQL files beside the YAML file, in order: short for steps that are all sql."
+    )
     outputs: list[str] = Field(
-        description="What is published: of each an input of that name, GeoParquet from out_<name>."
+        description="What is published as GeoParquet: tables out_<name>, or <name> where there is no such table."
+    )
+    exports: list[Literal["flatgeobuf", "pmtiles"]] = Field(
+        default_factory=list, description="Formats in which every output is published beside GeoParquet."
     )
     row_count: str = Field(description="The output whose rows are the asset's row count.")
     preview: Preview = Preview()
@@ -56,21 +67,29 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The external asset of the landing zone, and the asset of the lake with its three steps."""
-        dataset = steps.Dataset(
+        dataset = Dataset(
             name=self.dataset,
             description=self.description,
             inputs=tuple(self.inputs),
-            scripts=tuple(Path(context.path) / name for name in self.sql),
+            steps=self._steps(Path(context.path)),
             outputs=tuple(self.outputs),
             polygons=self.preview.polygons,
             points=self.preview.points,
+            exports=tuple(self.exports),
         )
-        absent = [script.name for script in dataset.scripts if not script.is_file()]
+        return dg.Definitions(assets=[self._landing_spec(), self._asset(dataset)])
+
+    def _steps(self, folder: Path) -> tuple[Step | Script, ...]:
+        if self.steps and self.sql:
+            raise StepsError(f"dataset {self.dataset} has both steps and sql: put its files among the steps")
+        absent = [name for name in self.sql if not (folder / name).is_file()]
         if absent:
             raise FileNotFoundError(
-                f"dataset {self.dataset} names SQL files that are not in {context.path}: {', '.join(absent)}"
+                f"dataset {self.dataset} names SQL files that are not in {folder}: {', '.join(absent)}"
             )
-        return dg.Definitions(assets=[self._landing_spec(), self._asset(dataset)])
+        made = parse(self.dataset, self.steps or [{SCRIPT: name} for name in self.sql], folder)
+        check_tables(self.dataset, made, self.inputs)
+        return made
 
     def _landing_spec(self) -> dg.AssetSpec:
         return dg.AssetSpec(
@@ -83,7 +102,7 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
             metadata={"freshness": "none: its producer decides when a batch comes"},
         )
 
-    def _asset(self, dataset: steps.Dataset) -> dg.AssetsDefinition:
+    def _asset(self, dataset: Dataset) -> dg.AssetsDefinition:
         key = published(self.dataset)
         load, transform, export = load_op(dataset), transform_op(dataset, key), export_op(dataset, self.row_count)
 
