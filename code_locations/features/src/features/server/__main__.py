@@ -1,19 +1,25 @@
-"""`python -m features.server`: one process, no worker that is recycled, and Ctrl-C or SIGTERM ends it."""
+"""`python -m features.server`: one process, no worker that is recycled; at SIGTERM it ends what it began."""
 
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
+import os
+import sys
 from pathlib import Path
+from typing import Any
 
-from features.feast_store import FeastResource, check_environment
-from features.redis_store import RedisResource, UnsetVariables
-from features.repository import RepositoryError, locate
-from features.server.app import build_app
-from features.server.registry_copy import RegistryCopy
-from terrane.postgres import PostgresResource
+from features.repository import locate
+from features.server.logs import log_json
+from features.server.settings import Settings, SettingsError, read_settings
 
-GRACE_S = 5
+log = logging.getLogger("features.server")
+GRACE_S = 10
+# Longer than the minute for which proxies keep a connection that nobody uses: who closes first must not be us.
+KEEP_ALIVE_S = 75
+# A thread that reads the registry gives way to requests after this long, not after Python's own 5 ms.
+SWITCH_INTERVAL_S = 0.0005
 
 
 def main() -> None:
@@ -23,24 +29,55 @@ def main() -> None:
     parser.add_argument("--refresh-seconds", type=float, default=5, help="how often to look for new definitions")
     arguments = parser.parse_args()
     try:
-        redis = RedisResource.from_process()
-        repository = locate(Path("feast_repo"))
-        check_environment(repository / "feature_store.yaml")
-    except (UnsetVariables, RepositoryError) as error:
+        settings = read_settings(locate(Path("feast_repo")))
+    except SettingsError as error:
         parser.error(str(error))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    feast = FeastResource(repo_path=str(repository))
-    definitions = RegistryCopy(feast, PostgresResource.from_process("WAREHOUSE"), arguments.refresh_seconds)
+    log_json(os.environ.get("FEATURE_SERVER_LOG_LEVEL") or "info")
+    serve(_stock(settings, arguments) if settings.why_stock else _ours(settings, arguments), arguments)
 
+
+def serve(app: Any, arguments: argparse.Namespace) -> None:
+    """Answers until SIGTERM or SIGINT; what is under way then has GRACE_S to end."""
     import uvicorn
 
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    # What was imported lives as long as the process, and needs no collector to look at it.
+    gc.freeze()
     uvicorn.run(
-        build_app(definitions, redis),
+        app,
         host=arguments.host,
         port=arguments.port,
+        log_config=None,
         access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
+
+
+def _ours(settings: Settings, arguments: argparse.Namespace) -> Any:
+    from features.server.app import App
+    from features.server.watching import Watch
+
+    if settings.access.open:
+        log.warning("neither FEATURE_SERVER_API_KEYS nor a JWT is configured: whoever reaches the port may read")
+    return App(settings, Watch(settings, arguments.refresh_seconds))
+
+
+def _stock(settings: Settings, arguments: argparse.Namespace) -> Any:
+    from features.feast_store import FeastResource
+    from features.redis_store import RedisResource
+    from features.server.stock.app import build_app
+    from features.server.stock.registry_copy import RegistryCopy
+    from terrane.postgres import PostgresResource
+
+    log.warning("Feast's own server answers, because %s", settings.why_stock)
+    if not settings.access.open:
+        raise SystemExit("Feast's own server asks for no key: unset FEATURE_SERVER_STOCK, or unset the keys")
+    feast = FeastResource(repo_path=str(settings.repository))
+    warehouse = PostgresResource.from_process("WAREHOUSE")
+    return build_app(RegistryCopy(feast, warehouse, arguments.refresh_seconds), RedisResource.from_process())
 
 
 if __name__ == "__main__":

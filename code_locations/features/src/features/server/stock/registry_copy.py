@@ -7,9 +7,9 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from features.fast_import import import_feast_quickly
 from features.feast_store import FeastResource
 from features.registry_state import steady
+from features.server.serving_store import serving_store
 from terrane.postgres import PostgresResource
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from feast import FeatureStore
 
 log = logging.getLogger("features.server")
-# A request does not wait as long for Redis as a run does: one more try at once, for a connection that Redis closed.
-HURRY = "socket_connect_timeout=2,socket_timeout=2,retry=null,retry_on_timeout=true"
 
 
 class RegistryCopy:
@@ -89,7 +87,7 @@ class RegistryCopy:
         self.problem, self._known = problem, known
 
     def _open(self) -> None:
-        self._store = self._store or self._serving_store()
+        self._store = self._store or serving_store(self._feast.folder, "feast.feature_server")
         from feast.infra.registry.sql import FeastRegistrySchemaError
 
         try:
@@ -102,16 +100,6 @@ class RegistryCopy:
         setattr(registry, "cache_mode", "watched")  # noqa: B010 - no attribute of the base class
         self.app = _reading_app(self._store)
         self.empty = False
-
-    def _serving_store(self) -> FeatureStore:
-        import_feast_quickly("feast.feature_server")
-        store = self._feast.store()
-        online, registry = store.config.online_store, store.config.registry
-        address = getattr(online, "connection_string", "")
-        setattr(online, "connection_string", f"{address},{HURRY}")  # noqa: B010 - of Feast's Redis alone
-        # A server makes no tables: that is the asset feast/registry's, and two makers would collide.
-        setattr(registry, "schema_mode", "verify")  # noqa: B010 - of Feast's SQL registry alone
-        return store
 
     def _refresh(self) -> None:
         """Reads the registry anew. Feast keeps its copy, and silence, when it cannot: so the copy's age is compared."""
