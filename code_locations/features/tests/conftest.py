@@ -68,7 +68,12 @@ class Stores:
         return self.feast.repository().view("user_journal_features")
 
     def run(
-        self, *, allow_deletions: bool = False, url: str = "", raise_on_error: bool = True
+        self,
+        *,
+        allow_deletions: bool = False,
+        allow_mass_deletion: bool = False,
+        url: str = "",
+        raise_on_error: bool = True,
     ) -> dg.ExecuteInProcessResult:
         """Materialises the registry and every view, as one run."""
         repository = self.feast.repository()
@@ -80,7 +85,15 @@ class Stores:
                 "redis": self.redis,
                 "feature_server": FeatureServer(url=url),
             },
-            run_config={"ops": {"feast__registry": {"config": {"allow_deletions": allow_deletions}}}},
+            run_config={
+                "ops": {
+                    "feast__registry": {"config": {"allow_deletions": allow_deletions}},
+                    **{
+                        f"online__{view.name}": {"config": {"allow_mass_deletion": allow_mass_deletion}}
+                        for view in repository.views
+                    },
+                }
+            },
             raise_on_error=raise_on_error,
         )
 
@@ -116,11 +129,10 @@ def stores(
     repository_copy: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Stores]:
-    """Gold with USERS users and an empty Redis; Feast writes BATCH_ROWS rows at a time."""
+    """Gold with USERS users and an empty Redis; rows are written BATCH_ROWS at a time."""
     warehouse = make_database()
     redis = RedisResource(host="127.0.0.1", port=str(redis_server.port), db="1", password=redis_server.password)
-    settings = repository_copy / "feature_store.yaml"
-    settings.write_text(settings.read_text().replace("size: 10000", f"size: {BATCH_ROWS}"))
+    monkeypatch.setattr("features.engine.reading.BATCH_ROWS", BATCH_ROWS)
     for prefix, store in (("WAREHOUSE", warehouse), ("REDIS", redis)):
         for name in ("host", "port", "user", "password", "db"):
             value = getattr(store, "database" if (prefix, name) == ("WAREHOUSE", "db") else name, None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import dagster as dg
+import pyarrow as pa
 import pytest
-from feast.infra.online_stores.redis import RedisOnlineStore
 
+from features.engine.nodes import Nodes
 from terrane.testing import PostgresServer, RedisServer
 
 pytestmark = pytest.mark.integration
@@ -15,18 +16,19 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def after_first_batch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
-    """Calls something once, when Feast has written its first batch."""
+    """Calls something once, when Redis has taken the first batch of rows."""
 
     def arrange(action: Callable[[], None]) -> None:
-        write = RedisOnlineStore.online_write_batch
+        send = Nodes.send
         pending = [action]
 
-        def write_then_act(*arguments: object, **named: object) -> None:
-            write(*arguments, **named)  # pyright: ignore[reportArgumentType]
-            if pending:
+        def send_then_act(nodes: Nodes, commands: pa.Array, *others: object) -> None:
+            send(nodes, commands, *others)  # pyright: ignore[reportArgumentType]
+            if pending and b"HSET" in commands[0].as_py():
+                nodes.finish()
                 pending.pop()()
 
-        monkeypatch.setattr(RedisOnlineStore, "online_write_batch", write_then_act)
+        monkeypatch.setattr(Nodes, "send", send_then_act)
 
     return arrange
 

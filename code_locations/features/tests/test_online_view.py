@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from features import canary
-from features.materializing import NotRegistered, materialize
+from features.materializing import MassDeletionRefused, NotRegistered, materialize
 from features.online_format import field_name, timestamp_field
 from features.redis_store import key_of
 
@@ -75,13 +75,49 @@ def test_a_deleted_row_takes_no_other_views_row_with_it(stores) -> None:
         assert set(client.hkeys(key)) == {timestamp_field("other"), field_name("other", "x")}
 
 
-def test_an_emptied_gold_empties_redis_and_the_checks_pass(stores) -> None:
+@pytest.mark.parametrize("condition", ["true", "user_id > 20"])
+def test_a_collapsed_gold_empties_redis_only_when_somebody_says_so(stores, condition: str) -> None:
     stores.run()
-    stores.sql("truncate gold.user_journal_features")
-    result = stores.run()
+    stores.sql(f"delete from gold.user_journal_features where {condition}")
+    stores.sql("update gold.user_journal_features set entries_total = 999")
+    with pytest.raises(MassDeletionRefused, match=r"^Nothing was written or removed: .* allow_mass_deletion: true\.$"):
+        stores.run()
+    assert stores.online(7, 50)["entries_total"] == [21, 150]
+    result = stores.run(allow_mass_deletion=True)
     assert all(checks(result).values())
     with stores.redis.client() as client:
-        assert client.dbsize() == 0
+        assert client.dbsize() == stores.sql("select count(*) from gold.user_journal_features")[0][0]
+
+
+def test_the_values_of_a_feature_that_left_the_view_are_removed(stores) -> None:
+    stores.run()
+    stores.edit("user_journal.py", '        Field(name="avg_mood"', '        # Field(name="avg_mood"')
+    assert stores.run().success
+    key = key_of("terrane", stores.view, 3)
+    with stores.redis.client() as client:
+        assert not client.hexists(key, field_name("user_journal_features", "avg_mood"))
+        assert client.hexists(key, field_name("user_journal_features", "avg_words"))
+        assert client.hlen(key) == len(stores.view.features) + 1
+
+
+def test_rows_under_other_join_keys_than_the_views_are_removed(stores) -> None:
+    stores.run()
+    stores.sql("alter table gold.user_journal_features rename column user_id to person")
+    stores.edit("entities.py", 'join_keys=["user_id"]', 'join_keys=["person"]')
+    stores.run()
+    with stores.redis.client() as client:
+        assert client.dbsize() == stores.users
+    assert stores.redis.look("terrane", stores.view, 7)["entries_total"] == 21
+
+
+def test_a_row_that_is_committed_late_arrives(stores) -> None:
+    stores.run()
+    stores.sql(
+        "insert into gold.user_journal_features (user_id, event_timestamp, entries_total)"
+        " select 777, min(event_timestamp) - interval '1 day', 5 from gold.user_journal_features"
+    )
+    assert all(checks(stores.run()).values())
+    assert stores.online(777)["entries_total"] == [5]
 
 
 def test_an_emptied_redis_is_filled_again(stores) -> None:
@@ -136,7 +172,7 @@ def test_a_view_that_was_never_applied_is_refused_with_what_to_do(stores) -> Non
     with pytest.raises(
         NotRegistered, match="user_journal_features is not in Feast's registry: materialise feast/registry"
     ):
-        materialize(stores.feast, stores.warehouse, stores.redis, "user_journal_features")
+        materialize(stores.feast, stores.warehouse, "user_journal_features")
 
 
 def test_the_direct_look_decodes_what_feast_wrote(stores) -> None:

@@ -109,6 +109,34 @@ def test_a_deletion_is_refused_by_name_and_done_when_it_is_allowed(stores) -> No
     assert views(stores) == {"user_journal_features"}
 
 
+def test_the_values_of_a_deleted_view_go_with_it_and_those_of_others_stay(stores) -> None:
+    second = stores.feast.folder / "second.py"
+    second.write_text(SECOND_VIEW)
+    stores.run()
+    stores.sql("insert into gold.user_journal_features (user_id, event_timestamp) values (900, now())")
+    before = stores.redis.look("terrane", stores.view, 7)
+    view = stores.feast.repository().view("second")
+    second.unlink()
+    outcome = register(stores.feast, stores.warehouse, run_id="test", allow_deletions=True)
+    assert outcome.removed_online == {"second": stores.users}
+    assert stores.redis.look("terrane", view, 7) is None
+    assert stores.redis.look("terrane", stores.view, 7) == before
+    assert stores.sql("select view from feast.online_views") == [("user_journal_features",)]
+
+
+def test_values_of_a_view_that_somebody_else_deleted_wait_for_the_flag(stores) -> None:
+    second = stores.feast.folder / "second.py"
+    second.write_text(SECOND_VIEW)
+    stores.run()
+    view = stores.feast.repository().view("second")
+    second.unlink()
+    stores.feast.store().delete_feature_view("second")
+    assert apply(stores) == []
+    assert stores.redis.look("terrane", view, 7) is not None
+    assert apply(stores, allow_deletions=True) is None
+    assert stores.redis.look("terrane", view, 7) is None
+
+
 def test_a_deleted_view_can_come_back(stores) -> None:
     second = stores.feast.folder / "second.py"
     second.write_text(SECOND_VIEW)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -67,6 +67,12 @@ class FeastResource(dg.ConfigurableResource):
         if not contents.projects:
             contents.projects.append(Project(name=self.repository().project))
         return contents
+
+
+def online_client(store: FeatureStore) -> Any:
+    """The client Feast itself uses for its online store: of one Redis or a cluster, with user, password and TLS."""
+    online: Any = store._get_provider().online_store  # pyright: ignore[reportAttributeAccessIssue]
+    return online._get_client(store.config.online_store)
 
 
 def check_environment(settings: Path) -> None:

@@ -1,35 +1,46 @@
 """The whole of an asset online/<view>: a table of gold becomes hashes in Redis, and nothing else stays of the view.
 
-The window is the whole table, whatever was materialised before: a row committed late, or corrected without a newer
-event time, would never be in an incremental one. Feast's own engine does the writing; another is set by `batch_engine`
-in feature_store.yaml.
+The window is the whole table up to the warehouse's clock, whatever was materialised before: a row committed late, or
+corrected without a newer event time, would never be in an incremental one. Rows, counts and keys are read from one
+snapshot of the warehouse. What the table no longer has is counted before anything is written, and removed afterwards.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from features import online_rows, online_state
 from features.columns import check_views
-from features.feast_store import FeastResource
+from features.feast_store import FeastResource, online_client
 from features.intervals import keep_newest
-from features.redis_store import RedisResource, key_of, keys_of_view, remove_rows
+from features.online_rows import TableKeys
 from features.registry_state import only_writer, registered_views
 from features.repository import FeatureView
 from terrane.postgres import PostgresResource
 
 if TYPE_CHECKING:
+    import numpy as np
     import psycopg
     from feast import FeatureStore
     from psycopg import sql
 
-FETCH_ROWS = 10_000
+    from features.engine.writing import Written
+
+# A run that would remove more than this share of a view's entities is refused unless somebody allows it.
+MOST_REMOVED = 0.5
 
 
 class NotRegistered(RuntimeError):
     """The view is in no registry yet."""
+
+
+class MassDeletionRefused(RuntimeError):
+    """A table lost so many of its entities that somebody has to say that this is meant."""
 
 
 @dataclass(frozen=True)
@@ -52,37 +63,72 @@ class Window:
 
 @dataclass(frozen=True)
 class Materialized:
-    """What a run did: `keys` entities of the view are in Redis now, `removed` were and are not; `seconds` for all."""
+    """What a run did.
+
+    Attributes:
+        keys: entities of the table that have a row of the view in Redis now.
+        removed: entities that had one and have none any more.
+        removed_fields: features that the view no longer has, whose values were removed.
+        engine: what our engine read, wrote, skipped and sent; None when it left the writing to Feast's own.
+        write_seconds, seconds: for the writing alone, and for all of it.
+    """
 
     window: Window
     keys: int
     removed: int
+    removed_fields: tuple[str, ...]
+    engine: Written | None
+    write_seconds: float
     seconds: float
 
 
-def materialize(feast: FeastResource, warehouse: PostgresResource, redis: RedisResource, name: str) -> Materialized:
-    """Writes every row of the view's table to Redis, and removes the rows that the table no longer has.
+def materialize(
+    feast: FeastResource, warehouse: PostgresResource, name: str, *, allow_mass_deletion: bool = False
+) -> Materialized:
+    """Writes every row of the view's table to Redis, and removes the rows and fields that the table no longer has.
 
-    Raises ColumnsDoNotFit or NotRegistered before anything is written, psycopg.OperationalError or redis.RedisError
-    when a store goes away. Whatever was written by then stays, and is what the next run writes again.
+    Raises ColumnsDoNotFit, NotRegistered, KeyNotSupported or MassDeletionRefused before anything is written,
+    psycopg.OperationalError or redis.RedisError when a store goes away. Whatever was written by then stays, and is what
+    the next run writes again.
     """
     began = time.monotonic()
     repository = feast.repository()
-    view = repository.view(name)
-    with only_writer(warehouse, repository.project) as connection:
+    view, project = repository.view(name), repository.project
+    with only_writer(warehouse, project) as connection:
         check_views(connection, [view])
-        if name not in registered_views(connection, repository.project):
+        if name not in registered_views(connection, project):
             raise NotRegistered(f"{name} is not in Feast's registry: materialise feast/registry first")
-        window = read_window(connection, view)
-        if window.start:
-            _write(feast.store(), name, window.start, window.end)
-        keys, removed = _remove_missing(connection, redis, repository.project, view, window.end)
-    return Materialized(window, keys, removed, time.monotonic() - began)
+        store = feast.store()
+        client = online_client(store)
+        with _one_snapshot(warehouse) as (reading, snapshot):
+            window = read_window(reading, view)
+            table = TableKeys(warehouse, project, view, window.end, snapshot)
+            wanted = table.digests()
+            gone = _count_gone(client, table, wanted)
+            if not allow_mass_deletion:
+                refuse_mass_deletion(view, gone, window.keys)
+            before = online_state.written_views(connection, project, name)
+            now = online_state.Written.of(view)
+            online_state.remember(connection, project, now)
+            engine, write_seconds = _write(store, name, window, snapshot)
+            removed = _remove_rows(client, table, wanted, before) if gone or before else 0
+            stale = tuple(sorted({f for known in before for f in known.fields} - set(now.fields)))
+            if stale:
+                online_rows.remove_fields(client, table, stale)
+            online_state.replace(connection, project, name, now)
+            keys = online_rows.count_present(client, table)
+    return Materialized(window, keys, removed, stale, engine, write_seconds, time.monotonic() - began)
 
 
-def _write(store: FeatureStore, name: str, start: datetime, end: datetime) -> None:
-    store.materialize(start, end, feature_views=[name])
-    keep_newest(store, name)
+def refuse_mass_deletion(view: FeatureView, gone: int, kept: int) -> None:
+    """Raises MassDeletionRefused when a run would remove more than MOST_REMOVED of the view's entities."""
+    if gone <= MOST_REMOVED * (gone + kept):
+        return
+    raise MassDeletionRefused(
+        f"Nothing was written or removed: {view.table} has {kept} entities up to now, and {gone} others that are online"
+        f" would be removed with their values of {view.name}. See whether {view.table} was built completely; if this is"
+        f" meant, run online/{view.name} with the config allow_mass_deletion: true."
+    )
 
 
 def read_window(connection: psycopg.Connection, view: FeatureView) -> Window:
@@ -99,30 +145,48 @@ def read_window(connection: psycopg.Connection, view: FeatureView) -> Window:
     return Window(*row)
 
 
-def _remove_missing(
-    connection: psycopg.Connection, redis: RedisResource, project: str, view: FeatureView, end: datetime
-) -> tuple[int, int]:
-    """Removes the view's row of every entity that the table lacks; returns how many stay, and how many went."""
-    with redis.client() as client:
-        online = set(keys_of_view(client, project, view))
-        wanted = _wanted_keys(connection, project, view, end)
-        gone = online - wanted
-        remove_rows(client, view, sorted(gone))
-    return len(online & wanted), len(gone)
+@contextmanager
+def _one_snapshot(warehouse: PostgresResource) -> Iterator[tuple[psycopg.Connection, str]]:
+    """A transaction that sees the warehouse as it is now, and the name by which others see the same."""
+    from psycopg import IsolationLevel
+
+    with warehouse.connect() as connection:
+        connection.isolation_level, connection.read_only = IsolationLevel.REPEATABLE_READ, True
+        connection.execute("set local idle_in_transaction_session_timeout = 0")
+        row = connection.execute("select pg_export_snapshot()").fetchone()
+        assert row is not None
+        yield connection, row[0]
 
 
-def _wanted_keys(connection: psycopg.Connection, project: str, view: FeatureView, end: datetime) -> set[bytes]:
-    from psycopg import sql
+def _write(store: FeatureStore, name: str, window: Window, snapshot: str) -> tuple[Written | None, float]:
+    """Feast's own materialise, with whatever engine feature_store.yaml names."""
+    from features.engine import reading
+    from features.engine.compute import reported
 
-    query = sql.SQL("select {keys} from {table} where {time} <= %s").format(
-        keys=_keys(view), table=_table(view), time=sql.Identifier(view.timestamp_column)
-    )
-    keys: set[bytes] = set()
-    with connection.transaction(), connection.cursor("wanted_keys") as cursor:
-        cursor.itersize = FETCH_ROWS
-        for row in cursor.execute(query, [end]):
-            keys.add(key_of(project, view, *row))
-    return keys
+    began = time.monotonic()
+    with reading.snapshot(snapshot), reported() as reports:
+        if window.start:
+            store.materialize(window.start, window.end, feature_views=[name])
+            keep_newest(store, name)
+    return (reports[0] if reports else None), time.monotonic() - began
+
+
+def _count_gone(client: Any, table: TableKeys, wanted: np.ndarray) -> int:
+    """How many entities are online and not in the table."""
+    view, keys = table.view, tuple(sorted(table.view.key_names))
+    return sum(len(some.keys) for some in online_rows.unwanted(client, table.project, keys, view.name, wanted))
+
+
+def _remove_rows(client: Any, table: TableKeys, wanted: np.ndarray, before: list[online_state.Written]) -> int:
+    """Removes the view's rows that are not wanted, under its join keys of now and of before; returns how many."""
+    view, removed = table.view, 0
+    known = {tuple(sorted(view.key_names))} | {written.join_keys for written in before}
+    fields = tuple({f.name for f in view.features} | {f for written in before for f in written.fields})
+    for join_keys in sorted(known):
+        for some in online_rows.unwanted(client, table.project, join_keys, view.name, wanted):
+            some.remove(view.name, fields)
+            removed += len(some.keys)
+    return removed
 
 
 def _keys(view: FeatureView) -> sql.Composed:

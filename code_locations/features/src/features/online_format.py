@@ -47,8 +47,8 @@ def timestamp_field(view: str) -> bytes:
 
 def decode_timestamp(message: bytes) -> datetime:
     """The time of a Timestamp message, to the microsecond."""
-    members = dict(members(message))
-    return EPOCH + timedelta(seconds=signed(members.get(1, 0)), microseconds=signed(members.get(2, 0)) // 1000)
+    parts = dict(members(message))
+    return EPOCH + timedelta(seconds=signed(parts.get(1, 0)), microseconds=signed(parts.get(2, 0)) // 1000)
 
 
 def decode_value(message: bytes) -> Value:
@@ -77,7 +77,7 @@ def _key_value(value_type: str, value: int | str) -> bytes:
 
 def members(message: bytes) -> list[tuple[int, int | bytes]]:
     """A protobuf message's members in order: field number, and its integer or its bytes."""
-    members: list[tuple[int, int | bytes]] = []
+    parts: list[tuple[int, int | bytes]] = []
     at = 0
     while at < len(message):
         tag, at = varint(message, at)
@@ -87,8 +87,8 @@ def members(message: bytes) -> list[tuple[int, int | bytes]]:
         else:
             size, at = (8, at) if kind == 1 else (4, at) if kind == 5 else varint(message, at)
             content, at = message[at : at + size], at + size
-        members.append((tag >> 3, content))
-    return members
+        parts.append((tag >> 3, content))
+    return parts
 
 
 def varint(message: bytes, at: int) -> tuple[int, int]:

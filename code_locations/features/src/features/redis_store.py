@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -14,12 +13,10 @@ from features.repository import FeatureView
 
 if TYPE_CHECKING:
     from redis import Redis
-    from redis.client import Pipeline
 
 CONNECT_TIMEOUT_S = 5
 TIMEOUT_S = 30
 RETRIES = 2
-SCAN_COUNT = 5000
 
 
 class UnsetVariables(RuntimeError):
@@ -114,42 +111,3 @@ def decode_row(view: FeatureView, stored: dict[bytes, bytes]) -> dict[str, Value
         for feature in view.features
     }
     return {**row, "event_timestamp": online_format.decode_timestamp(time)}
-
-
-def keys_of_view(client: Redis, project: str, view: FeatureView) -> Iterator[bytes]:
-    """The keys of all entities that have a row of the view, by a scan that blocks nobody."""
-    prefix, suffix = online_format.key_prefix(list(view.key_names)), project.encode()
-    pattern = _escaped(prefix) + b"*" + _escaped(suffix)
-    cursor: int | None = None
-    while cursor != 0:
-        cursor, keys = client.scan(cursor or 0, match=pattern, count=SCAN_COUNT)  # pyright: ignore[reportGeneralTypeIssues]
-        with client.pipeline(transaction=False) as pipe:
-            for key in keys:
-                pipe.hexists(key, online_format.timestamp_field(view.name).decode())
-            yield from (key for key, has in zip(keys, pipe.execute(), strict=True) if has)
-
-
-def remove_rows(client: Redis, view: FeatureView, keys: list[bytes]) -> None:
-    """Removes the view's row of each key; a key that has rows of other views keeps those."""
-    for start in range(0, len(keys), SCAN_COUNT):
-        some = keys[start : start + SCAN_COUNT]
-        with client.pipeline(transaction=False) as pipe:
-            for key in some:
-                pipe.hkeys(key)  # pyright: ignore[reportArgumentType]
-            fields: list[list[bytes]] = pipe.execute()
-            for key, names in zip(some, fields, strict=True):
-                _remove_row(pipe, view, key, names)
-            pipe.execute()
-
-
-def _remove_row(pipe: Pipeline, view: FeatureView, key: bytes, names: list[bytes]) -> None:
-    own = online_format.timestamp_field(view.name)
-    if any(name.startswith(b"_ts:") and name != own for name in names):
-        pipe.hdel(key, own, *(online_format.field_name(view.name, feature.name) for feature in view.features))  # pyright: ignore[reportArgumentType]
-    else:
-        pipe.delete(key)
-
-
-def _escaped(text: bytes) -> bytes:
-    """Literal bytes inside a glob pattern of Redis."""
-    return b"".join(b"\\" + bytes([c]) if c in b"*?[]\\^-" else bytes([c]) for c in text)

@@ -28,6 +28,16 @@ CANARY_CHECK = "random_entities_read_back_as_gold"
 LEFT = "Rows written by then stay, none were removed, and the next run writes all of them again."
 
 
+class OnlineViewConfig(dg.Config):
+    """How far a run may go.
+
+    Attributes:
+        allow_mass_deletion: remove rows online even where the table has lost more than half of its entities.
+    """
+
+    allow_mass_deletion: bool = False
+
+
 def online_view(view: FeatureView, fresh_within_hours: int) -> dg.AssetsDefinition:
     """The asset of one view, and its two checks."""
     key = online_key(view)
@@ -53,13 +63,14 @@ def online_view(view: FeatureView, fresh_within_hours: int) -> dg.AssetsDefiniti
     )
     def online(
         context: dg.AssetExecutionContext,
+        config: OnlineViewConfig,
         feast: FeastResource,
         warehouse: PostgresResource,
         redis: RedisResource,
         feature_server: FeatureServer,
     ) -> dg.MaterializeResult:
         with explained(f"materialising {view.name}", LEFT, warehouse, redis):
-            done = materialize(feast, warehouse, redis, view.name)
+            done = materialize(feast, warehouse, view.name, allow_mass_deletion=config.allow_mass_deletion)
             readback = _read_back(context, view, done, feast, warehouse, feature_server.url)
             memory = redis.memory_bytes()
         return dg.MaterializeResult(metadata=metadata_of(done, memory), check_results=[count_check(done), readback])

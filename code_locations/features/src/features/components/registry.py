@@ -57,6 +57,7 @@ def metadata_of(outcome: Outcome) -> dict[str, dg.MetadataValue]:
     return {
         "applied": dg.MetadataValue.bool(outcome.applied),
         "changes": dg.MetadataValue.md(changes or "none"),
+        "removed_online": dg.MetadataValue.json(outcome.removed_online),
         "definitions": dg.MetadataValue.text(repository.digest),
         "feature_views": dg.MetadataValue.int(len(repository.views)),
         "feature_services": dg.MetadataValue.int(len(repository.services)),

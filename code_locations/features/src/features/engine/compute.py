@@ -24,7 +24,7 @@ from features.engine.support import unsupported_column, unsupported_view
 from features.engine.writing import Written, write
 
 if TYPE_CHECKING:
-    from feast import FeatureView
+    from feast import FeatureView, RepoConfig
     from feast.infra.registry.base_registry import BaseRegistry
     from redis import Redis
     from redis.cluster import RedisCluster
@@ -58,7 +58,8 @@ class RedisComputeEngine(LocalComputeEngine):
 
         view, began = task.feature_view, time.monotonic()
         source, keys, features = source_of(view), _types(view.entity_columns), _types(view.features)
-        with _get_conn(self.repo_config.offline_store) as connection:
+        offline, online = _configured(self.repo_config)
+        with _get_conn(offline) as connection:
             columns = reading.column_types(connection, source)
             if reason := unsupported_column(keys, features, source.time, columns):
                 return reason
@@ -67,10 +68,9 @@ class RedisComputeEngine(LocalComputeEngine):
         rows = reading.batches(
             self._conninfo(), query, {} if unique else {"work_mem": reading.WORK_MEM}, reading.current_snapshot()
         )
-        online: Any = self.repo_config.online_store
         layout = Layout(
             project=self.repo_config.project,
-            view=compute_versioned_name(view, self.repo_config.registry.enable_online_feature_view_versioning),
+            view=compute_versioned_name(view, _versioned(self.repo_config)),
             keys=tuple(keys.items()),
             features=tuple(features.items()),
             time=source.time,
@@ -116,6 +116,16 @@ def source_of(view: FeatureView) -> reading.Source:
         time=source.timestamp_field,
         created=source.created_timestamp_column or "",
     )
+
+
+def _configured(config: RepoConfig) -> tuple[Any, Any]:
+    """The offline and the online store's configuration."""
+    return config.offline_store, config.online_store
+
+
+def _versioned(config: RepoConfig) -> bool:
+    """Whether a view's version is part of its name in Redis."""
+    return bool(getattr(config.registry, "enable_online_feature_view_versioning", False))
 
 
 def _types(columns: Any) -> dict[str, str]:

@@ -60,7 +60,7 @@ def snapshot(name: str) -> Iterator[None]:
 
 
 def column_types(connection: psycopg.Connection, source: Source) -> dict[str, str]:
-    """Postgres' names (`int8`, `_text`) of the types of the source's columns. Raises psycopg.Error for a missing one."""
+    """Postgres' names (`int8`, `_text`) of the source's columns' types. Raises psycopg.Error for a missing column."""
     from psycopg import sql
 
     columns = [*source.keys, *source.features, source.time]
@@ -102,14 +102,29 @@ def query_text(connection: psycopg.Connection, source: Source, start: datetime, 
     return query.as_string(connection)
 
 
-def batches(conninfo: str, query: str, settings: Mapping[str, str], name: str | None = None) -> Iterator[pa.RecordBatch]:
+def batches(
+    conninfo: str, query: str, settings: Mapping[str, str], name: str | None = None
+) -> Iterator[pa.RecordBatch]:
     """The query's rows, at most BATCH_ROWS at a time.
 
     Args:
         conninfo: libpq's connection string; with a password, so never for a log.
         settings: of the session.
         name: the snapshot to read, `current_snapshot()` of the caller's thread.
+
+    Raises psycopg.OperationalError, whatever the driver calls it.
     """
+    import psycopg
+    import pyarrow as pa
+    from adbc_driver_postgresql import dbapi
+
+    try:
+        yield from _batches(conninfo, query, settings, name)
+    except (dbapi.Error, pa.ArrowException, OSError) as error:
+        raise psycopg.OperationalError(str(error)) from error
+
+
+def _batches(conninfo: str, query: str, settings: Mapping[str, str], name: str | None) -> Iterator[pa.RecordBatch]:
     from adbc_driver_postgresql import dbapi
 
     with dbapi.connect(conninfo) as connection, connection.cursor() as cursor:

@@ -64,7 +64,7 @@ def fields(column: pa.Array, name: str, value_type: str, field: bytes) -> pa.Arr
 
 
 def seconds(column: pa.Array, name: str) -> np.ndarray:
-    """The times' whole seconds since 1970, downwards; NULL_TIME for null. Raises ValueRefused outside years 1 to 9999."""
+    """Whole seconds since 1970, downwards; NULL_TIME for null. Raises ValueRefused outside the years 1 to 9999."""
     import numpy as np
     import pyarrow as pa
 
@@ -174,4 +174,3 @@ def _chosen(valid: np.ndarray, made: pa.Array, lead: bytes) -> pa.Array:
         return made
     null = pa.scalar(lead + bulk(b""), pa.binary())
     return pc.if_else(pa.array(valid), made, null)  # pyright: ignore[reportAttributeAccessIssue]
-

@@ -66,7 +66,7 @@ class Wire:
         import hiredis
         from redis.exceptions import ResponseError
 
-        reader = hiredis.Reader(replyError=ResponseError)
+        reader = hiredis.Reader(replyError=lambda text: ResponseError(text))
         answers: list[Any] = []
         at = 0
         while at < len(commands) or len(answers) < replies:
@@ -96,7 +96,7 @@ class Wire:
 
     def _pieces(self) -> list[bytes]:
         """All that has arrived."""
-        from redis.exceptions import ConnectionError
+        from redis import exceptions
 
         pieces: list[bytes] = []
         while True:
@@ -105,24 +105,24 @@ class Wire:
             except _LATER:
                 return pieces
             except OSError as error:
-                raise ConnectionError(f"the connection to Redis broke: {error}") from error
+                raise exceptions.ConnectionError(f"the connection to Redis broke: {error}") from error
             if not piece:
-                raise ConnectionError("Redis closed the connection")
+                raise exceptions.ConnectionError("Redis closed the connection")
             pieces.append(piece)
 
     def _put(self, piece: memoryview) -> int:
-        from redis.exceptions import ConnectionError
+        from redis import exceptions
 
         try:
             return self._socket.send(piece)
         except _LATER:
             return 0
         except OSError as error:
-            raise ConnectionError(f"the connection to Redis broke: {error}") from error
+            raise exceptions.ConnectionError(f"the connection to Redis broke: {error}") from error
 
     def _wait(self, *, writing: bool) -> tuple[bool, bool]:
         """Until there is something to read, or room to write; which of both."""
-        from redis.exceptions import TimeoutError
+        from redis import exceptions
 
         pending = getattr(self._socket, "pending", None)
         if pending is not None and pending():
@@ -133,7 +133,7 @@ class Wire:
             self._events = wanted
         ready = self._poller.poll(self._timeout_ms)
         if not ready:
-            raise TimeoutError(f"Redis took and gave nothing for {self._timeout_ms / 1000:.0f} s")
+            raise exceptions.TimeoutError(f"Redis took and gave nothing for {self._timeout_ms / 1000:.0f} s")
         mask = ready[0][1]
         return bool(mask & ~select.POLLOUT), bool(mask & select.POLLOUT)
 
