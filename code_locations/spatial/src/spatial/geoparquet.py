@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 VERSION = "1.1.0"
 ROW_GROUP_ROWS = 65536
+# Level 3 makes a file of polygons 0.6 % smaller, for twice the time.
+ZSTD_LEVEL = 1
 GEOMETRY = "geometry"
 BBOX = "bbox"
 EDGES = ("xmin", "ymin", "xmax", "ymax")
@@ -63,11 +65,11 @@ def write(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, epsg
     dictionary = [f.name for f in out if pa.types.is_string(f.type)]
     # A stored Arrow schema would hide the metadata written at the end from readers of the schema.
     options: dict[str, Any] = {"compression": "zstd", "use_dictionary": dictionary, "store_schema": False}
-    with pq.ParquetWriter(path, out, compression_level=3, **options) as writer:
+    with pq.ParquetWriter(path, out, compression_level=ZSTD_LEVEL, **options) as writer:
         for group in _groups(batches, schema):
-            geometry = group.column(GEOMETRY)
-            types |= set(wkb_codes(geometry).tolist())
-            bounds = np.stack([group.column(c).to_numpy(zero_copy_only=False) for c in EDGE_COLUMNS], axis=1)
+            for geometries in group.column(GEOMETRY).chunks:
+                types |= set(np.unique(wkb_codes(geometries)).tolist())
+            bounds = np.stack([group.column(c).to_numpy() for c in EDGE_COLUMNS], axis=1)
             extent[:2] = np.fmin(extent[:2], np.fmin.reduce(bounds[:, :2], initial=np.inf))
             extent[2:] = np.fmax(extent[2:], np.fmax.reduce(bounds[:, 2:], initial=-np.inf))
             columns = [group.column(f.name) for f in out if f.name != BBOX] + [bbox_column(bounds)]
@@ -105,8 +107,8 @@ def _out_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema([*(pa.field(f.name, f.type) for f in schema if f.name not in EDGE_COLUMNS), box])
 
 
-def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The rows in batches of a row group each, the last one shorter."""
+def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows in tables of a row group each, the last one shorter; made of the batches, not of copies."""
     import pyarrow as pa
 
     held: list[pa.RecordBatch] = []
@@ -120,10 +122,11 @@ def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa
             count += taken.num_rows
             rest = rest.slice(taken.num_rows)
             if count == ROW_GROUP_ROWS:
-                yield pa.concat_batches(held)
-                held, count = [], 0
+                whole, held, count = pa.Table.from_batches(held), [], 0
+                yield whole
+                del whole
     if held:
-        yield pa.concat_batches(held)
+        yield pa.Table.from_batches(held)
 
 
 def _geo(epsg: int, types: list[str], extent: list[float] | None) -> dict[str, Any]:

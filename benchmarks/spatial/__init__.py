@@ -1,0 +1,1 @@
+"""The spatial location beside the stock tools: loading, exporting, rasters."""

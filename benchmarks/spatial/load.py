@@ -1,0 +1,117 @@
+"""Loading a GeoPackage into an unlogged table without an index: ours, ogr2ogr, and the floor, a COPY of ready bytes."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.spatial import server
+from benchmarks.spatial.processes import Run, call, run
+from terrane.postgres import PostgresResource
+
+RUN_ID = "bench"
+READ_BYTES = 1 << 20
+COLUMNS = """name text, category text, value double precision, cnt bigint, ts timestamptz, flag boolean,
+geometry geometry(Geometry, 4326)"""
+
+
+def environment(postgres: PostgresResource) -> dict[str, str]:
+    """A contender's environment, with the server in it; libpq and ours read the password from there."""
+    ours = {
+        f"BENCH_{k.upper()}": v for k, v in postgres.model_dump(include=set("host port user password".split())).items()
+    }
+    return {**os.environ, **ours, "BENCH_DB": postgres.database, "PGPASSWORD": postgres.password}
+
+
+def ours(postgres: PostgresResource, path: Path) -> Run:
+    """`load_file`, as a step calls it: GDAL in its own confined process, whose start is in the time."""
+    _make_schema(postgres)
+    return call("load:ours_inside", environment(postgres), path=str(path))
+
+
+def ours_inside(path: str) -> dict[str, Any]:
+    from spatial import gdal_reader, run_space
+    from spatial.loading import load_file
+    from spatial.manifest import ManifestFile
+
+    postgres = PostgresResource.from_process("BENCH")
+    file = ManifestFile(key="b/loaded.gpkg", size=Path(path).stat().st_size, sha256="0" * 64)
+    # A step does this while it fetches the file.
+    gdal_reader.prepare()
+    with run_space.connect(postgres, RUN_ID) as connection:
+        begun = time.perf_counter()
+        loaded = load_file(connection, Path(path), file)
+        return {"seconds": time.perf_counter() - begun, "rows": loaded.rows}
+
+
+def ogr2ogr(postgres: PostgresResource, path: Path) -> Run:
+    """Debian's, into a table that is there already, because a table it makes has a primary key to maintain."""
+    server.drop(postgres, "ogr")
+    with postgres.connect() as connection:
+        connection.execute(f"create unlogged table ogr ({COLUMNS})".encode())
+    server.settle(postgres)
+    target = f"PG:host={postgres.host} port={postgres.port} user={postgres.user} dbname={postgres.database}"
+    command = ["ogr2ogr", "-f", "PostgreSQL", target, str(path), "-append", "-nln", "ogr", "-gt", "65536"]
+    return run(command, {**environment(postgres), "PG_USE_COPY": "YES"})
+
+
+def floor(postgres: PostgresResource, ready: Path) -> Run:
+    """The same rows as a binary COPY that lies ready in a file."""
+    server.drop(postgres, "floor")
+    server.settle(postgres)
+    return call("load:floor_inside", environment(postgres), path=str(ready))
+
+
+def floor_inside(path: str) -> dict[str, Any]:
+    with PostgresResource.from_process("BENCH").connect(autocommit=True) as connection:
+        begun = time.perf_counter()
+        with connection.transaction():
+            connection.execute(f"create unlogged table floor ({COLUMNS})".encode())
+            with (
+                connection.cursor() as cursor,
+                cursor.copy("copy floor from stdin (format binary)") as copy,
+                open(path, "rb", buffering=0) as source,
+            ):
+                while piece := source.read(READ_BYTES):
+                    copy.write(piece)
+        return {"seconds": time.perf_counter() - begun}
+
+
+def dump(postgres: PostgresResource, target: Path) -> Path:
+    """What ours loaded, as the file of a binary COPY."""
+    from spatial import run_space
+
+    with (
+        run_space.connect(postgres, RUN_ID) as connection,
+        connection.cursor() as cursor,
+        cursor.copy("copy loaded to stdout (format binary)") as copy,
+        target.open("wb") as sink,
+    ):
+        for piece in copy:
+            sink.write(piece)
+    return target
+
+
+def changed_doubles(postgres: PostgresResource) -> tuple[int, int]:
+    """How many doubles of the rows loaded last differ, to the bit, between ours and the floor, and ours and ogr2ogr."""
+    from spatial import run_space
+
+    counts = []
+    with run_space.connect(postgres, RUN_ID) as connection:
+        for other in ("floor", "ogr"):
+            row = connection.execute(
+                f"select count(*) from loaded a join public.{other} b using (name)"  # noqa: S608
+                " where float8send(a.value) is distinct from float8send(b.value)".encode()
+            ).fetchone()
+            counts.append(row[0] if row else 0)
+    return counts[0], counts[1]
+
+
+def _make_schema(postgres: PostgresResource) -> None:
+    from spatial import run_space
+
+    with run_space.connect(postgres, RUN_ID) as connection:
+        run_space.create(connection, RUN_ID, "bench")
+    server.settle(postgres)

@@ -1,0 +1,56 @@
+"""The one PostGIS that every contender uses: the product's own settings for a single machine, on a port of its own."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from terrane.postgres import PostgresResource
+from terrane.servers import postgres
+from terrane.servers.accounts import server_account, server_folder
+from terrane.servers.process import free_port, start, stop, wait_until
+
+NAME = "bench"
+START_TIMEOUT_S = 60
+
+
+@contextmanager
+def running() -> Iterator[PostgresResource]:
+    """A database with PostGIS whose owner the resource is; server and files go at the end."""
+    installation = postgres.find_installation()
+    if installation is None or not installation.has_postgis:
+        raise SystemExit("no Postgres with PostGIS on this machine: `make setup` installs it")
+    folder = server_folder(Path(tempfile.mkdtemp(prefix="terrane-bench-")))
+    superuser, password, port = secrets.token_hex(12), secrets.token_hex(12), free_port()
+    log = folder / "postgres.log"
+    try:
+        data = postgres.make_cluster(installation, folder / "data", superuser)
+        process = start(postgres.command(installation, data, port), log, account=server_account())
+        try:
+            wait_until(lambda: postgres.answers(port, superuser), process, log, "Postgres", START_TIMEOUT_S)
+            postgres.ensure_role(port, superuser, NAME, password)
+            postgres.ensure_database(port, superuser, NAME, NAME, ["postgis"])
+            with postgres.administer(port, superuser) as connection:
+                connection.execute(f"grant pg_checkpoint to {NAME}".encode())
+            yield PostgresResource(host="127.0.0.1", port=str(port), user=NAME, password=password, database=NAME)
+        finally:
+            stop(process, signal.SIGINT)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def settle(server: PostgresResource) -> None:
+    """Writes out what earlier contenders left in the server's memory, so that none pays for another."""
+    with server.connect(autocommit=True) as connection:
+        connection.execute("checkpoint")
+
+
+def drop(server: PostgresResource, *tables: str) -> None:
+    with server.connect(autocommit=True) as connection:
+        for table in tables:
+            connection.execute(f'drop table if exists "{table}"'.encode())
