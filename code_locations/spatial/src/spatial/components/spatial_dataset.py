@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import dagster as dg
 from pydantic import Field
@@ -33,6 +33,11 @@ class Freshness(dg.Model, dg.Resolvable):
     reason: str | None = None
 
 
+def _as_written(_: dg.ResolutionContext, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The steps without templating, which would make the number -99 of the text "-99"."""
+    return steps
+
+
 class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
     """A dataset whose batches are loaded into PostGIS, transformed by steps and SQL, and published into the lake.
 
@@ -47,7 +52,7 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
     )
     description: str = Field(description="What is published, for people.")
     inputs: list[str] = Field(description="The tables a batch must bring, one a file, named for the file.")
-    steps: list[dict[str, Any]] = Field(
+    steps: Annotated[list[dict[str, Any]], dg.Resolver(_as_written, model_field_type=list[dict[str, Any]])] = Field(
         default_factory=list,
         description="What is done, in order: each the name of a step of the library with its parameters, or sql: file.",
     )
