@@ -89,11 +89,18 @@ def test_repair_makes_valid_simple_geometries_and_counts_them(bench: Bench) -> N
 def test_repair_keeps_one_kind_out_of_collections(bench: Bench) -> None:
     mixed = f"GEOMETRYCOLLECTION(POINT(1 1),{SQUARE},LINESTRING(0 0,1 1))"
     bench.table("t", NAME, [("mixed", mixed), ("line", "LINESTRING(0 0,1 1)")])
-    bench.apply("repair", table="t", keep="polygons", multi=True)
+    bench.apply("repair", table="t", keep="polygons", parts="multi")
     assert bench.rows("t", "name", "st_geometrytype(geometry)", "st_area(geometry)") == [
         ("mixed", "ST_MultiPolygon", 100)
     ]
     assert bench.told("t") == {("dropped", "no polygons in it"): 1}
+
+
+def test_repair_takes_the_only_part_and_drops_rows_of_several(bench: Bench) -> None:
+    bench.table("t", NAME, [("one", "MULTIPOINT(1 1)"), ("plain", "POINT(2 2)"), ("two", "MULTIPOINT(1 1,2 2)")])
+    bench.apply("repair", table="t", keep="points", parts="one")
+    assert bench.rows("t", "name", "st_geometrytype(geometry)") == [("one", "ST_Point"), ("plain", "ST_Point")]
+    assert bench.told("t") == {("dropped", "several parts"): 1}
 
 
 def test_repair_leaves_a_valid_collection_as_it_is(bench: Bench) -> None:
@@ -156,11 +163,17 @@ def test_clip_cuts_at_bounds_and_drops_what_is_outside(bench: Bench) -> None:
     bench.apply("clip", table="t", bounds=[0, 0, 5, 5])
     assert bench.rows("t", "name", "st_area(geometry)") == [("cut", 25), ("in", 0)]
     assert bench.told("t") == {
-        ("cut", "at the edge of the bounds"): 1,
+        ("repaired", "cut at the bounds"): 1,
         ("dropped", "outside of the bounds"): 2,
         ("dropped", "no geometry"): 1,
     }
     assert bench.balance("t").holds
+
+
+def test_clip_leaves_a_multi_geometry_one(bench: Bench) -> None:
+    bench.table("t", NAME, [("m", "MULTIPOLYGON(((0 0,10 0,10 10,0 10,0 0)))"), ("s", SQUARE)])
+    bench.apply("clip", table="t", bounds=[0, 0, 5, 5])
+    assert bench.rows("t", "name", "st_geometrytype(geometry)") == [("m", "ST_MultiPolygon"), ("s", "ST_Polygon")]
 
 
 def test_clip_to_a_table_brings_its_outline_into_the_same_system(bench: Bench) -> None:

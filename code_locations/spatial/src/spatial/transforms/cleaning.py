@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, LiteralString
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 TEXT_TYPES = ("text", "character varying")
 EXTRACTED = {"points": 1, "lines": 2, "polygons": 3}
+SHAPED: dict[str, LiteralString] = {
+    "any": "mended.geometry",
+    "multi": "st_multi(mended.geometry)",
+    "one": "coalesce(st_geometryn(mended.geometry, 1), mended.geometry)",
+}
 SURFACES = ("ST_PolyhedralSurface", "ST_Tin", "ST_Triangle")
 
 
@@ -111,12 +116,12 @@ class Repair(Step):
 
     Attributes:
         keep: leave the other kinds out, of collections too, and drop rows of which nothing remains.
-        multi: make every geometry a multi-geometry.
+        parts: `multi` makes every geometry a multi-geometry; `one` takes its only part, and drops those of several.
     """
 
     kind = "repair"
     keep: Literal["points", "lines", "polygons"] | None = None
-    multi: bool = False
+    parts: Literal["any", "multi", "one"] = "any"
 
     def query(self, table: Relation, other: Relation | None) -> Composable:
         from psycopg import sql
@@ -154,6 +159,7 @@ class Repair(Step):
                         when kind.is_surface then 'a surface in three dimensions'
                         when coalesce(st_isempty(t.geometry), true) then 'no geometry'
                         when st_isempty(mended.geometry) then {lacking}
+                        when {is_one} and st_numgeometries(mended.geometry) > 1 then 'several parts'
                     end as fault,
                     case
                         when not checked.is_valid then 'invalid geometry'
@@ -165,7 +171,8 @@ class Repair(Step):
         ).format(
             columns=columns_of(table),
             table=sql.Identifier(table.name),
-            geometry=sql.SQL("st_multi(mended.geometry)" if self.multi else "mended.geometry"),
+            geometry=sql.SQL(SHAPED[self.parts]),
+            is_one=sql.Literal(self.parts == "one"),
             srid=sql.Literal(table.srid),
             surfaces=sql.Literal(list(SURFACES)),
             mixed=sql.SQL(mixed),

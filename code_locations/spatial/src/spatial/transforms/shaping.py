@@ -67,6 +67,8 @@ class Reproject(Step):
 class Clip(Step):
     """Cuts geometries at bounds, or at the outline of another table, and drops what lies outside.
 
+    A geometry stays of its kind, and a multi-geometry one.
+
     Attributes:
         bounds: xmin, ymin, xmax, ymax in the table's units.
         to: a table of polygons, in any reference system.
@@ -105,7 +107,7 @@ class Clip(Step):
         return sql.SQL(
             """
             select {columns} cut.geometry::geometry(Geometry, {srid}) as geometry,
-                case when cut.is_outside then 'dropped' when not cut.is_inside then 'cut' end as _outcome,
+                case when cut.is_outside then 'dropped' when not cut.is_inside then 'repaired' end as _outcome,
                 case
                     when t.geometry is null then 'no geometry' when cut.is_outside then {outside} else {edge}
                 end as _reason,
@@ -124,7 +126,10 @@ class Clip(Step):
                 offset 0
             ) as kept
             cross join lateral (
-                select kept.geometry, compared.is_inside, coalesce(st_isempty(kept.geometry), true) as is_outside
+                select
+                    case when st_geometrytype(t.geometry) like 'ST\\_Multi%' then st_multi(kept.geometry)
+                        else kept.geometry end as geometry,
+                    compared.is_inside, coalesce(st_isempty(kept.geometry), true) as is_outside
                 offset 0
             ) as cut
             """
@@ -134,7 +139,7 @@ class Clip(Step):
             srid=srid,
             mask=mask,
             outside=sql.Literal(f"outside of {name}"),
-            edge=sql.Literal(f"at the edge of {name}"),
+            edge=sql.Literal(f"cut at {name}"),
         )
 
 
