@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import shapely
 
 from spatial import copy_encoding
-from spatial.columns import NotUtf8Error, flat, plain, plain_type
+from spatial.columns import NotUtf8Error, plain, plain_type
 from terrane.postgres import PostgresResource
 
 UTC = dt.UTC
@@ -117,16 +116,3 @@ def test_bytes_that_are_no_utf_8_are_not_taken_for_text() -> None:
     column = pa.Array.from_buffers(pa.string(), 1, raw.buffers())
     with pytest.raises(NotUtf8Error, match="name"):
         plain(column, "name", Counter())
-
-
-@pytest.mark.unit
-@pytest.mark.parametrize("text", ["POINT Z (1 2 3)", "POINT M (1 2 3)", "POLYGON Z ((0 0 1, 1 0 1, 1 1 1, 0 0 1))"])
-@pytest.mark.parametrize("flavor", ["iso", "extended"])
-def test_geometry_is_brought_to_two_dimensions_and_counted(text: str, flavor: Any) -> None:
-    shape = shapely.from_wkt(text)
-    column = pa.array([shapely.to_wkb(shape, flavor=flavor), None, shapely.to_wkb(shapely.Point(0, 0))], pa.binary())
-    counts: Counter[str] = Counter()
-    made = flat(column, counts).to_pylist()
-    assert made[0] == shapely.to_wkb(shapely.force_2d(shape), output_dimension=2)
-    assert made[1:] == column.to_pylist()[1:]
-    assert counts == {"null geometries": 1, "geometries brought to two dimensions": 1}

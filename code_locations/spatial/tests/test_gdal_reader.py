@@ -12,6 +12,7 @@ import pytest
 
 from spatial import gdal_reader, gdal_settings
 from spatial.errors import BatchRejectedError
+from spatial.formats import FORMATS, RASTER
 from spatial.gdal_reader import Limits
 
 pytestmark = pytest.mark.unit
@@ -39,19 +40,25 @@ def collection(path: Path, rows: int = 1) -> Path:
 def test_a_file_is_read_as_batches_with_what_gdal_knows(tmp_path: Path) -> None:
     with gdal_reader.read(collection(tmp_path / "x.geojson", 20_000), "b/x") as (layer, reader):
         rows = [batch.num_rows for batch in reader]
-    assert (layer.driver, layer.crs) == ("GeoJSON", "EPSG:4326")
+    assert layer.system
+    assert (layer.driver, layer.system.epsg) == ("GeoJSON", 4326)
     assert sum(rows) == 20_000
     assert max(rows) <= gdal_reader.BATCH_ROWS
 
 
-def test_only_the_allowed_drivers_are_there_and_no_credential_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_one_driver_is_there_and_no_credential_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSTGRES_PASSWORD", "secret")
     gdal_settings.environment.cache_clear()
-    environment = gdal_settings.environment()
+    environment = gdal_settings.environment("GPKG")
     assert "secret" not in json.dumps(environment)
-    skipped = set(environment["OGR_SKIP"].split(","))
-    assert set(pyogrio.list_drivers()) - skipped == set(gdal_settings.ALLOWED)
-    assert {"OGR_VRT", "WFS", "CSW", "HTTP", "ADBC"} & set(pyogrio.list_drivers()) <= skipped
+    assert set(pyogrio.list_drivers()) - set(environment["OGR_SKIP"].split(",")) == {"GPKG"}
+
+
+def test_every_format_has_a_driver_that_is_registered() -> None:
+    vectors = gdal_settings.registered(gdal_settings.LIST_VECTOR_DRIVERS)
+    rasters = gdal_settings.registered(gdal_settings.LIST_RASTER_DRIVERS)
+    for each in FORMATS:
+        assert not each.driver or each.driver in (rasters if each.kind == RASTER else vectors)
 
 
 def test_a_geojson_that_is_a_vrt_of_another_file_is_refused(tmp_path: Path) -> None:
@@ -60,20 +67,20 @@ def test_a_geojson_that_is_a_vrt_of_another_file_is_refused(tmp_path: Path) -> N
     trap = tmp_path / "x.geojson"
     trap.write_text(VRT.format(path=secret, layer="secret"))
     assert list(pyogrio.read_info(trap)["fields"]) == ["user", "password"]
-    assert "GDAL cannot read it as GPKG" in refusal(trap)
+    assert "GDAL cannot read it as GeoJSON" in refusal(trap)
 
 
 def test_a_file_that_is_not_spatial_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.gpkg"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
-    assert refusal(path).startswith("b/x: GDAL cannot read it as GPKG, ESRI Shapefile")
+    assert refusal(path).startswith("b/x: GDAL cannot read it as GeoPackage")
     assert str(tmp_path) not in refusal(path)
 
 
 def test_a_table_without_geometry_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("a,b\n1,2\n")
-    assert "b/x: it has no geometry" in refusal(path)
+    assert "b/x: its layer x has no geometry" in refusal(path)
 
 
 def test_a_layer_is_named_where_there_are_several(tmp_path: Path) -> None:

@@ -56,29 +56,12 @@ def plain_type(arrow: pa.DataType) -> str:
     return column_type(arrow.value_type if t.is_dictionary(arrow) else arrow)
 
 
-def flat(geometry: pa.Array, counts: Counter[str]) -> pa.Array:
-    """The WKB in two dimensions, with null and three-dimensional geometries counted."""
-    import pyarrow as pa
-
-    geometry = geometry.cast(pa.binary())
-    _count(counts, "null geometries", geometry.null_count)
-    codes = wkb_codes(geometry)
-    raised = int(((codes & 0xE0000000) != 0).sum() + ((codes & 0x1FFFFFFF) >= 1000).sum())
-    if not raised:
-        return geometry
-    import shapely
-
-    counts["geometries brought to two dimensions"] += raised
-    shapes = shapely.from_wkb(geometry.to_numpy(zero_copy_only=False))
-    return pa.array(shapely.to_wkb(shapely.force_2d(shapes), output_dimension=2), pa.binary())
-
-
 def wkb_codes(geometry: pa.Array) -> Any:
     """The type number of every WKB that is not null, as int64: 1 a point to 7 a collection, 1000 more with Z."""
     import numpy as np
 
     _, offsets, data = geometry.buffers()
-    if data is None:
+    if data is None or data.size < WKB_HEAD:
         return np.empty(0, np.int64)
     bounds = np.frombuffer(offsets, np.int32)[geometry.offset : geometry.offset + len(geometry) + 1]
     content = np.frombuffer(data, np.uint8)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spatial.formats import BY_NAME, VECTORS, Format
 from spatial.ledger import LedgerResource
 from spatial.transforms.parameters import Step
 from spatial.transforms.parsing import Script
@@ -23,6 +24,7 @@ class Dataset:
         steps: steps of the library and SQL files, run one after the other in the run's schema.
         outputs: names of published tables; `out_<name>` in the schema, `<name>.parquet` in the lake.
         polygons, points: tables of the schema for the preview.
+        formats: of which the batch's files must be, by their content.
         exports: further formats of every output: `flatgeobuf`, `pmtiles`.
     """
 
@@ -34,6 +36,7 @@ class Dataset:
     polygons: str | None = None
     points: str | None = None
     exports: tuple[str, ...] = ()
+    formats: tuple[Format, ...] = tuple(BY_NAME[name] for name in VECTORS)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The process that lets GDAL read one file: started with a clean environment and limits, it writes Arrow to its output.
 
-Its input is one JSON object: path, layer, encoding, allowed drivers, batch bounds, limits. Its output is an Arrow IPC
-stream whose schema carries what GDAL knows of the layer, under the key `layer`. When the file is not to be had, it
-exits with REFUSED, and the last line of its error output is a JSON object with the reason.
+Its input is one JSON object: the source, batch bounds, limits. Its output is an Arrow IPC stream whose schema carries
+what is known of the layer, under the key `layer`. The last line of its error output is a JSON object: `met`, what was
+met in the geometries; or `refused`, the reason why the file is not to be had, and then it exits with REFUSED.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import os
 import resource
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from spatial import gdal_source, parquet_source
+from spatial.confinement import confine, program_folders
+from spatial.crs import identify
+from spatial.geometries import Met, clean
+from spatial.source import RefusedError, Source
+
 REFUSED = 3
-UNUSED = ("geopandas", "pandas", "shapely", "pyproj")
-WKB_EXTENSION = "geoarrow.wkb"
-LEGACY_WKB_EXTENSION = "ogc.wkb"
 MIN_BATCH_ROWS = 64
 # GDAL ends a batch where a column reaches 2 GiB, and with some formats forgets the rows after it.
 MAX_GDAL_BATCH_BYTES = 1 << 30
-
-
-class RefusedError(Exception):
-    """The file cannot be read, for a reason its producer should see."""
 
 
 def main() -> int:
@@ -36,6 +36,8 @@ def main() -> int:
     os.dup2(2, 1)
     request = json.load(sys.stdin)
     _limit(request["limits"])
+    # Before numpy and Arrow make threads, which would go on without.
+    request["confined"] = confine([*program_folders(), Path(request["source"]["path"]).parent])
     try:
         _stream(request, output)
         output.close()
@@ -55,110 +57,67 @@ def _limit(limits: dict[str, int]) -> None:
         resource.setrlimit(getattr(resource, name), (value, value))
 
 
-def import_pyogrio() -> Any:
-    """pyogrio without what it would import if it could, and this process has no use for: half of its CPU time."""
-    for name in UNUSED:
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-    import pyogrio
-
-    return pyogrio
-
-
 def _stream(request: dict[str, Any], output: Any) -> None:
     import pyarrow as pa
 
-    pyogrio = import_pyogrio()
-    from pyogrio.errors import DataLayerError, DataSourceError
+    source, met = Source(**request["source"]), Met()
+    opening = gdal_source.open_source if source.driver else parquet_source.open_source
 
-    extra = set(pyogrio.list_drivers()) - set(request["drivers"])
-    if extra:
-        raise RuntimeError(f"GDAL has drivers it must not have here: {', '.join(sorted(extra))}")
-    path = request["path"]
-    try:
-        layer = _choose_layer(pyogrio.list_layers(path), request["layer"])
-        info = pyogrio.read_info(path, layer=layer)
-        rows = _batch_rows(Path(path), info["features"], request["batch_rows"], request["batch_bytes"])
-        with pyogrio.open_arrow(
-            path,
-            layer=layer,
-            encoding=request["encoding"],
-            batch_size=rows,
-            use_pyarrow=True,
-        ) as (meta, reader):
-            facts = _facts(layer, info, meta, reader.schema)
-            schema = _plain_schema(reader.schema).with_metadata({"layer": json.dumps(facts)})
-            with pa.ipc.new_stream(output, schema) as sink:
-                for batch in reader:
-                    plain = pa.RecordBatch.from_arrays([_storage(c) for c in batch.columns], schema=schema)
-                    for piece in _pieces(plain, request["batch_bytes"]):
-                        sink.write_batch(piece)
-    except (DataSourceError, DataLayerError) as error:
-        message = str(error).replace(path, "the file").split("; It might help")[0]
-        raise RefusedError(f"GDAL cannot read it as {', '.join(request['drivers'])}: {message}") from None
+    def rows(features: int) -> int:
+        return _batch_rows(Path(source.path), features, request["batch_rows"], request["batch_bytes"])
+
+    with opening(source, rows) as opened:
+        system = identify(opened.facts.pop("crs"))
+        facts = {**opened.facts, "system": asdict(system) if system else None, "confined": request["confined"]}
+        kept = [name for name in opened.schema.names if name not in facts["left_out"]]
+        schema = _plain_schema(pa.schema([opened.schema.field(name) for name in kept]), facts["geometry_column"])
+        schema = schema.with_metadata({"layer": json.dumps(facts)})
+        with pa.ipc.new_stream(output, schema) as sink:
+            for batch in opened.batches:
+                for piece in _pieces(_cleaned(batch.select(kept), schema, facts["geometry_column"], met), request):
+                    sink.write_batch(piece)
+    print(json.dumps({"met": met.as_dict()}), file=sys.stderr, flush=True)
+
+
+def _cleaned(batch: Any, schema: Any, geometry: str, met: Met) -> Any:
+    """The batch in plain types, without the rows whose geometry no table should get."""
+    import pyarrow as pa
+
+    columns = [_storage(column) for column in batch.columns]
+    at = schema.get_field_index(geometry)
+    columns[at], keep = clean(columns[at].cast(pa.binary()), met)
+    plain = pa.RecordBatch.from_arrays(columns, schema=schema)
+    return plain if keep is None else plain.filter(pa.array(keep))
 
 
 def _batch_rows(path: Path, features: int, most: int, most_bytes: int) -> int:
     """How many rows GDAL makes a batch of, so that batches of rows of average size are no larger than they may be."""
     if features <= 0:
         return most
-    size = sum(part.stat().st_size for part in path.parent.glob(f"{path.stem}.*"))
+    size = sum(part.stat().st_size for part in path.parent.rglob("*") if part.is_file())
     return max(MIN_BATCH_ROWS, min(most, most_bytes * features // max(1, size)))
 
 
-def _pieces(batch: Any, most_bytes: int) -> Iterator[Any]:
+def _pieces(batch: Any, request: dict[str, Any]) -> Iterator[Any]:
     """The batch, in halves of halves until no piece of several rows is larger than it may be."""
+    most_bytes = request["batch_bytes"]
     if batch.nbytes > MAX_GDAL_BATCH_BYTES:
         raise RefusedError(f"{batch.num_rows} of its features take {batch.nbytes} bytes, more than can be read at once")
     if batch.nbytes <= most_bytes or batch.num_rows <= 1:
         yield batch
         return
     half = batch.num_rows // 2
-    yield from _pieces(batch.slice(0, half), most_bytes)
-    yield from _pieces(batch.slice(half), most_bytes)
+    yield from _pieces(batch.slice(0, half), request)
+    yield from _pieces(batch.slice(half), request)
 
 
-def _choose_layer(layers: Any, wanted: str | None) -> str:
-    """The wanted layer, or the only one that has geometry."""
-    names = [str(name) for name, _ in layers]
-    if wanted is not None:
-        if wanted not in names:
-            raise RefusedError(f"it has no layer {wanted!r}; its layers are {', '.join(names)}")
-        return wanted
-    spatial = [str(name) for name, geometry in layers if geometry is not None]
-    if not spatial:
-        raise RefusedError("it has no geometry: no layer of it is spatial")
-    if len(spatial) > 1:
-        raise RefusedError(
-            f"it has several layers, {', '.join(spatial)}; the manifest's field layer says which is meant"
-        )
-    return spatial[0]
-
-
-def _facts(layer: str, info: dict[str, Any], meta: dict[str, Any], schema: Any) -> dict[str, Any]:
-    geometry = meta["geometry_name"] or next((f.name for f in schema if _is_wkb(f)), "")
-    if geometry not in schema.names:
-        raise RefusedError(f"its layer {layer} has no geometry")
-    return {
-        "layer": layer,
-        "driver": info["driver"],
-        "crs": info["crs"],
-        "encoding": info["encoding"],
-        "geometry_type": info["geometry_type"],
-        "geometry_column": geometry,
-    }
-
-
-def _is_wkb(field: Any) -> bool:
-    name = (field.metadata or {}).get(b"ARROW:extension:name", b"").decode()
-    return name in (WKB_EXTENSION, LEGACY_WKB_EXTENSION) or getattr(field.type, "extension_name", "") == WKB_EXTENSION
-
-
-def _plain_schema(schema: Any) -> Any:
-    """The schema without extension types and metadata, which the reading side may not know."""
+def _plain_schema(schema: Any, geometry: str) -> Any:
+    """The schema without extension types and metadata, which the reading side may not know; geometry as binary."""
     import pyarrow as pa
 
     types = [f.type.storage_type if isinstance(f.type, pa.BaseExtensionType) else f.type for f in schema]
-    return pa.schema([pa.field(f.name, t) for f, t in zip(schema, types, strict=True)])
+    plain = [pa.binary() if f.name == geometry else t for f, t in zip(schema, types, strict=True)]
+    return pa.schema([pa.field(f.name, t) for f, t in zip(schema, plain, strict=True)])
 
 
 def _storage(column: Any) -> Any:

@@ -7,15 +7,18 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatial import gdal_settings
+from spatial.crs import System
 from spatial.errors import BatchRejectedError
+from spatial.formats import of_path
 from spatial.gdal_child import REFUSED
+from spatial.geometries import Met
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +29,7 @@ BATCH_BYTES = 4 << 20
 PIPE_BYTES = 1 << 20
 STOP_TIMEOUT_S = 5
 MAX_LINE_BYTES = 1 << 16
+WALL_BYTES_PER_S, CPU_BYTES_PER_S = 200_000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,13 @@ class Limits:
 
     wall_s: float = 1800
     cpu_s: int = 1800
-    memory_bytes: int = 8 << 30
+    memory_bytes: int = 4 << 30
     written_bytes: int = 0
+
+    @classmethod
+    def of_size(cls, size: int) -> Limits:
+        """Limits for a file of that many bytes: a hundredth of the speed that slow formats are read at is enough."""
+        return cls(wall_s=300 + size / WALL_BYTES_PER_S, cpu_s=60 + size // CPU_BYTES_PER_S)
 
     def of_process(self) -> dict[str, int]:
         return {
@@ -46,54 +55,84 @@ class Limits:
         }
 
 
-DEFAULT_LIMITS = Limits()
-
-
 @dataclass(frozen=True)
 class Layer:
-    """What GDAL says of a layer. `crs` is `EPSG:n`, WKT, or None; `encoding` is of its text."""
+    """What a file says of a layer, which need not be so.
+
+    Attributes:
+        system: its reference system; None when it does not say.
+        encoding: of its text.
+        geometry_type: of all its geometries.
+        features: how many; -1 when it does not say.
+        left_out: columns that are not read: further geometries, and what only repeats the geometry.
+        confined: what the kernel kept from the process that read it.
+    """
 
     layer: str
     driver: str
-    crs: str | None
+    system: System | None
     encoding: str | None
     geometry_type: str | None
     geometry_column: str
+    features: int = -1
+    left_out: tuple[str, ...] = ()
+    confined: tuple[str, ...] = ()
+
+
+class Batches:
+    """The batches of a layer, to be read once; then `met` has what was met in its geometries."""
+
+    def __init__(self, reader: pa.RecordBatchReader, finish: Callable[[], Met]):
+        self.schema = reader.schema
+        self.met = Met()
+        self._reader = reader
+        self._finish = finish
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        yield from self._reader
+        self.met = self._finish()
 
 
 def prepare() -> None:
     """Does once in a process what the first file would wait for: a third of a second, to be had while it is fetched."""
-    gdal_settings.environment()
+    gdal_settings.environment("")
     _libraries()
 
 
 @contextmanager
 def read(
-    path: Path, name: str, layer: str | None = None, encoding: str | None = None, limits: Limits = DEFAULT_LIMITS
-) -> Iterator[tuple[Layer, pa.RecordBatchReader]]:
+    path: Path, name: str, layer: str | None = None, encoding: str | None = None, limits: Limits | None = None
+) -> Iterator[tuple[Layer, Batches]]:
     """The layer and its batches; geometry is WKB in the column the layer names.
 
     Args:
-        path: an absolute path we chose, of a regular file.
+        path: an absolute path we chose, of a regular file or a geodatabase's folder; its suffix is its format's.
         name: what to call the file in messages.
         layer: which one, needed only where there are several.
         encoding: of the file's text, where the file does not say.
+        limits: what reading may cost; by the file's size unless given.
 
     Raises:
         BatchRejectedError: the file cannot be read, or costs more than the limits; also while batches are read.
     """
-    if not path.is_file() or path.is_symlink():
+    if path.is_symlink() or not (path.is_file() or (path.is_dir() and path.suffix == ".gdb")):
         raise ValueError(f"{path} is no regular file")
+    limits = limits or Limits.of_size(sum(part.stat().st_size for part in (path, *path.rglob("*"))))
+    kind = of_path(path)
     request = {
-        "path": str(path),
-        "layer": layer,
-        "encoding": encoding,
-        "drivers": gdal_settings.ALLOWED,
+        "source": {
+            "path": str(path),
+            "driver": kind.driver,
+            "title": kind.title,
+            "layer": layer,
+            "encoding": encoding,
+            "options": dict(kind.options),
+        },
         "batch_rows": BATCH_ROWS,
         "batch_bytes": BATCH_BYTES,
         "limits": limits.of_process(),
     }
-    with _child() as (process, errors):
+    with _child(kind.driver) as (process, errors):
         expired = threading.Event()
         timer = threading.Timer(limits.wall_s, _give_up, (process, expired))
         timer.start()
@@ -105,7 +144,7 @@ def read(
             pa = _libraries()
             reader = pa.ipc.open_stream(process.stdout)
             facts = json.loads(reader.schema.metadata[b"layer"])
-            yield Layer(**facts), reader
+            yield _layer(facts), Batches(reader, lambda: _met(process, errors))
             # The timer ends what does not end; a wait with a limit of its own would poll, and lose 50 ms.
             process.wait()
         except (_libraries().ArrowInvalid, OSError) as error:
@@ -122,9 +161,20 @@ def _libraries() -> Any:
     import numpy as np  # noqa: F401
     import pyarrow as pa
     import pyarrow.compute as pc  # noqa: F401
-    import pyproj  # noqa: F401
 
     return pa
+
+
+def _layer(facts: dict[str, Any]) -> Layer:
+    system = facts.pop("system")
+    return Layer(**{**facts, "system": System(**system) if system else None})
+
+
+def _met(process: subprocess.Popen[bytes], errors: _LastLine) -> Met:
+    """What the process says it met, once it has ended; nothing when it did not end well, which is told elsewhere."""
+    if process.wait():
+        return Met()
+    return Met.from_dict(json.loads(errors.text())["met"])
 
 
 def _give_up(process: subprocess.Popen[bytes], expired: threading.Event) -> None:
@@ -151,13 +201,13 @@ class _LastLine:
 
 
 @contextmanager
-def _child() -> Iterator[tuple[subprocess.Popen[bytes], _LastLine]]:
+def _child(driver: str) -> Iterator[tuple[subprocess.Popen[bytes], _LastLine]]:
     process = subprocess.Popen(
         [sys.executable, "-I", "-m", "spatial.gdal_child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=gdal_settings.environment(),
+        env=gdal_settings.environment(driver),
         cwd="/",
         close_fds=True,
         start_new_session=True,

@@ -13,49 +13,70 @@ import os
 import subprocess
 import sys
 
-ALLOWED = ("GPKG", "ESRI Shapefile", "GeoJSON", "GeoJSONSeq", "FlatGeobuf", "GML", "KML", "CSV")
-SUFFIXES = frozenset(
-    {".gpkg", ".shp", ".geojson", ".json", ".geojsonl", ".geojsonseq", ".fgb", ".gml", ".kml", ".csv", ".zip"}
-)
 HARDENING = {
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{noext}",
+    "CPL_VSIL_CURL_HEADER_FILE_KVP_ENABLED": "NO",
     "GDAL_HTTP_TIMEOUT": "1",
+    "GDAL_HTTP_CONNECTTIMEOUT": "1",
     "GDAL_HTTP_MAX_RETRY": "0",
     "GDAL_DRIVER_PATH": "disable",
+    "GDAL_PYTHON_DRIVER_PATH": "/nowhere",
     "GDAL_VRT_ENABLE_PYTHON": "NO",
+    "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_CACHEMAX": "64",
+    "GDAL_MAX_DATASET_POOL_SIZE": "16",
     "GML_SKIP_RESOLVE_ELEMS": "ALL",
     "GML_DOWNLOAD_SCHEMA": "NO",
+    "GML_SAVE_RESOLVED_TO": "",
+    "LIBKML_RESOLVE_STYLE": "NO",
+    "LIBKML_READ_SNIPPET": "NO",
     "OGR_SQLITE_LIST_VIRTUAL_OGR": "NO",
+    "OGR_SQLITE_ALLOW_EXTERNAL_ACCESS": "NO",
     "OGR_SQLITE_LOAD_EXTENSIONS": "",
     "OGR_GPKG_NUM_THREADS": "1",
     "PROJ_NETWORK": "OFF",
     "OPENBLAS_NUM_THREADS": "1",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
-LIST_DRIVERS = """
+LIST_VECTOR_DRIVERS = """
 import json
-from spatial.gdal_child import import_pyogrio
+from spatial.gdal_source import import_pyogrio
 print(json.dumps(sorted(import_pyogrio().list_drivers())))
+"""
+LIST_RASTER_DRIVERS = """
+import json, rasterio
+with rasterio.Env() as env:
+    print(json.dumps(sorted(env.drivers())))
 """
 
 
 @functools.cache
-def environment() -> dict[str, str]:
+def environment(driver: str) -> dict[str, str]:
     """All the environment of a process that reads a file: no credentials, no addresses, every other driver skipped."""
-    unwanted = [name for name in _registered() if name not in ALLOWED]
+    unwanted = [name for name in registered(LIST_VECTOR_DRIVERS) if name != driver]
     return {**_base(), **HARDENING, "OGR_SKIP": ",".join(unwanted)}
+
+
+@functools.cache
+def raster_environment(driver: str, *written: str) -> dict[str, str]:
+    """The same for a process that reads a raster, in which no driver is left but its own and those that write.
+
+    Rasters stand alone here: nothing beside them is looked for, their world file apart.
+    """
+    unwanted = [name for name in registered(LIST_RASTER_DRIVERS) if name not in (driver, *written)]
+    spaced = [name for name in unwanted if " " in name]
+    plain = [name for name in unwanted if " " not in name]
+    return {**_base(), **HARDENING, "GDAL_SKIP": " ".join(plain), "OGR_SKIP": ",".join(spaced)}
+
+
+@functools.cache
+def registered(script: str) -> tuple[str, ...]:
+    """Every driver of this GDAL, asked in another process because asking registers them."""
+    done = subprocess.run([sys.executable, "-I", "-c", script], env=_base(), capture_output=True, text=True, check=True)
+    return tuple(json.loads(done.stdout))
 
 
 def _base() -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
     return {**kept, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def _registered() -> list[str]:
-    """Every driver of this GDAL, asked in another process because asking registers them."""
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", LIST_DRIVERS], env=_base(), capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import queue
-import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,20 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatial import copy_encoding, gdal_reader
-from spatial.columns import NotUtf8Error, flat, plain, plain_type
-from spatial.crs import srid
+from spatial.ahead import read_ahead
+from spatial.columns import NotUtf8Error, plain, plain_type
+from spatial.crs import place
 from spatial.errors import BatchRejectedError
 from spatial.manifest import ManifestFile
 from spatial.naming import launder_all
 from spatial.progress import Meter
+from spatial.settling import settle, told_of
 
 if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
 
 GEOMETRY = "geometry"
-QUEUE_DEPTH = 2
-POLL_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -81,27 +79,31 @@ def _load(connection: psycopg.Connection, path: Path, file: ManifestFile, encodi
     meter.begin()
     counts: Counter[str] = Counter()
     with gdal_reader.read(path, file.key, file.layer, encoding) as (layer, reader):
-        number = srid(file.key, layer.crs, file.crs)
+        placed = place(file.key, layer.system, file.crs)
+        number = placed.srid
         names = launder_all([n for n in reader.schema.names if n != layer.geometry_column], {GEOMETRY})
         names[layer.geometry_column] = GEOMETRY
         try:
             with connection.transaction():
                 _known_to_postgis(connection, file.key, number)
-                _create_table(connection, file.table, reader.schema, names, number)
+                _create_table(connection, file.table, reader.schema, names, 0 if placed.definition else number)
                 pieces = _encoded(reader, layer.geometry_column, counts)
-                rows = _copy(connection, file.table, _read_ahead(pieces), meter)
+                rows = _copy(connection, file.table, read_ahead(pieces), meter)
                 renamed = {old: new for old, new in names.items() if old != new and old != layer.geometry_column}
+                if reader.met.rows == 0:
+                    raise BatchRejectedError(f"{file.key}: its layer {layer.layer} has no features")
+                if rows == 0:
+                    reasons = ", ".join(reader.met.rejected)
+                    raise BatchRejectedError(f"{file.key}: every row of its layer {layer.layer} has {reasons}")
                 facts = {
-                    "layer": layer.layer,
-                    "driver": layer.driver,
+                    **told_of(layer, reader.met),
                     **counts,
+                    **settle(connection, file.key, file.table, reader.met, placed),
                     **({"renamed": renamed} if renamed else {}),
                 }
-                if rows == 0:
-                    raise BatchRejectedError(f"{file.key}: its layer {layer.layer} has no features")
                 connection.execute(
                     "insert into _loads (table_name, rows, srid, facts) values (%s, %s, %s, %s)",
-                    [file.table, rows, number, json.dumps(facts)],
+                    [file.table, reader.met.rows, number, json.dumps(facts)],
                 )
         except (psycopg.DataError, psycopg.InternalError) as error:
             raise BatchRejectedError(
@@ -134,7 +136,7 @@ def _encoded(
 
     for batch in reader:
         columns = [
-            flat(column, counts) if name == geometry else plain(column, name, counts)
+            column if name == geometry else plain(column, name, counts)
             for name, column in zip(batch.schema.names, batch.columns, strict=True)
         ]
         made = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
@@ -158,41 +160,3 @@ def _copy(
             meter.add(number, sum(map(len, pieces)))
         copy.write(copy_encoding.TRAILER)
     return rows
-
-
-def _read_ahead(items: Iterator[Any]) -> Iterator[Any]:
-    """The items, made in a thread of their own while the last one is being used; at most QUEUE_DEPTH wait."""
-    waiting: queue.Queue[tuple[str, Any]] = queue.Queue(QUEUE_DEPTH)
-    given_up = threading.Event()
-
-    def offer(kind: str, item: Any) -> bool:
-        while not given_up.is_set():
-            try:
-                waiting.put((kind, item), timeout=POLL_S)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def produce() -> None:
-        try:
-            for item in items:
-                if not offer("item", item):
-                    return
-            offer("end", None)
-        except BaseException as error:
-            offer("error", error)
-
-    producer = threading.Thread(target=produce, daemon=True)
-    producer.start()
-    try:
-        while True:
-            kind, item = waiting.get()
-            if kind == "end":
-                return
-            if kind == "error":
-                raise item
-            yield item
-    finally:
-        given_up.set()
-        producer.join()

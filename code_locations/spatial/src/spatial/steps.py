@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spatial import landing, outputs, run_space, transforming
-from spatial.archives import extract
 from spatial.batch_loading import load_files
 from spatial.conservation import Balance, NotConservedError
 from spatial.dataset import Dataset, Published, Work
 from spatial.errors import BatchRejectedError, StepError
-from spatial.gdal_settings import SUFFIXES
 from spatial.ledger import Batch
-from spatial.manifest import Manifest, ManifestFile, manifest_key, parse
+from spatial.manifest import Manifest, manifest_key, parse
 from spatial.outputs import STAGE
+from spatial.receiving import receive
 from terrane.object_store import DATA_LAKE, LANDING_ZONE
 from terrane.publishing import Commit, commit_key, read_commit
 
@@ -133,7 +131,7 @@ def _load_files(work: Work, manifest: Manifest) -> None:
     zone = work.store.bucket(LANDING_ZONE)
     load_files(
         manifest.files,
-        lambda file, folder: _spatial_file(zone, file, folder),
+        lambda file, folder: receive(zone, file, folder, work.dataset.formats),
         lambda: run_space.connect(work.postgres, work.run_id),
         work.say,
         work.observe,
@@ -149,17 +147,6 @@ def _check_tables(dataset: Dataset, manifest: Manifest) -> None:
             f"files: dataset {dataset.name} takes one file for each of {expected}, named for it; "
             f"the batch brings {', '.join(sorted(brought))}"
         )
-
-
-def _spatial_file(zone: Any, file: ManifestFile, folder: Path) -> Path:
-    """Fetches the object under a name of our choice, and takes it out of its archive where it is in one."""
-    suffix = Path(file.key).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise BatchRejectedError(
-            f"{file.key}: expected a file of type {', '.join(sorted(SUFFIXES))}, got {suffix or 'none'}"
-        )
-    path = landing.fetch(zone, file, folder / f"{file.table}{suffix}")
-    return extract(path, folder, file.table, file.key) if suffix == ".zip" else path
 
 
 def _published_before(work: Work, batch_id: str) -> Commit | None:

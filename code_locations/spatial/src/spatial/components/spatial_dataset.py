@@ -9,6 +9,7 @@ from pydantic import Field
 
 from spatial import steps
 from spatial.dataset import Dataset
+from spatial.formats import VECTORS, declared
 from spatial.keys import landed, published
 from spatial.ops import CHECK, export_op, load_op, transform_op
 from spatial.transforms.parameters import Step
@@ -62,6 +63,9 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
     outputs: list[str] = Field(
         description="What is published as GeoParquet: tables out_<name>, or <name> where there is no such table."
     )
+    formats: list[str] = Field(
+        default=list(VECTORS), description=f"Formats a batch's files may have, by content: {', '.join(VECTORS)}."
+    )
     exports: list[Literal["flatgeobuf", "pmtiles"]] = Field(
         default_factory=list, description="Formats in which every output is published beside GeoParquet."
     )
@@ -81,6 +85,7 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
             polygons=self.preview.polygons,
             points=self.preview.points,
             exports=tuple(self.exports),
+            formats=declared(self.formats),
         )
         return dg.Definitions(assets=[self._landing_spec(), self._asset(dataset)])
 

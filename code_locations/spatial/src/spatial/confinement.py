@@ -1,0 +1,116 @@
+"""What the kernel forbids a process that reads a hostile file: other files, writing, programs, sockets.
+
+Landlock (Linux 5.13, `landlock(7)`) leaves nothing of the file system but folders to read; a seccomp filter
+(`seccomp(2)`) leaves no socket, whatever a library would do with one. Both hold for the rest of the process' life, and
+for every thread made after; a kernel without them is told as such, and the other limits stand alone there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
+RULESET_VERSION, PATH_BENEATH = 1, 1
+READ_FILE, READ_DIR = 1 << 2, 1 << 3
+# The rights of file systems that each version of Landlock's interface knows, and of TCP from the fourth.
+FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
+TCP_RIGHTS, FIRST_WITH_TCP = 0b11, 4
+
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
+ALLOW, FAIL_WITH_EACCES, KILL = 0x7FFF0000, 0x00050000 | 13, 0x80000000
+LOAD_WORD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
+SYSCALL_NUMBER, ARCHITECTURE = 0, 4
+# Each architecture's mark (linux/audit.h) and its numbers of socket, socketpair, execve, execveat, ptrace, bpf,
+# io_uring_setup, process_vm_readv and process_vm_writev.
+FORBIDDEN = {
+    "x86_64": (0xC000003E, (41, 53, 59, 322, 101, 321, 425, 310, 311)),
+    "aarch64": (0xC00000B7, (198, 199, 221, 281, 117, 280, 425, 270, 271)),
+}
+FIRST_X32 = 0x40000000
+JUMP_IF_AT_LEAST = 0x35
+MOST_LIKELY_KILLED = b"1000"
+
+
+def confine(readable: Iterable[Path | str]) -> list[str]:
+    """Takes from this process what it has no need of; returns what the kernel now enforces: `files`, `network`.
+
+    To be called before any thread is made.
+    """
+    if sys.platform != "linux":
+        return []
+    libc = ctypes.CDLL(None, use_errno=True)
+    _offer_to_the_oom_killer()
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        return []
+    enforced = ["files"] if _lock_files(libc, readable) else []
+    return [*enforced, "network"] if _forbid_calls(libc) else enforced
+
+
+def program_folders() -> list[str]:
+    """Where Python and its libraries lie, so that they can be imported later on."""
+    system = ["/usr/lib", "/lib", "/lib64", "/usr/share/zoneinfo"]
+    return [*{sys.prefix, sys.base_prefix, *filter(None, sys.path)}, *system]
+
+
+def _offer_to_the_oom_killer() -> None:
+    """Where memory runs out, this process goes before the one that runs the batch."""
+    try:
+        Path("/proc/self/oom_score_adj").write_bytes(MOST_LIKELY_KILLED)
+    except OSError:
+        return
+
+
+def _lock_files(libc: ctypes.CDLL, readable: Iterable[Path | str]) -> bool:
+    version = libc.syscall(CREATE_RULESET, None, 0, RULESET_VERSION)
+    if version < 1:
+        return False
+    rights = struct.pack("<Q", FILE_RIGHTS[min(version, max(FILE_RIGHTS))])
+    attributes = rights + (struct.pack("<Q", TCP_RIGHTS) if version >= FIRST_WITH_TCP else b"")
+    ruleset = libc.syscall(CREATE_RULESET, attributes, len(attributes), 0)
+    if ruleset < 0:
+        return False
+    try:
+        for path in readable:
+            _allow_reading(libc, ruleset, path)
+        return libc.syscall(RESTRICT_SELF, ruleset, 0) == 0
+    finally:
+        os.close(ruleset)
+
+
+def _allow_reading(libc: ctypes.CDLL, ruleset: int, path: Path | str) -> None:
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        rights = READ_FILE | READ_DIR if os.path.isdir(path) else READ_FILE
+        if libc.syscall(ADD_RULE, ruleset, PATH_BENEATH, struct.pack("<Qi", rights, descriptor), 0):
+            raise OSError(ctypes.get_errno(), f"Landlock takes no rule for {path}")
+    finally:
+        os.close(descriptor)
+
+
+def _forbid_calls(libc: ctypes.CDLL) -> bool:
+    """Installs a filter under which the forbidden calls fail with EACCES, and those of another architecture kill."""
+    if platform.machine() not in FORBIDDEN:
+        return False
+    mark, numbers = FORBIDDEN[platform.machine()]
+    program = [
+        (LOAD_WORD, 0, 0, ARCHITECTURE),
+        (JUMP_IF_EQUAL, 1, 0, mark),
+        (RETURN, 0, 0, KILL),
+        (LOAD_WORD, 0, 0, SYSCALL_NUMBER),
+        (JUMP_IF_AT_LEAST, len(numbers) + 1, 0, FIRST_X32),
+        *((JUMP_IF_EQUAL, len(numbers) - at, 0, number) for at, number in enumerate(numbers)),
+        (RETURN, 0, 0, ALLOW),
+        (RETURN, 0, 0, FAIL_WITH_EACCES),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *line) for line in program))
+    header = ctypes.create_string_buffer(struct.pack("<HxxxxxxQ", len(program), ctypes.addressof(code)))
+    return libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header, 0, 0) == 0

@@ -1,0 +1,208 @@
+"""Geometries of a file that no table should get: judged and mended in the process that reads the file.
+
+Here too, because a library that parses a geometry may be made to fall over it. Every rule is counted.
+"""
+
+# pyright: reportAttributeAccessIssue=false
+# pyarrow makes its compute functions at import, where a type checker does not see them.
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from spatial.columns import WKB_HEAD, wkb_codes
+
+POINT, COLLECTION = 1, 7
+TYPE_NAMES = (
+    *("Geometry", "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon"),
+    *("GeometryCollection", "CircularString", "CompoundCurve", "CurvePolygon", "MultiCurve", "MultiSurface"),
+    *("Curve", "Surface", "PolyhedralSurface", "TIN", "Triangle"),
+)
+CURVED = frozenset({8, 9, 10, 11, 12})
+REFUSED = frozenset({13, 14, 15, 16, 17})
+EWKB_Z, EWKB_M, EWKB_SRID = 0x80000000, 0x40000000, 0x20000000
+HAS_Z, HAS_M = "with heights (Z)", "with measures (M)"
+NO_GEOMETRY = "geometry that is no WKB"
+NOT_FINITE = "coordinates that are not finite numbers"
+
+
+@dataclass
+class Met:
+    """What was met in a layer's geometries.
+
+    Attributes:
+        rows: that the file has, the rejected among them.
+        counts: geometries by what was found: null, empty, with heights.
+        types: geometries by type.
+        rejected: rows taken out, by reason.
+        unfinished: of curves, and of those not brought to two dimensions, which PostGIS has to mend.
+    """
+
+    rows: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    types: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    unfinished: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()}
+
+    @classmethod
+    def from_dict(cls, told: dict[str, Any]) -> Met:
+        counters = {name: Counter(told[name]) for name in ("counts", "types", "rejected")}
+        return cls(rows=told["rows"], unfinished=told["unfinished"], **counters)
+
+
+def clean(geometry: Any, met: Met) -> tuple[Any, Any]:
+    """The geometries of a batch in two dimensions, and which rows to keep; None for all.
+
+    Args:
+        geometry: an Arrow array of binary, WKB.
+        met: is added to.
+    """
+    import numpy as np
+
+    met.rows += len(geometry)
+    _count(met.counts, "null geometries", geometry.null_count)
+    short = _shorter_than_a_head(geometry)
+    codes = wkb_codes(geometry)
+    keep = None
+    if not short.any() and not len(codes):
+        return geometry, None
+    kinds, dimensions = _kinds(codes)
+    for code, number in zip(*np.unique(kinds, return_counts=True), strict=True):
+        met.types[_type_name(int(code))] += int(number)
+    bad: dict[str, Any] = {NO_GEOMETRY: short} if short.any() else {}
+    rows = np.flatnonzero(_lengths(geometry) >= WKB_HEAD)
+    for code in REFUSED & set(kinds.tolist()):
+        bad[f"geometry of type {_type_name(code)}"] = _mask(len(geometry), rows[kinds == code])
+    raised = rows[dimensions.any(axis=1)]
+    _count(met.counts, f"geometries {HAS_Z}", int(dimensions[:, 0].sum()))
+    _count(met.counts, f"geometries {HAS_M}", int(dimensions[:, 1].sum()))
+    _count(met.counts, "empty geometries", _empty(geometry, rows, kinds, dimensions))
+    met.unfinished += int(np.isin(kinds, list(CURVED)).sum())
+    if len(raised):
+        geometry = _flat(geometry, raised, met)
+    if (wild := _not_finite(geometry)) is not None:
+        bad[NOT_FINITE] = wild
+    if bad:
+        keep = np.ones(len(geometry), bool)
+        for reason, mask in bad.items():
+            _count(met.rejected, reason, int((mask & keep).sum()))
+            keep &= ~mask
+    return geometry, keep
+
+
+def _type_name(code: int) -> str:
+    return TYPE_NAMES[code] if code < len(TYPE_NAMES) else f"type {code}"
+
+
+def _count(counts: Counter[str], what: str, number: int) -> None:
+    if number:
+        counts[what] += number
+
+
+def _mask(length: int, rows: Any) -> Any:
+    import numpy as np
+
+    mask = np.zeros(length, bool)
+    mask[rows] = True
+    return mask
+
+
+def _lengths(geometry: Any) -> Any:
+    """Bytes of each value, 0 for null."""
+    import numpy as np
+
+    _, offsets, _ = geometry.buffers()
+    if offsets is None:
+        return np.zeros(len(geometry), np.int64)
+    bounds = np.frombuffer(offsets, np.int32)[geometry.offset : geometry.offset + len(geometry) + 1]
+    return np.diff(bounds).astype(np.int64)
+
+
+def _shorter_than_a_head(geometry: Any) -> Any:
+    return geometry.is_valid().to_numpy(zero_copy_only=False) & (_lengths(geometry) < WKB_HEAD)
+
+
+def _kinds(codes: Any) -> tuple[Any, Any]:
+    """The types without their dimensions, and (n, 2) whether they have Z and M: of ISO's numbers and of EWKB's bits."""
+    import numpy as np
+
+    plain = codes & 0x1FFFFFFF
+    thousands = plain // 1000
+    z = ((codes & EWKB_Z) != 0) | (thousands == 1) | (thousands == 3)
+    m = ((codes & EWKB_M) != 0) | (thousands == 2) | (thousands == 3)
+    return plain % 1000, np.stack([z, m], axis=1)
+
+
+def _heads(geometry: Any, rows: Any, width: int) -> Any:
+    """(n, width) bytes: how each of the values begins, zeros where it is shorter."""
+    import numpy as np
+
+    _, offsets, data = geometry.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[geometry.offset : geometry.offset + len(geometry) + 1].astype(np.int64)
+    content = np.frombuffer(data, np.uint8)
+    at = bounds[rows][:, None] + np.arange(width)
+    inside = at < bounds[rows + 1][:, None]
+    return np.where(inside, content[np.minimum(at, len(content) - 1)], 0)
+
+
+def _empty(geometry: Any, rows: Any, kinds: Any, dimensions: Any) -> int:
+    """Geometries without a coordinate: a count of zero, or a point of NaN."""
+    import numpy as np
+
+    if not len(rows):
+        return 0
+    heads = _heads(geometry, rows, 21)
+    counted = (kinds != POINT) & ~heads[:, 5:9].any(axis=1)
+    little = np.ascontiguousarray(heads[:, 5:21]).view("<f8")
+    big = np.ascontiguousarray(heads[:, 5:21]).view(">f8")
+    nowhere = np.where(heads[:, :1] == 1, np.isnan(little), np.isnan(big)).all(axis=1)
+    return int((counted | ((kinds == POINT) & nowhere & (dimensions.sum(axis=1) < 3))).sum())
+
+
+def _flat(geometry: Any, rows: Any, met: Met) -> Any:
+    """The array with those rows in two dimensions; what GEOS does not read is left to PostGIS."""
+    import numpy as np
+    import pyarrow as pa
+    import shapely
+
+    values = geometry.to_numpy(zero_copy_only=False).copy()
+    shapes = shapely.from_wkb(values[rows], on_invalid="ignore")
+    read = np.flatnonzero(~shapely.is_missing(shapes))
+    met.counts["geometries brought to two dimensions"] += len(rows)
+    met.unfinished += len(rows) - len(read)
+    values[rows[read]] = shapely.to_wkb(shapely.force_2d(shapes[read]), output_dimension=2, flavor="iso")
+    return pa.array(values, pa.binary())
+
+
+def _not_finite(geometry: Any) -> Any:
+    """Which rows have a coordinate that is NaN or infinite, points that are empty excepted; None for none.
+
+    Such a number has eleven set bits, which few others have at any place: only rows with those bits are parsed.
+    """
+    import numpy as np
+    import shapely
+
+    _, offsets, data = geometry.buffers()
+    if data is None or not len(geometry):
+        return None
+    bounds = np.frombuffer(offsets, np.int32)[geometry.offset : geometry.offset + len(geometry) + 1]
+    content = np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]]
+    if len(content) < 2:
+        return None
+    low, high = content[:-1], content[1:]
+    marks = ((high & 0x7F) == 0x7F) & (low >= 0xF0)
+    marks |= ((low & 0x7F) == 0x7F) & (high >= 0xF0)
+    rows = np.unique(np.searchsorted(bounds, np.flatnonzero(marks) + int(bounds[0]), side="right") - 1)
+    if not len(rows):
+        return None
+    values = geometry.take(rows).to_numpy(zero_copy_only=False)
+    with np.errstate(invalid="ignore"):
+        shapes = shapely.from_wkb(values, on_invalid="ignore")
+    numbers, of = shapely.get_coordinates(shapes, return_index=True)
+    wild = np.unique(of[~np.isfinite(numbers).all(axis=1)])
+    return _mask(len(geometry), rows[wild]) if len(wild) else None
