@@ -11,7 +11,7 @@ import logging
 import ssl
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from features.server.settings import RedisAddress
 
@@ -150,8 +150,7 @@ class _Wire(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport, self.up = transport, True
+        self._transport, self.up = cast(asyncio.Transport, transport), True
         self._watch = self._loop.call_later(WATCH_EVERY_S, self._look)
 
     def data_received(self, data: bytes) -> None:
