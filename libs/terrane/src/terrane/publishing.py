@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -153,7 +154,7 @@ def probe_put_if_absent(lake: Bucket) -> None:
     import obstore
     from obstore.exceptions import AlreadyExistsError
 
-    key = f"_probes/{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
+    key = f"_probes/{uuid.uuid4().hex}"
     obstore.put(lake, key, b"first", mode="create", use_multipart=False)
     try:
         obstore.put(lake, key, b"second", mode="create", use_multipart=False)
