@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pytest
 os.environ.setdefault("TERRANE_CLUSTER", "terrane-test")
 
 from terrane_cli.cluster import preflight, story
-from terrane_cli.cluster.commands import NAMESPACE, kubectl, kubectl_json
+from terrane_cli.cluster.commands import NAMESPACE, context, kubectl, kubectl_json, run
 from terrane_cli.dagster_api import DagsterApi
 from terrane_cli.project import Project, program
 
@@ -55,8 +56,40 @@ class Cluster:
         return [line.split(",") for line in self.kubectl("exec", pod, "--", *psql).splitlines()]
 
     @property
+    def chart(self) -> str:
+        return str(self.project.root / "charts/platform")
+
+    def image_of(self, deployment: str) -> str:
+        """The image of a location, or of the daemon."""
+        pods = self.objects(
+            "pods", "--selector", f"deployment={deployment}", "--field-selector", "status.phase=Running"
+        )
+        return pods[0]["spec"]["containers"][0]["image"]
+
+    def apply(self, made: dict[str, Any]) -> None:
+        kubectl("--namespace", NAMESPACE, "apply", "--filename", "-", stdin=json.dumps(made))
+
+    @property
     def dagster(self) -> DagsterApi:
         return story.ui()
+
+
+def helm(*words: str) -> str:
+    return run(["helm", "--kube-context", context(), "--namespace", NAMESPACE, *words], timeout=600)
+
+
+def helm_values(folder: Path) -> list[str]:
+    """The words for the values that the release has now, which an upgrade by hand is given again."""
+    file = folder / "values.yaml"
+    file.write_text(helm("get", "values", "terrane", "--output", "yaml"))
+    return ["--values", str(file)]
+
+
+def until(holds: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {inspect.getsource(holds).strip()}"
+        time.sleep(0.3)
 
 
 @pytest.fixture(scope="session")

@@ -152,9 +152,7 @@ def _skaffold(project: Project, *words: str) -> None:
     """Runs skaffold in the foreground; its own words are what there is to see."""
     if not shutil.which("skaffold"):
         raise ClusterError("skaffold is not on PATH")
-    # Skaffold labels pods with an id of its own run, and a new id would restart every pod of the platform.
-    steady = ["--label", "skaffold.dev/run-id=terrane"]
-    command = ["skaffold", *words, *steady, "--kube-context", context(), "--namespace", NAMESPACE]
+    command = ["skaffold", *words, "--kube-context", context(), "--namespace", NAMESPACE]
     done = subprocess.run(command, cwd=project.root, env=os.environ, check=False)
     if done.returncode:
         told = f"`{' '.join(command)}` failed with code {done.returncode}"

@@ -72,11 +72,7 @@ def _pod(item: dict[str, Any]) -> Pod:
 
 
 def _state(status: dict[str, Any], reason: str) -> str:
-    if reason:
-        return reason.split(":")[0]
-    if status["phase"] == "Running" and not all(c["ready"] for c in status.get("containerStatuses", [])):
-        return "Starting"
-    return status["phase"]
+    return reason.split(":")[0] if reason else status["phase"]
 
 
 def _reason(item: dict[str, Any], containers: list[dict[str, Any]]) -> str:
@@ -94,7 +90,17 @@ def _reason(item: dict[str, Any], containers: list[dict[str, Any]]) -> str:
     for condition in item["status"].get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"Unschedulable: {condition.get('message', '')}"
+    if item["status"]["phase"] == "Running" and not all(c["ready"] for c in containers):
+        return f"Starting: {_last_warning(item['metadata']['name'])}"
     return ""
+
+
+def _last_warning(pod: str) -> str:
+    """What Kubernetes last complained about: the answer of a probe, most often."""
+    chosen = f"involvedObject.name={pod},type=Warning"
+    events = kubectl_json("--namespace", NAMESPACE, "get", "events", "--field-selector", chosen)["items"]
+    newest = max(events, key=lambda e: e.get("lastTimestamp") or "", default={"message": "not ready yet"})
+    return _cause(newest["message"])
 
 
 def _death(item: dict[str, Any], container: dict[str, Any], ended: dict[str, Any], *, previous: bool) -> str:
