@@ -49,6 +49,11 @@ class Cluster:
     def objects(self, kind: str, *words: str) -> list[dict[str, Any]]:
         return kubectl_json("--namespace", NAMESPACE, "get", kind, *words)["items"]
 
+    def pods(self, *selectors: str) -> list[dict[str, Any]]:
+        """The platform's pods that are not about to go, those of runs and hooks left out."""
+        found = self.objects("pods", "--selector", ",".join(["!job-name", *selectors]))
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
     def sql(self, database: str, query: str) -> list[list[str]]:
         """The rows of a query, as text, asked inside the server's own pod."""
         pod = "terrane-postgis-0" if database.startswith("spatial") else "terrane-postgres-0"

@@ -38,7 +38,7 @@ ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
 def test_an_image_that_cannot_be_imported_is_named_and_the_old_one_goes_on(cluster: Cluster, tmp_path: Path) -> None:
-    others = _started(cluster)
+    others = _others(cluster)
     image = cluster.image_of("spatial")
     broken = f"{image.rsplit(':', 1)[0]}:broken"
     recipe = f"FROM {image}\nUSER root\nRUN echo 'import a_library_nobody_installed' >> {DEFINITIONS}\nUSER 1000\n"
@@ -52,7 +52,7 @@ def test_an_image_that_cannot_be_imported_is_named_and_the_old_one_goes_on(clust
     finally:
         helm("rollback", "terrane", "--wait")
     until(lambda: cluster.terrane("status").returncode == 0, seconds=120)
-    assert _started(cluster) == others
+    assert _others(cluster) == others
 
 
 def test_a_secret_that_is_missing_is_named(cluster: Cluster) -> None:
@@ -83,10 +83,9 @@ def _status(cluster: Cluster) -> str:
     return cluster.terrane("status").stdout
 
 
-def _started(cluster: Cluster) -> dict[str, str]:
-    """When each pod of the platform was made, those of spatial and of runs left out."""
-    pods = cluster.objects("pods", "--selector", "!job-name,deployment!=spatial")
-    return {pod["metadata"]["name"]: pod["metadata"]["creationTimestamp"] for pod in pods}
+def _others(cluster: Cluster) -> set[str]:
+    """One id a pod of the platform, those of spatial left out."""
+    return {pod["metadata"]["uid"] for pod in cluster.pods("deployment!=spatial")}
 
 
 @contextmanager

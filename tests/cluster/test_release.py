@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.cluster.conftest import helm, helm_values, until
@@ -22,41 +24,52 @@ pytestmark = pytest.mark.cluster
 DESCRIPTION = (
     """query { assetNodeOrError(assetKey: {path: ["data_lake", "places"]}) { ... on AssetNode { description } } }"""
 )
+STORES = "app.kubernetes.io/component=store"
 # What Kubernetes itself puts into a namespace.
 ITS_OWN = {"kube-root-ca.crt", "default"}
 
 
-def test_a_changed_file_is_in_the_ui_within_seconds_and_without_a_build(cluster: Cluster) -> None:
-    file = cluster.project.location_folder("spatial") / "src/spatial/defs/places/defs.yaml"
-    before = file.read_text()
-    command = ["skaffold", "dev", "--cleanup=false"]
-    with subprocess.Popen(
-        [*command, "--kube-context", context(), "--namespace", NAMESPACE],
-        cwd=cluster.project.root,
-        env=os.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as skaffold:
+def test_a_changed_file_is_in_the_ui_within_seconds_and_in_runs_and_without_a_build(cluster: Cluster) -> None:
+    folder = cluster.project.location_folder("spatial") / "src/spatial"
+    yaml, python = folder / "defs/places/defs.yaml", folder / "definitions.py"
+    before = {file: file.read_text() for file in (yaml, python)}
+    images = _images(cluster)
+    with _skaffold_dev(cluster):
         try:
-            assert skaffold.stdout is not None
-            for line in skaffold.stdout:
-                if "Watching for changes" in line:
-                    break
-            images = _images(cluster)
             began = time.monotonic()
-            file.write_text(before.replace("Populated places of the world", "Towns of the world"))
+            yaml.write_text(before[yaml].replace("Populated places of the world", "Towns of the world"))
             until(lambda: "Towns" in _description(cluster), seconds=60)
             cluster.figures["code_change_to_reload_s"] = round(time.monotonic() - began, 2)
+            python.write_text(f"{before[python]}\nprint('as changed')\n")
+            until(lambda: "as changed" in _log_of_a_run(cluster, "spatial"), seconds=60)
             assert _images(cluster) == images
         finally:
-            file.write_text(before)
+            for file, text in before.items():
+                file.write_text(text)
             until(lambda: "Populated" in _description(cluster), seconds=60)
+
+
+@contextmanager
+def _skaffold_dev(cluster: Cluster) -> Iterator[None]:
+    """`skaffold dev`, watching."""
+    command = ["skaffold", "dev", "--cleanup=false", "--kube-context", context(), "--namespace", NAMESPACE]
+    with subprocess.Popen(
+        command, cwd=cluster.project.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as skaffold:
+        assert skaffold.stdout is not None
+        for line in skaffold.stdout:
+            if "Watching for changes" in line:
+                break
+        # A pipe that nobody reads would stop it.
+        threading.Thread(target=skaffold.stdout.read, daemon=True).start()
+        try:
+            yield
+        finally:
             skaffold.terminate()
 
 
 def test_upgrading_one_location_loses_no_run_and_touches_no_other_pod(cluster: Cluster, tmp_path: Path) -> None:
-    before, image = _pods(cluster), cluster.image_of("spatial")
+    others, image = cluster.pods("deployment!=spatial"), cluster.image_of("spatial")
     newer = f"{image.rsplit(':', 1)[0]}:newer"
     run(["docker", "tag", image, newer])
     run(["kind", "load", "docker-image", newer, "--name", CLUSTER])
@@ -66,17 +79,16 @@ def test_upgrading_one_location_loses_no_run_and_touches_no_other_pod(cluster: C
     helm("upgrade", "terrane", cluster.chart, *helm_values(tmp_path), "--set-string", tag, "--wait", "--timeout", "3m")
     assert cluster.dagster.query(RUN, run=under_way)["runOrError"]["status"] == "STARTED"
     assert cluster.image_of("spatial").endswith(":newer")
-    gone = {name for name in before if name not in _pods(cluster)}
-    assert all("spatial" in name for name in gone), gone
+    assert _ids(cluster.pods("deployment!=spatial")) == _ids(others)
     assert seconds_to_success(cluster, under_way) > 45
     assert ping(cluster, "spatial") < 60
 
 
 def test_the_celery_profile_takes_a_runs_steps_through_its_queue(cluster: Cluster) -> None:
-    stores = _stores(cluster)
+    stores = cluster.pods(STORES)
     done = cluster.terrane("up", "--once", "--profile", "celery")
     assert done.returncode == 0, done.stdout[-6000:]
-    assert _stores(cluster) == stores
+    assert _ids(cluster.pods(STORES)) == _ids(stores)
     assert ping(cluster, "spatial") < 120
     assert _step_pods(cluster)
 
@@ -97,6 +109,12 @@ def test_uninstalling_leaves_the_volumes_and_nothing_else(cluster: Cluster) -> N
     assert len(cluster.objects("persistentvolumeclaims")) == 4
 
 
+def _log_of_a_run(cluster: Cluster, location: str) -> str:
+    run_id = launch_ping(cluster, location)
+    seconds_to_success(cluster, run_id)
+    return cluster.kubectl("logs", f"job/dagster-run-{run_id}")
+
+
 def _description(cluster: Cluster) -> str:
     try:
         return cluster.dagster.query(DESCRIPTION)["assetNodeOrError"].get("description", "")
@@ -104,14 +122,8 @@ def _description(cluster: Cluster) -> str:
         return ""
 
 
-def _pods(cluster: Cluster) -> set[str]:
-    """The platform's pods, those of runs and hooks left out."""
-    return {pod["metadata"]["name"] for pod in cluster.objects("pods", "--selector", "!job-name")}
-
-
-def _stores(cluster: Cluster) -> set[str]:
-    """One id a pod of a store, which a new pod of the same name has not."""
-    pods = cluster.objects("pods", "--selector", "app.kubernetes.io/component=store")
+def _ids(pods: list[dict[str, Any]]) -> set[str]:
+    """What a pod has, and a new one of the same name has not."""
     return {pod["metadata"]["uid"] for pod in pods}
 
 
