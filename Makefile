@@ -35,8 +35,8 @@ lint: setup-development  ## Check style and types
 format: setup-development  ## Put the code in style
 	@.venv/bin/ruff check --fix --quiet; .venv/bin/ruff format
 
-cluster: setup  ## Make a kind cluster, deploy to it, run the demo and follow changes (ONCE=1: end after the table)
-	@$(TERRANE) cluster up $(if $(ONCE),--once)
+cluster: setup  ## Make a kind cluster, deploy, run the demo, follow changes (ONCE=1: end after the table; PROFILE=celery)
+	@$(TERRANE) cluster up $(if $(ONCE),--once) $(if $(PROFILE),--profile $(PROFILE))
 
 cluster-down:  ## Delete the kind cluster
 	@$(TERRANE) cluster down

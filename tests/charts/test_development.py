@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from tests.charts.conftest import Rendering
-from tests.charts.rendering import template
+from tests.charts.rendering import Render, template
 
 from terrane_cli.project import Project
 
@@ -56,17 +57,21 @@ def test_skaffold_builds_what_it_deploys_and_leaves_no_image_as_it_was(
     assert all((project.root / dockerfile).is_file() for dockerfile in built.values())
 
     def filled(text: str) -> str:
-        image = re.search(r"\.IMAGE_(REPO|TAG)_(\w+)", text)
+        image = re.search(r"\.IMAGE_(REPO|TAG|FULLY_QUALIFIED)_(\w+)", text)
         assert image, text
         name = image[2].replace("_", "/", 1)
         assert name in built
-        return name if image[1] == "REPO" else "just-built"
+        return {"REPO": name, "TAG": "just-built", "FULLY_QUALIFIED": f"{name}:just-built"}[image[1]]
 
-    settings = tuple(f"{key}={filled(text)}" for key, text in release["setValueTemplates"].items())
+    settings = [f"{key}={filled(text)}" for key, text in release["setValueTemplates"].items()]
+    settings += [f"{key}={value}" for key, value in _flat(release["setValues"])]
     values = [charts.parent / file for file in release["valuesFiles"]]
-    deployed = template(release["name"], charts / "platform", values, settings)
+    deployed = template(release["name"], charts / "platform", values, tuple(settings))
     ours = {c["image"] for _, c in deployed.containers() if "terrane/" in c["image"]}
     assert {image.removeprefix("docker.io/") for image in ours} == {f"{name}:just-built" for name in built}
+
+    for name in project.locations:
+        _has_its_files_on_a_volume(deployed, name)
 
 
 def test_what_is_synced_lands_where_the_image_has_it(skaffold: dict[str, Any], project: Project) -> None:
@@ -106,8 +111,9 @@ def test_locations_answer_where_the_workspace_looks_for_them(rendered: Rendering
     for server in servers:
         ports = [p["port"] for p in kind.get("Service", server["host"])["spec"]["ports"]]
         assert ports == [server["port"]]
-        arguments = kind.location(server["location_name"])["spec"]["template"]["spec"]["containers"][0]["args"]
-        assert arguments[-1] == f"{server['location_name']}.definitions"
+        name = server["location_name"]
+        arguments = kind.location(name)["spec"]["template"]["spec"]["containers"][0]["args"]
+        assert arguments[-4:] == ["-m", f"{name}.definitions", "--location-name", name]
 
 
 def test_ci_finds_locations_by_itself_and_pins_what_it_uses(project: Project) -> None:
@@ -124,3 +130,28 @@ def test_ci_finds_locations_by_itself_and_pins_what_it_uses(project: Project) ->
     assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= set(targets)
     folders = re.findall(r"(?:libs/\w+/tests|tests/\w+)", text)
     assert [folder for folder in folders if not (project.root / folder).is_dir()] == []
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The settings that skaffold makes of nested values."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _has_its_files_on_a_volume(deployed: Render, name: str) -> None:
+    """Whether code server and runs read the volume that the code server's start fills, beside what they had."""
+    pod = deployed.location(name)["spec"]["template"]["spec"]
+    (filling,) = pod["initContainers"]
+    volumes = {v["name"]: v for v in pod["volumes"]}
+    assert set(volumes) == {"tmp", "home", "source"}
+    claim = volumes["source"]["persistentVolumeClaim"]["claimName"]
+    assert claim in deployed.names("PersistentVolumeClaim")
+    assert name in claim
+    assert filling["image"] == pod["containers"][0]["image"]
+    runs = deployed.container_context(name)["k8s"]
+    for mounts in (pod["containers"][0]["volumeMounts"], runs["volume_mounts"]):
+        paths = {m["name"]: m.get("mountPath", m.get("mount_path")) for m in mounts}
+        assert paths == {"tmp": "/tmp", "home": "/opt/dagster/dagster_home", "source": "/opt/terrane"}

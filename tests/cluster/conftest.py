@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pytest
 os.environ.setdefault("TERRANE_CLUSTER", "terrane-test")
 
 from terrane_cli.cluster import preflight, story
-from terrane_cli.cluster.commands import NAMESPACE, kubectl, kubectl_json
+from terrane_cli.cluster.commands import NAMESPACE, context, kubectl, kubectl_json, run
 from terrane_cli.dagster_api import DagsterApi
 from terrane_cli.project import Project, program
 
@@ -48,6 +49,11 @@ class Cluster:
     def objects(self, kind: str, *words: str) -> list[dict[str, Any]]:
         return kubectl_json("--namespace", NAMESPACE, "get", kind, *words)["items"]
 
+    def pods(self, *selectors: str) -> list[dict[str, Any]]:
+        """The platform's pods that are not about to go, those of runs and hooks left out."""
+        found = self.objects("pods", "--selector", ",".join(["!job-name", *selectors]))
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
     def sql(self, database: str, query: str) -> list[list[str]]:
         """The rows of a query, as text, asked inside the server's own pod."""
         pod = "terrane-postgis-0" if database.startswith("spatial") else "terrane-postgres-0"
@@ -55,8 +61,40 @@ class Cluster:
         return [line.split(",") for line in self.kubectl("exec", pod, "--", *psql).splitlines()]
 
     @property
+    def chart(self) -> str:
+        return str(self.project.root / "charts/platform")
+
+    def image_of(self, deployment: str) -> str:
+        """The image of a location, or of the daemon."""
+        pods = self.objects(
+            "pods", "--selector", f"deployment={deployment}", "--field-selector", "status.phase=Running"
+        )
+        return pods[0]["spec"]["containers"][0]["image"]
+
+    def apply(self, made: dict[str, Any]) -> None:
+        kubectl("--namespace", NAMESPACE, "apply", "--filename", "-", stdin=json.dumps(made))
+
+    @property
     def dagster(self) -> DagsterApi:
         return story.ui()
+
+
+def helm(*words: str) -> str:
+    return run(["helm", "--kube-context", context(), "--namespace", NAMESPACE, *words], timeout=600)
+
+
+def helm_values(folder: Path) -> list[str]:
+    """The words for the values that the release has now, which an upgrade by hand is given again."""
+    file = folder / "values.yaml"
+    file.write_text(helm("get", "values", "terrane", "--output", "yaml"))
+    return ["--values", str(file)]
+
+
+def until(holds: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {inspect.getsource(holds).strip()}"
+        time.sleep(0.3)
 
 
 @pytest.fixture(scope="session")

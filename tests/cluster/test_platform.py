@@ -23,7 +23,7 @@ pytestmark = pytest.mark.cluster
 
 ROUNDS = 10
 LAUNCH = """
-mutation ($location: String!) { launchRun(executionParams: {selector: {
+mutation ($location: String!, $config: RunConfigData!) { launchRun(executionParams: {runConfigData: $config, selector: {
     repositoryLocationName: $location, repositoryName: "__repository__", jobName: "ping"}}) {
   __typename ... on LaunchRunSuccess { run { runId } }
   ... on PythonError { message } ... on PipelineNotFoundError { message }
@@ -141,14 +141,23 @@ def _features(body: dict[str, Any]) -> dict[str, Any]:
     return answer.json()
 
 
-def ping(cluster: Cluster, location: str) -> float:
-    """Seconds from the queue to success, by Dagster's own clock."""
-    launched = cluster.dagster.query(LAUNCH, location=location)["launchRun"]
+def launch_ping(cluster: Cluster, location: str, seconds: float = 0) -> str:
+    """Launches a run that stays for so long, and returns its id."""
+    config = {"ops": {"answer": {"config": {"seconds": seconds}}}}
+    launched = cluster.dagster.query(LAUNCH, location=location, config=config)["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
-    run = launched["run"]["runId"]
+    return launched["run"]["runId"]
+
+
+def seconds_to_success(cluster: Cluster, run: str) -> float:
+    """From the queue to success, by Dagster's own clock."""
     deadline = time.monotonic() + 120
     while (state := cluster.dagster.query(RUN, run=run)["runOrError"])["status"] not in {"SUCCESS", "FAILURE"}:
         assert time.monotonic() < deadline, state
         time.sleep(0.5)
     assert state["status"] == "SUCCESS"
     return state["endTime"] - state["creationTime"]
+
+
+def ping(cluster: Cluster, location: str) -> float:
+    return seconds_to_success(cluster, launch_ping(cluster, location))

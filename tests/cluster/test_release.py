@@ -2,84 +2,117 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
+import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
-from tests.cluster.test_platform import ping
+from tests.cluster.conftest import helm, helm_values, until
+from tests.cluster.test_platform import RUN, launch_ping, ping, seconds_to_success
 
-from terrane_cli.cluster.commands import NAMESPACE, context, run
+from terrane_cli.cluster.commands import CLUSTER, NAMESPACE, context, run
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Cluster
 
 pytestmark = pytest.mark.cluster
 
-CHART = "charts/platform"
 DESCRIPTION = (
     """query { assetNodeOrError(assetKey: {path: ["data_lake", "places"]}) { ... on AssetNode { description } } }"""
 )
+STORES = "app.kubernetes.io/component=store"
 # What Kubernetes itself puts into a namespace.
 ITS_OWN = {"kube-root-ca.crt", "default"}
 
 
-def test_a_changed_file_is_in_the_ui_within_seconds_and_without_a_build(cluster: Cluster) -> None:
-    file = cluster.project.location_folder("spatial") / "src/spatial/defs/places/defs.yaml"
-    before = file.read_text()
-    command = ["skaffold", "dev", "--cleanup=false", "--label", "skaffold.dev/run-id=terrane"]
-    with subprocess.Popen(
-        [*command, "--kube-context", context(), "--namespace", NAMESPACE],
-        cwd=cluster.project.root,
-        env=os.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as skaffold:
+def test_a_changed_file_is_in_the_ui_within_seconds_and_in_runs_and_without_a_build(cluster: Cluster) -> None:
+    folder = cluster.project.location_folder("spatial") / "src/spatial"
+    yaml, python = folder / "defs/places/defs.yaml", folder / "definitions.py"
+    before = {file: file.read_text() for file in (yaml, python)}
+    images = _images(cluster)
+    with _skaffold_dev(cluster):
         try:
-            assert skaffold.stdout is not None
-            for line in skaffold.stdout:
-                if "Watching for changes" in line:
-                    break
-            images = _images(cluster)
             began = time.monotonic()
-            file.write_text(before.replace("Populated places of the world", "Towns of the world"))
-            _until(lambda: "Towns" in _description(cluster), seconds=60)
+            yaml.write_text(before[yaml].replace("Populated places of the world", "Towns of the world"))
+            until(lambda: "Towns" in _description(cluster), seconds=60)
             cluster.figures["code_change_to_reload_s"] = round(time.monotonic() - began, 2)
+            python.write_text(f"{before[python]}\nprint('as changed')\n")
+            until(lambda: "as changed" in _log_of_a_run(cluster, "spatial"), seconds=60)
             assert _images(cluster) == images
         finally:
-            file.write_text(before)
-            _until(lambda: "Populated" in _description(cluster), seconds=60)
+            for file, text in before.items():
+                file.write_text(text)
+            until(lambda: "Populated" in _description(cluster), seconds=60)
+
+
+@contextmanager
+def _skaffold_dev(cluster: Cluster) -> Iterator[None]:
+    """`skaffold dev`, watching."""
+    command = ["skaffold", "dev", "--cleanup=false", "--kube-context", context(), "--namespace", NAMESPACE]
+    with subprocess.Popen(
+        command, cwd=cluster.project.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as skaffold:
+        assert skaffold.stdout is not None
+        for line in skaffold.stdout:
+            if "Watching for changes" in line:
+                break
+        # A pipe that nobody reads would stop it.
+        threading.Thread(target=skaffold.stdout.read, daemon=True).start()
+        try:
+            yield
+        finally:
             skaffold.terminate()
 
 
-def test_the_celery_profile_runs_a_job_through_its_queue(cluster: Cluster) -> None:
-    helm = ["helm", "--kube-context", context(), "--namespace", NAMESPACE]
-    upgrade = [*helm, "upgrade", "terrane", CHART, "--reuse-values", "--values", f"{CHART}/values/celery.yaml"]
-    # Workers run the platform's image, whose tag here is of its content.
-    repository, tag = _image_of_daemon(cluster).rsplit(":", 1)
-    image = "dagster.runLauncher.config.celeryK8sRunLauncher.image"
-    images = ["--set", f"{image}.repository={repository}", "--set-string", f"{image}.tag={tag}"]
-    run([*upgrade, *images, "--wait", "--timeout", "8m"], timeout=600)
-    cluster.kubectl("rollout", "restart", "deployment", "--selector", "deployment")
-    cluster.kubectl("rollout", "status", "deployment", "--selector", "deployment", "--timeout", "300s")
-    _until(lambda: cluster.dagster.load_errors() == {} and _asks_its_database(cluster), seconds=180)
-    workers = cluster.objects("pods", "--selector", "component=celery")
+def test_upgrading_one_location_loses_no_run_and_touches_no_other_pod(cluster: Cluster, tmp_path: Path) -> None:
+    others, image = cluster.pods("deployment!=spatial"), cluster.image_of("spatial")
+    newer = f"{image.rsplit(':', 1)[0]}:newer"
+    run(["docker", "tag", image, newer])
+    run(["kind", "load", "docker-image", newer, "--name", CLUSTER])
+    under_way = launch_ping(cluster, "spatial", seconds=45)
+    until(lambda: "STARTED" in cluster.dagster.query(RUN, run=under_way)["runOrError"]["status"], seconds=30)
+    tag = "dagster.dagster-user-deployments.deployments[1].image.tag=newer"
+    helm("upgrade", "terrane", cluster.chart, *helm_values(tmp_path), "--set-string", tag, "--wait", "--timeout", "3m")
+    assert cluster.dagster.query(RUN, run=under_way)["runOrError"]["status"] == "STARTED"
+    assert cluster.image_of("spatial").endswith(":newer")
+    assert _ids(cluster.pods("deployment!=spatial")) == _ids(others)
+    assert seconds_to_success(cluster, under_way) > 45
+    assert ping(cluster, "spatial") < 60
+
+
+def test_the_celery_profile_takes_a_runs_steps_through_its_queue(cluster: Cluster) -> None:
+    stores = cluster.pods(STORES)
+    done = cluster.terrane("up", "--once", "--profile", "celery")
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert _ids(cluster.pods(STORES)) == _ids(stores)
     assert ping(cluster, "spatial") < 120
-    steps = [j for j in cluster.objects("jobs") if "dagster-step" in j["metadata"]["name"]]
-    assert steps
-    assert workers or steps
+    assert _step_pods(cluster)
+
+
+def test_celerys_workers_take_steps_again_after_their_broker_was_away(cluster: Cluster) -> None:
+    before = _step_pods(cluster)
+    cluster.kubectl("delete", "pod", "terrane-redis-0")
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/terrane-redis-0", "--timeout=120s")
+    assert ping(cluster, "spatial") < 120
+    assert _step_pods(cluster) > before
 
 
 def test_uninstalling_leaves_the_volumes_and_nothing_else(cluster: Cluster) -> None:
-    run(["helm", "--kube-context", context(), "--namespace", NAMESPACE, "uninstall", "terrane", "--wait"])
+    helm("uninstall", "terrane", "--wait")
     kinds = "deployments,statefulsets,services,configmaps,secrets,serviceaccounts,roles,rolebindings,ingresses"
     left = {o["metadata"]["name"] for o in cluster.objects(kinds)} - ITS_OWN
     assert {name for name in left if not name.startswith("sh.helm.release")} == set()
     assert len(cluster.objects("persistentvolumeclaims")) == 4
+
+
+def _log_of_a_run(cluster: Cluster, location: str) -> str:
+    run_id = launch_ping(cluster, location)
+    seconds_to_success(cluster, run_id)
+    return cluster.kubectl("logs", f"job/dagster-run-{run_id}")
 
 
 def _description(cluster: Cluster) -> str:
@@ -89,24 +122,14 @@ def _description(cluster: Cluster) -> str:
         return ""
 
 
-def _asks_its_database(cluster: Cluster) -> bool:
-    """Whether the webserver reaches Postgres, whose restart leaves it with a closed connection to ask first."""
-    try:
-        return cluster.dagster.is_idle()
-    except httpx.HTTPError:
-        return False
+def _ids(pods: list[dict[str, Any]]) -> set[str]:
+    """What a pod has, and a new one of the same name has not."""
+    return {pod["metadata"]["uid"] for pod in pods}
 
 
-def _image_of_daemon(cluster: Cluster) -> str:
-    return cluster.objects("pods", "--selector", "deployment=daemon")[0]["spec"]["containers"][0]["image"]
+def _step_pods(cluster: Cluster) -> set[str]:
+    return {j["metadata"]["name"] for j in cluster.objects("jobs") if "dagster-step" in j["metadata"]["name"]}
 
 
 def _images(cluster: Cluster) -> set[str]:
     return {p["spec"]["containers"][0]["image"] for p in cluster.objects("pods", "--selector", "deployment")}
-
-
-def _until(holds: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.3)

@@ -4,10 +4,15 @@ app.kubernetes.io/name: {{ .name }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end -}}
 
-{{- define "terrane.labels" -}}
+{{/* Without the chart's version, which would restart every pod at a new one. */}}
+{{- define "terrane.podLabels" -}}
 {{ include "terrane.selector" . }}
 app.kubernetes.io/component: {{ .component }}
 app.kubernetes.io/part-of: terrane
+{{- end -}}
+
+{{- define "terrane.labels" -}}
+{{ include "terrane.podLabels" . }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end -}}

@@ -16,10 +16,15 @@ app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{- define "redis.labels" -}}
+{{/* Without the chart's version, which would restart the store at every new one. */}}
+{{- define "redis.podLabels" -}}
 {{ include "redis.selector" . }}
 app.kubernetes.io/component: store
 app.kubernetes.io/part-of: terrane
+{{- end -}}
+
+{{- define "redis.labels" -}}
+{{ include "redis.podLabels" . }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}

@@ -7,6 +7,7 @@ which every bucket is a sub-folder. What callers get is an obstore store, so the
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -22,6 +23,20 @@ LANDING_ZONE = "landing-zone"
 DATA_LAKE = "data-lake"
 COMPUTE_LOGS = "compute-logs"
 DEFAULT_REGION = "us-east-1"
+# Large enough to need a block of its own on a disk, small enough to cost nothing.
+PROBE_BYTES = 1 << 20
+# How servers and file systems say that a disk is full.
+FULL = ("XMinioStorageFull", "QuotaExceeded", "507 Insufficient Storage", "No space left on device")
+
+
+class StoreFull(RuntimeError):
+    """The object store has no room left."""
+
+    def __init__(self, bucket: Bucket, key: str):
+        super().__init__(
+            f"The object store at {_address(bucket)} is full, and did not take {key}. Delete what is no longer needed, "
+            "or give it a larger disk (minio.persistence.size on Kubernetes), then re-execute the run"
+        )
 
 
 class ObjectStoreResource(dg.ConfigurableResource):
@@ -81,6 +96,27 @@ class ObjectStoreResource(dg.ConfigurableResource):
         return Path(unquote(parts.path))
 
 
+def put(bucket: Bucket, key: str, content: Path | bytes, *, create: bool = False) -> None:
+    """Writes an object; with `create`, only where there is none.
+
+    Raises StoreFull, obstore's AlreadyExistsError with `create`, and obstore's other errors as they are.
+    """
+    import obstore
+    from obstore.exceptions import AlreadyExistsError, BaseError
+
+    try:
+        if create:
+            obstore.put(bucket, key, content, mode="create", use_multipart=False)
+        else:
+            obstore.put(bucket, key, content)
+    except AlreadyExistsError:
+        raise
+    except BaseError as error:
+        if _says_full(error) or (not create and _refuses_as_full(bucket, f"{key}.probe")):
+            raise StoreFull(bucket, key) from error
+        raise
+
+
 def s3_client(store: ObjectStoreResource) -> Any:
     """A boto3 client of the store, for what concerns buckets themselves."""
     import boto3
@@ -92,3 +128,37 @@ def s3_client(store: ObjectStoreResource) -> Any:
         aws_secret_access_key=store.secret_key,
         region_name=store.region,
     )
+
+
+def _refuses_as_full(bucket: Bucket, key: str) -> bool:
+    """Whether the store says it is full when asked once more, without retries.
+
+    MinIO answers 507 to a write, but a write during which its disk fills up ends with an error about the body.
+    """
+    import obstore
+    from obstore.exceptions import BaseError
+    from obstore.store import S3Store
+
+    if not isinstance(bucket, S3Store):
+        return False
+    once = S3Store(
+        config=bucket.config,
+        client_options=bucket.client_options,
+        retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=30)},
+    )
+    try:
+        obstore.put(once, key, bytes(PROBE_BYTES))
+    except BaseError as error:
+        return _says_full(error)
+    obstore.delete(once, key)
+    return False
+
+
+def _says_full(error: Exception) -> bool:
+    return any(word in str(error) for word in FULL)
+
+
+def _address(bucket: Bucket) -> str:
+    from obstore.store import LocalStore
+
+    return str(bucket.prefix) if isinstance(bucket, LocalStore) else str(bucket.config.get("endpoint"))

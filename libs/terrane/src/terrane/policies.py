@@ -1,5 +1,7 @@
 """What every location does alike: who evaluates its automation, how soon, and a run that only shows that runs start."""
 
+import time
+
 import dagster as dg
 
 AUTOMATION_INTERVAL_S = 5
@@ -43,11 +45,18 @@ def eager() -> dg.AutomationCondition:
     return (dg.AutomationCondition.eager() | until_there()).with_label("eager, and until there")
 
 
+class Ping(dg.Config):
+    """How long the run stays, in seconds: to see what becomes of a run that is under way."""
+
+    seconds: float = 0
+
+
 def ping_job() -> dg.JobDefinition:
     """The job `ping`, which does nothing: launch it to see whether a run of the location starts, and how soon."""
 
     @dg.op
-    def answer(context: dg.OpExecutionContext) -> None:
+    def answer(context: dg.OpExecutionContext, config: Ping) -> None:
+        time.sleep(config.seconds)
         context.log.info("a run of this location starts and ends")
 
     @dg.job(description="Does nothing: shows whether a run of this location starts, and how soon.")

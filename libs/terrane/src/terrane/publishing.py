@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from terrane.object_store import put
+
 if TYPE_CHECKING:
     from terrane.object_store import Bucket
 
@@ -97,8 +99,8 @@ def publish(
 
     Raises:
         AlreadyPublished: another run committed this batch; the objects uploaded here are left unseen.
+        StoreFull: the store has no room left; nothing is published.
     """
-    import obstore
     from obstore.exceptions import AlreadyExistsError
 
     objects = tuple(
@@ -106,7 +108,7 @@ def publish(
     )
     commit = Commit(dataset, batch_id, run_id, datetime.now(UTC).isoformat(), objects, dict(summary or {}))
     try:
-        obstore.put(lake, commit_key(dataset, batch_id), commit.to_json(), mode="create", use_multipart=False)
+        put(lake, commit_key(dataset, batch_id), commit.to_json(), create=True)
     except AlreadyExistsError:
         existing = read_commit(lake, dataset, batch_id)
         if existing.run_id == run_id:
@@ -169,13 +171,11 @@ def probe_put_if_absent(lake: Bucket) -> None:
 
 
 def _upload(lake: Bucket, key: str, name: str, source: Path | bytes) -> PublishedObject:
-    import obstore
-
     if isinstance(source, bytes):
         digest, size = hashlib.sha256(source).hexdigest(), len(source)
     else:
         digest, size = _digest(source), source.stat().st_size
-    obstore.put(lake, key, source)
+    put(lake, key, source)
     return PublishedObject(name, key, size, digest)
 
 

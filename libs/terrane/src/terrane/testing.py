@@ -141,15 +141,23 @@ def folder_store(tmp_path: Path) -> ObjectStoreResource:
 @pytest.fixture(scope="session")
 def minio_server() -> Iterator[ObjectStoreResource]:
     """A MinIO server without buckets."""
+    with temporary_server_folder("minio") as folder, running_minio(folder / "data", folder / "minio.log") as store:
+        yield store
+
+
+@contextmanager
+def running_minio(data: Path, log: Path) -> Iterator[ObjectStoreResource]:
+    """A MinIO server on the folder `data`, without buckets; skips the test where there is no MinIO to be had."""
     program = minio.find_program(Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "terrane")
     if program is None:
         pytest.skip(NO_MINIO)
-    with temporary_server_folder("minio") as folder:
-        port, password, log = free_port(), secrets.token_hex(12), folder / "minio.log"
-        (folder / "data").mkdir()
-        process = start(minio.command(program, folder / "data", port), log, environment=minio.environment(password))
-        wait_until(lambda: minio.answers(port), process, log, "MinIO", START_TIMEOUT_S)
+    port, password = free_port(), secrets.token_hex(12)
+    data.mkdir(parents=True, exist_ok=True)
+    process = start(minio.command(program, data, port), log, environment=minio.environment(password))
+    wait_until(lambda: minio.answers(port), process, log, "MinIO", START_TIMEOUT_S)
+    try:
         yield ObjectStoreResource(endpoint=f"127.0.0.1:{port}", access_key=minio.USER, secret_key=password)
+    finally:
         stop(process)
 
 

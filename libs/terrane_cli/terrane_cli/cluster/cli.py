@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 
     making = add("up", up, "make the cluster, build and deploy all of it, run the demo, and follow changes")
     making.add_argument("--once", action="store_true", help="end after the table; the cluster keeps running")
+    making.add_argument("--profile", default="", help="one of skaffold.yaml's profiles: celery")
     add("down", down, "delete the cluster")
     add("status", show_status, "say of every pod where it belongs and how it is")
     add("demo", tell_story, "deliver the sample batch and show its features")
@@ -57,20 +58,21 @@ def _parser() -> argparse.ArgumentParser:
 
 def up(options: argparse.Namespace, project: Project, console: Console) -> int:
     began = time.monotonic()
+    profile = _profile(project, options.profile)
     if not _show_preflight(console):
         return 1
     console.print("cluster: made" if kind.ensure_cluster(project) else "cluster: there", highlight=False)
     if kind.ensure_ingress(project):
         console.print("ingress controller: installed", highlight=False)
     charts.fill_dependencies(project)
-    kind.load_images(_images_of_others(project))
-    _skaffold(project, "run")
+    kind.load_images(_images_of_others(project, profile))
+    _skaffold(project, "run", *profile)
     story.run(project, console)
     console.print(f"From the command to the table: {time.monotonic() - began:.0f} s", highlight=False)
     if options.once:
         console.print("The cluster keeps running; `make cluster-down` deletes it.")
         return 0
-    _skaffold(project, "dev", "--cleanup=false")
+    _skaffold(project, "dev", "--cleanup=false", *profile)
     return 0
 
 
@@ -118,9 +120,18 @@ def _show_preflight(console: Console) -> bool:
     return all(finding.good for finding in findings)
 
 
-def _images_of_others(project: Project) -> list[str]:
+def _profile(project: Project, name: str) -> list[str]:
+    """Skaffold's words for the profile, none for none. Raises ClusterError for a name that is no profile."""
+    known = [profile["name"] for profile in yaml.safe_load((project.root / "skaffold.yaml").read_text())["profiles"]]
+    if name and name not in known:
+        raise ClusterError(f"there is no profile {name}; skaffold.yaml has {', '.join(known)}")
+    return ["--profile", name] if name else []
+
+
+def _images_of_others(project: Project, profile: list[str]) -> list[str]:
     """The images that the release names and that are not built here."""
-    values = [word for file in VALUES for word in ("--values", str(project.root / file))]
+    files = [*VALUES, *(f"charts/platform/values/{name}.yaml" for name in profile[1:])]
+    values = [word for file in files for word in ("--values", str(project.root / file))]
     chart = str(project.root / "charts/platform")
     rendered = run(["helm", "template", "terrane", chart, *values, "--kube-version", KUBERNETES])
     named = {
@@ -141,9 +152,7 @@ def _skaffold(project: Project, *words: str) -> None:
     """Runs skaffold in the foreground; its own words are what there is to see."""
     if not shutil.which("skaffold"):
         raise ClusterError("skaffold is not on PATH")
-    # Skaffold labels pods with an id of its own run, and a new id would restart every pod of the platform.
-    steady = ["--label", "skaffold.dev/run-id=terrane"]
-    command = ["skaffold", *words, *steady, "--kube-context", context(), "--namespace", NAMESPACE]
+    command = ["skaffold", *words, "--kube-context", context(), "--namespace", NAMESPACE]
     done = subprocess.run(command, cwd=project.root, env=os.environ, check=False)
     if done.returncode:
         told = f"`{' '.join(command)}` failed with code {done.returncode}"

@@ -1,16 +1,21 @@
-"""Every pod of the platform: its location, image and restarts; and of a pod that fails, the reason."""
+"""Every pod of the platform: its location, image, restarts; of one that fails, the reason; and what does not load."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from terrane_cli.cluster.commands import NAMESPACE, kubectl_json
+from terrane_cli.cluster import story
+from terrane_cli.cluster.commands import NAMESPACE, ClusterError, kubectl, kubectl_json
 
-GOOD = {"Running", "Succeeded", "Completed"}
+# What the line of a log looks like that says why a program ended.
+CAUSE = re.compile(r"^\S*(Error|Exception|Failure|FATAL|panic)\b|\b(fatal|cannot|could not)\b", re.IGNORECASE)
+LOG_LINES = 60
+CAUSE_LENGTH = 300
 LOCATION_LABELS = ("dagster/code-location", "deployment")
 
 
@@ -40,8 +45,16 @@ def show(console: Console) -> bool:
     console.print(table)
     for pod in found:
         if pod.reason:
-            console.print(f"[red]{pod.name}[/]: {pod.reason}", highlight=False)
-    return not any(pod.reason for pod in found)
+            console.print(f"[red]{pod.name}[/]: {pod.reason}", highlight=False, soft_wrap=True)
+    unloaded = load_errors()
+    for location, problem in unloaded.items():
+        console.print(f"[red]{location}[/] does not load: {problem}", highlight=False, soft_wrap=True)
+    return not unloaded and not any(pod.reason for pod in found)
+
+
+def load_errors() -> dict[str, str]:
+    """Why locations do not load, by location; empty as well where the UI does not answer, which its pod explains."""
+    return {name: _cause(error) for name, error in (story.ui().load_errors() or {}).items()}
 
 
 def _pod(item: dict[str, Any]) -> Pod:
@@ -59,11 +72,7 @@ def _pod(item: dict[str, Any]) -> Pod:
 
 
 def _state(status: dict[str, Any], reason: str) -> str:
-    if reason:
-        return reason.split(":")[0]
-    if status["phase"] == "Running" and not all(c["ready"] for c in status.get("containerStatuses", [])):
-        return "Starting"
-    return status["phase"]
+    return reason.split(":")[0] if reason else status["phase"]
 
 
 def _reason(item: dict[str, Any], containers: list[dict[str, Any]]) -> str:
@@ -73,14 +82,42 @@ def _reason(item: dict[str, Any], containers: list[dict[str, Any]]) -> str:
         waiting, ended = state.get("waiting", {}), state.get("terminated", {})
         last = container.get("lastState", {}).get("terminated", {})
         if waiting and waiting.get("reason") not in {"PodInitializing", "ContainerCreating", None}:
-            said = waiting.get("message") or last.get("message") or ""
-            died = f"; it last ended with code {last['exitCode']} ({last.get('reason', '')})" if last else ""
+            said = waiting.get("message") or ""
+            died = f"; {_death(item, container, last, previous=True)}" if last else ""
             return f"{waiting['reason']}: container {container['name']}: {said}{died}".strip()
         if ended and ended.get("exitCode"):
-            said = ended.get("message") or f"`kubectl -n {NAMESPACE} logs {item['metadata']['name']}` says more"
-            how = f"{ended.get('reason', 'Error')}: container {container['name']} ended with code {ended['exitCode']}"
-            return f"{how}; {said}"
+            return f"{ended.get('reason', 'Error')}: {_death(item, container, ended, previous=False)}"
     for condition in item["status"].get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"Unschedulable: {condition.get('message', '')}"
+    if item["status"]["phase"] == "Running" and not all(c["ready"] for c in containers):
+        return f"Starting: {_last_warning(item['metadata']['name'])}"
     return ""
+
+
+def _last_warning(pod: str) -> str:
+    """What Kubernetes last complained about: the answer of a probe, most often."""
+    chosen = f"involvedObject.name={pod},type=Warning"
+    events = kubectl_json("--namespace", NAMESPACE, "get", "events", "--field-selector", chosen)["items"]
+    newest = max(events, key=lambda e: e.get("lastTimestamp") or "", default={"message": "not ready yet"})
+    return _cause(newest["message"])
+
+
+def _death(item: dict[str, Any], container: dict[str, Any], ended: dict[str, Any], *, previous: bool) -> str:
+    """How a container ended, and what its log says of it."""
+    name, pod = container["name"], item["metadata"]["name"]
+    command = ["logs", pod, "--container", name, *(["--previous"] if previous else [])]
+    try:
+        log = kubectl("--namespace", NAMESPACE, *command, "--tail", str(LOG_LINES))
+    except ClusterError:
+        log = ""
+    said = ended.get("message") or _cause(log)
+    more = f"`kubectl -n {NAMESPACE} {' '.join(command)}` says more"
+    return f"container {name} ended with code {ended['exitCode']} ({ended.get('reason', '')}): {said}; {more}"
+
+
+def _cause(text: str) -> str:
+    """The last line that names an error, or else the last line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    causes = [line for line in lines if CAUSE.search(line)]
+    return (causes or lines or ["it said nothing"])[-1][:CAUSE_LENGTH]

@@ -49,10 +49,10 @@ def reload_location(location: str) -> float:
 
 
 @contextmanager
-def object_store() -> Iterator[ObjectStoreResource]:
-    """MinIO of the cluster, through a port of loopback."""
+def object_store(service: str = "terrane-minio") -> Iterator[ObjectStoreResource]:
+    """MinIO of the cluster, or another with the same passwords, through a port of loopback."""
     secret = kubectl_json("--namespace", NAMESPACE, "get", "secret", "terrane-s3")["data"]
-    with forward("service/terrane-minio", 9000) as port:
+    with forward(f"service/{service}", 9000) as port:
         yield ObjectStoreResource(
             endpoint=f"127.0.0.1:{port}",
             access_key=base64.b64decode(secret["MINIO_ROOT_USER"]).decode(),

@@ -1,0 +1,162 @@
+"""What cannot work on a cluster is named to the person who looks, and what worked before goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.cluster.conftest import helm, helm_values, until
+from tests.cluster.test_platform import ping
+
+from terrane.buckets import ensure_buckets
+from terrane.object_store import DATA_LAKE, LANDING_ZONE, ObjectStoreResource
+from terrane.publishing import list_commits
+from terrane_cli import sample
+from terrane_cli.cluster import story
+from terrane_cli.cluster.commands import CLUSTER, run
+
+if TYPE_CHECKING:
+    from tests.cluster.conftest import Cluster
+
+pytestmark = pytest.mark.cluster
+
+SPATIAL_TAG = "dagster.dagster-user-deployments.deployments[1].image.tag"
+DEFINITIONS = "/opt/terrane/code_locations/spatial/src/spatial/definitions.py"
+LAUNCH_ASSET = """
+mutation ($location: String!, $path: [String!]!, $tags: [ExecutionTag!]!) { launchRun(executionParams: {
+    selector: {repositoryLocationName: $location, repositoryName: "__repository__", jobName: "__ASSET_JOB",
+               assetSelection: [{path: $path}]},
+    executionMetadata: {tags: $tags}}) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
+"""
+STATUS = "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
+ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
+
+
+def test_an_image_that_cannot_be_imported_is_named_and_the_old_one_goes_on(cluster: Cluster, tmp_path: Path) -> None:
+    others = _others(cluster)
+    image = cluster.image_of("spatial")
+    broken = f"{image.rsplit(':', 1)[0]}:broken"
+    recipe = f"FROM {image}\nUSER root\nRUN echo 'import a_library_nobody_installed' >> {DEFINITIONS}\nUSER 1000\n"
+    run(["docker", "build", "--quiet", "--tag", broken, "-"], stdin=recipe)
+    run(["kind", "load", "docker-image", broken, "--name", CLUSTER])
+    try:
+        helm("upgrade", "terrane", cluster.chart, *helm_values(tmp_path), "--set-string", f"{SPATIAL_TAG}=broken")
+        until(lambda: "No module named 'a_library_nobody_installed'" in _status(cluster), seconds=120)
+        assert cluster.dagster.load_errors() == {}
+        assert ping(cluster, "spatial") < 60
+    finally:
+        helm("rollback", "terrane", "--wait")
+    until(lambda: cluster.terrane("status").returncode == 0, seconds=120)
+    assert _others(cluster) == others
+
+
+def test_a_secret_that_is_missing_is_named(cluster: Cluster) -> None:
+    with _without_secret(cluster, "terrane-source"):
+        cluster.kubectl("rollout", "restart", "deployment/terrane-dagster-user-deployments-analytics")
+        until(lambda: 'secret "terrane-source" not found' in _status(cluster), seconds=60)
+        assert "CreateContainerConfigError" in _status(cluster)
+        assert cluster.dagster.load_errors() == {}
+    until(lambda: cluster.terrane("status").returncode == 0, seconds=120)
+
+
+def test_a_full_disk_of_the_object_store_is_named_and_room_is_enough_to_go_on(cluster: Cluster) -> None:
+    with _small_store(cluster) as store:
+        ensure_buckets(store)
+        sample.deliver(store.bucket(LANDING_ZONE), cluster.project.root / "samples/natural_earth")
+        fillers = _fill(store)
+        context = {"container_config": {"env": [{"name": "MINIO_ENDPOINT", "value": "small-minio:9000"}]}}
+        failed = _materialize(cluster, "data_lake/places", {"dagster-k8s/config": json.dumps(context)})
+        assert _end_of(cluster, failed) == "FAILURE"
+        assert "The object store at http://small-minio:9000 is full" in cluster.dagster.failure(failed).error
+        assert list_commits(store.bucket(DATA_LAKE), "places") == []
+        _empty(store, fillers)
+        assert _end_of(cluster, cluster.dagster.re_execute(failed)) == "SUCCESS"
+        assert len(list_commits(store.bucket(DATA_LAKE), "places")) == 1
+
+
+def _status(cluster: Cluster) -> str:
+    return cluster.terrane("status").stdout
+
+
+def _others(cluster: Cluster) -> set[str]:
+    """One id a pod of the platform, those of spatial left out."""
+    return {pod["metadata"]["uid"] for pod in cluster.pods("deployment!=spatial")}
+
+
+@contextmanager
+def _without_secret(cluster: Cluster, name: str) -> Iterator[None]:
+    secret = cluster.kubectl("get", "secret", name, "--output", "json")
+    cluster.kubectl("delete", "secret", name)
+    try:
+        yield
+    finally:
+        kept = json.loads(secret)
+        del kept["metadata"]["resourceVersion"], kept["metadata"]["uid"]
+        cluster.apply(kept)
+
+
+@contextmanager
+def _small_store(cluster: Cluster) -> Iterator[ObjectStoreResource]:
+    """A MinIO of its own with 64 MiB of disk and the platform's passwords."""
+    tag = cluster.objects("statefulsets", "--selector", "app.kubernetes.io/name=minio")[0]
+    repository, version = tag["spec"]["template"]["spec"]["containers"][0]["image"].rsplit(":", 1)
+    settings = {
+        "image.repository": repository.removeprefix("docker.io/"),
+        "image.tag": version,
+        "fullnameOverride": "small-minio",
+        "auth.existingSecret": "terrane-s3",
+        "auth.userKey": "MINIO_ROOT_USER",
+        "auth.passwordKey": "MINIO_ROOT_PASSWORD",
+        "persistence.enabled": "false",
+        "persistence.emptyDir.medium": "Memory",
+        "persistence.emptyDir.sizeLimit": "64Mi",
+    }
+    words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    helm("install", "small", str(cluster.project.root / "charts/minio"), *words, "--wait", "--timeout", "120s")
+    try:
+        with story.object_store("small-minio") as store:
+            yield store
+    finally:
+        helm("uninstall", "small", "--wait")
+
+
+def _fill(store: ObjectStoreResource) -> list[str]:
+    """Puts objects until no more is taken; returns their keys."""
+    import obstore
+    from obstore.exceptions import BaseError
+
+    bucket, keys = store.bucket(LANDING_ZONE), []
+    for size in (1 << 20, 1 << 14):
+        for _ in range(256):
+            try:
+                obstore.put(bucket, f"filler/{len(keys)}", bytes(size))
+            except BaseError:
+                break
+            keys.append(f"filler/{len(keys)}")
+    return keys
+
+
+def _empty(store: ObjectStoreResource, keys: list[str]) -> None:
+    import obstore
+
+    obstore.delete(store.bucket(LANDING_ZONE), keys)
+
+
+def _materialize(cluster: Cluster, key: str, tags: dict[str, str]) -> str:
+    given = [{"key": name, "value": value} for name, value in tags.items()]
+    answer = cluster.dagster.query(LAUNCH_ASSET, location="spatial", path=key.split("/"), tags=given)["launchRun"]
+    assert answer["__typename"] == "LaunchRunSuccess", answer
+    return answer["run"]["runId"]
+
+
+def _end_of(cluster: Cluster, run_id: str) -> str:
+    def status() -> Any:
+        return cluster.dagster.query(STATUS, run=run_id)["runOrError"]["status"]
+
+    until(lambda: status() in ENDED, seconds=180)
+    return status()
