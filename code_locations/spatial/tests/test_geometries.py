@@ -108,3 +108,12 @@ def test_part_of_a_batch_is_judged_as_that_part() -> None:
 def test_what_was_met_survives_the_way_between_processes() -> None:
     _, _, met = cleaned(TIN, CURVE, None)
     assert Met.from_dict(met.as_dict()) == met
+
+
+def test_curves_with_heights_or_in_a_collection_are_left_for_postgis() -> None:
+    high = struct.pack("<BII9d", 1, 1008, 3, 0, 0, 9, 1, 1, 9, 2, 0, 9)
+    inside = struct.pack("<BII", 1, 1007, 1) + high
+    values, kept, met = cleaned(high, inside, shapely.to_wkb(shapely.from_wkt("POINT Z (1 2 3)")))
+    assert values == [high, inside, POINT]
+    assert kept == [0, 1, 2]
+    assert met.unfinished >= 2

@@ -52,7 +52,7 @@ def test_a_good_manifest_is_read_with_its_optional_fields() -> None:
         (b"\xff\xfe{}", "is not UTF-8 at byte 0"),
         (b'{"version": 1, "version": 1}', "version: written more than once"),
         (b"[" * 100_000, "nested too deeply"),
-        (b" " * (MAX_MANIFEST_BYTES + 1), f"a manifest has at most {MAX_MANIFEST_BYTES}"),
+        (b" " * (MAX_MANIFEST_BYTES + 1), f"a manifest has at most {MAX_MANIFEST_BYTES} bytes"),
     ],
 )
 def test_what_is_no_json_object_is_refused(content: bytes, said: str) -> None:

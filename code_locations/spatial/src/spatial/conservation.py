@@ -1,4 +1,4 @@
-"""Whether every row that came in is accounted for: it went out, was dropped, a duplicate, or became part of another.
+"""Whether every row that came in is accounted for: out, dropped, a duplicate, rejected, or part of another.
 
 Rows come in from a file, or from the table of which a step made a new one (`_derived`). Rows that a step makes of
 others, as the parts of a geometry cut small, are counted as made.
@@ -26,7 +26,8 @@ select
     coalesce(sum(rows) filter (where outcome = 'duplicate'), 0)::bigint,
     coalesce(sum(rows) filter (where outcome = 'repaired'), 0)::bigint,
     coalesce(sum(rows) filter (where outcome = 'merged'), 0)::bigint,
-    coalesce(sum(rows) filter (where outcome = 'made'), 0)::bigint
+    coalesce(sum(rows) filter (where outcome = 'made'), 0)::bigint,
+    coalesce(sum(rows) filter (where outcome = 'rejected'), 0)::bigint
 from _tally where table_name = %(table)s
 """
 
@@ -41,6 +42,7 @@ class Balance:
         merged: rows that became part of another row.
         made: rows that a step made of others.
         left: rows of a table that is not published, at the end.
+        rejected: rows of the file that no table got, such as those with coordinates that are no numbers.
     """
 
     table: str
@@ -52,6 +54,7 @@ class Balance:
     merged: int = 0
     made: int = 0
     left: int = 0
+    rejected: int = 0
 
     @property
     def holds(self) -> bool:
@@ -60,14 +63,15 @@ class Balance:
     @property
     def surplus(self) -> int:
         """Rows accounted for beyond those there were; below zero, rows that were lost."""
-        return self.rows_out + self.left + self.dropped + self.duplicates + self.merged - self.rows_in - self.made
+        accounted = self.rows_out + self.left + self.dropped + self.duplicates + self.merged + self.rejected
+        return accounted - self.rows_in - self.made
 
     def __str__(self) -> str:
         told = (
             f"{self.table}: {self.rows_in} rows in, {self.rows_out} out, {self.dropped} dropped, "
             f"{self.duplicates} duplicates, {self.repaired} repaired"
         )
-        more = {"merged": self.merged, "made": self.made, "not published": self.left}
+        more = {"rejected": self.rejected, "merged": self.merged, "made": self.made, "not published": self.left}
         return told + "".join(f", {number} {what}" for what, number in more.items() if number)
 
 
@@ -89,12 +93,12 @@ def balance(connection: psycopg.Connection, table: str, published_as: str | None
     Args:
         published_as: the table that holds its rows when they are published; None where it holds its own.
     """
-    rows_in, dropped, duplicates, repaired, merged, made = (
-        connection.execute(COUNTS, {"table": table}).fetchone() or (0,) * 6
+    rows_in, dropped, duplicates, repaired, merged, made, rejected = (
+        connection.execute(COUNTS, {"table": table}).fetchone() or (0,) * 7
     )
     rows = _rows(connection, published_as or table)
     out, left = (rows, 0) if published_as else (0, rows)
-    return Balance(table, rows_in, out, dropped, duplicates, repaired, merged, made, left)
+    return Balance(table, rows_in, out, dropped, duplicates, repaired, merged, made, left, rejected)
 
 
 def _rows(connection: psycopg.Connection, table: str) -> int:

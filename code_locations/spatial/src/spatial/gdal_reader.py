@@ -144,7 +144,7 @@ def read(
             pa = _libraries()
             reader = pa.ipc.open_stream(process.stdout)
             facts = json.loads(reader.schema.metadata[b"layer"])
-            yield _layer(facts), Batches(reader, lambda: _met(process, errors))
+            yield _layer(facts), Batches(reader, lambda: _met(name, process, errors, limits, expired))
             # The timer ends what does not end; a wait with a limit of its own would poll, and lose 50 ms.
             process.wait()
         except (_libraries().ArrowInvalid, OSError) as error:
@@ -170,10 +170,15 @@ def _layer(facts: dict[str, Any]) -> Layer:
     return Layer(**{**facts, "system": System(**system) if system else None})
 
 
-def _met(process: subprocess.Popen[bytes], errors: _LastLine) -> Met:
-    """What the process says it met, once it has ended; nothing when it did not end well, which is told elsewhere."""
-    if process.wait():
-        return Met()
+def _met(
+    name: str, process: subprocess.Popen[bytes], errors: _LastLine, limits: Limits, expired: threading.Event
+) -> Met:
+    """What the process says it met, once it has ended. Raises BatchRejectedError when it did not end well.
+
+    A stream that stops short between two messages looks like one that is whole.
+    """
+    if rejection := _rejection(name, process.wait(), errors, limits, expired):
+        raise rejection
     return Met.from_dict(json.loads(errors.text())["met"])
 
 

@@ -40,8 +40,6 @@ def open_source(source: Source, batch_rows: Any) -> Iterator[Opened]:
             yield Opened(_facts(layer, info, meta, reader.schema), reader.schema, _sound(reader, source))
     except (DataSourceError, DataLayerError, CRSError) as error:
         raise _refusal(error, source) from None
-    except NotImplementedError as error:
-        raise RefusedError(f"its geometries are declared of a type that is not read: {error}") from None
 
 
 def import_pyogrio() -> Any:

@@ -171,12 +171,35 @@ def _flat(geometry: Any, rows: Any, met: Met) -> Any:
     import shapely
 
     values = geometry.to_numpy(zero_copy_only=False).copy()
-    shapes = shapely.from_wkb(values[rows], on_invalid="ignore")
-    read = np.flatnonzero(~shapely.is_missing(shapes))
+    shapes = _parsed(values[rows])
+    flat = shapely.to_wkb(shapely.force_2d(shapes), output_dimension=2, flavor="iso")
+    # Of a collection that holds a curve, GEOS makes a shape and no WKB.
+    written = np.array([each is not None for each in flat], bool)
     met.counts["geometries brought to two dimensions"] += len(rows)
-    met.unfinished += len(rows) - len(read)
-    values[rows[read]] = shapely.to_wkb(shapely.force_2d(shapes[read]), output_dimension=2, flavor="iso")
+    met.unfinished += len(rows) - int(written.sum())
+    values[rows[written]] = flat[written]
     return pa.array(values, pa.binary())
+
+
+def _parsed(values: Any) -> Any:
+    """The shapes of WKB; none for what GEOS does not read, curves among it."""
+    import numpy as np
+    import shapely
+
+    with np.errstate(invalid="ignore"):
+        try:
+            return shapely.from_wkb(values, on_invalid="ignore")
+        except NotImplementedError:
+            return np.array([_parsed_alone(value) for value in values], object)
+
+
+def _parsed_alone(value: bytes) -> Any:
+    import shapely
+
+    try:
+        return shapely.from_wkb(value, on_invalid="ignore")
+    except NotImplementedError:
+        return None
 
 
 def _not_finite(geometry: Any) -> Any:
@@ -201,8 +224,6 @@ def _not_finite(geometry: Any) -> Any:
     if not len(rows):
         return None
     values = geometry.take(rows).to_numpy(zero_copy_only=False)
-    with np.errstate(invalid="ignore"):
-        shapes = shapely.from_wkb(values, on_invalid="ignore")
-    numbers, of = shapely.get_coordinates(shapes, return_index=True)
+    numbers, of = shapely.get_coordinates(_parsed(values), return_index=True)
     wild = np.unique(of[~np.isfinite(numbers).all(axis=1)])
     return _mask(len(geometry), rows[wild]) if len(wild) else None

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from spatial import landing as zone
 from spatial.errors import BatchRejectedError
 from spatial.ledger import Batch, Ledger
-from spatial.manifest import BATCH_ID, Manifest, batch_id_of, parse
+from spatial.manifest import BATCH_ID, MAX_MANIFEST_BYTES, Manifest, batch_id_of, parse
 
 if TYPE_CHECKING:
     from terrane.object_store import Bucket
 
 MAX_MANIFESTS = 50
+# A manifest that was read whole is kept whole; of one that is none, enough to see what it was.
+MAX_REJECTED_CHARS = 65_536
 
 
 @dataclass
@@ -72,7 +74,8 @@ def _look_at(
     landing: Bucket, ledger: Ledger, datasets: Collection[str], found: zone.ManifestObject, intake: Intake
 ) -> None:
     try:
-        content = zone.read(landing, found.key)
+        # Of a manifest too large, only so much is read as shows that it is.
+        content = zone.read(landing, found.key, MAX_MANIFEST_BYTES + 1)
     except FileNotFoundError:
         return
     batch_id, sha256 = batch_id_of(found.key), hashlib.sha256(content).hexdigest()
@@ -89,7 +92,7 @@ def _look_at(
     except BatchRejectedError as error:
         zone.write_marker(landing, found.key, sha256, error.reasons)
         if BATCH_ID.match(batch_id):
-            ledger.reject_manifest(batch_id, text, sha256, found.etag, error.reasons)
+            ledger.reject_manifest(batch_id, text[:MAX_REJECTED_CHARS], sha256, found.etag, error.reasons)
         intake.rejected[batch_id] = error.reasons
         return
     if ledger.accept(batch_id, manifest.dataset, text, sha256, found.etag):

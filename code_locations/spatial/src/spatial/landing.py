@@ -36,10 +36,13 @@ def list_manifests(landing: Bucket) -> list[ManifestObject]:
     return [ManifestObject(key, found[key].get("e_tag")) for key in sorted(names) if marker_key(key) not in found]
 
 
-def read(landing: Bucket, key: str) -> bytes:
+def read(landing: Bucket, key: str, at_most: int | None = None) -> bytes:
+    """The object's bytes, or the first of them, of one larger than `at_most`."""
     import obstore
 
-    return bytes(obstore.get(landing, key).bytes())
+    if at_most is None or obstore.head(landing, key)["size"] <= at_most:
+        return bytes(obstore.get(landing, key).bytes())
+    return bytes(obstore.get_range(landing, key, start=0, length=at_most))
 
 
 def write_marker(landing: Bucket, manifest: str, sha256: str, reasons: list[str]) -> None:

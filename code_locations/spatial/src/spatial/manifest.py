@@ -149,7 +149,7 @@ def parse(key: str, content: bytes) -> Manifest:
 
 def _json_object(key: str, content: bytes) -> dict[str, Any]:
     if len(content) > MAX_MANIFEST_BYTES:
-        raise BatchRejectedError(f"{key} has {len(content)} bytes; a manifest has at most {MAX_MANIFEST_BYTES}")
+        raise BatchRejectedError(f"{key} is too large: a manifest has at most {MAX_MANIFEST_BYTES} bytes")
     try:
         fields = json.loads(content.decode("utf-8"), object_pairs_hook=_without_repeats)
     except UnicodeDecodeError as error:

@@ -22,24 +22,39 @@ def open_source(source: Source, batch_rows: Any) -> Iterator[Opened]:
     import pyarrow.parquet as pq
 
     limits: dict[str, Any] = {"thrift_string_size_limit": MAX_METADATA_BYTES, "thrift_container_size_limit": 1 << 20}
-    try:
-        with pq.ParquetFile(source.path, page_checksum_verification=True, pre_buffer=False, **limits) as file:
+    with _refusals(source):
+        file = pq.ParquetFile(source.path, page_checksum_verification=True, pre_buffer=False, **limits)
+    with file:
+        with _refusals(source):
             geometry, column, geo = _geometry(file.schema_arrow, file.metadata.metadata)
-            left_out = _left_out(geo, geometry)
-            names = [name for name in file.schema_arrow.names if name not in left_out]
-            schema = pa.schema([file.schema_arrow.field(name) for name in names])
-            facts = {
-                "layer": source.path.rsplit("/", 1)[-1].removesuffix(".parquet"),
-                "driver": source.title,
-                "crs": column.get("crs", DEFAULT_CRS),
-                "encoding": "UTF-8",
-                "geometry_type": ", ".join(map(str, column.get("geometry_types") or [UNKNOWN])),
-                "geometry_column": geometry,
-                "features": file.metadata.num_rows,
-                "left_out": [name for name in left_out if name in file.schema_arrow.names],
-            }
-            rows = batch_rows(file.metadata.num_rows)
-            yield Opened(facts, schema, file.iter_batches(rows, columns=names))
+        left_out = _left_out(geo, geometry)
+        names = [name for name in file.schema_arrow.names if name not in left_out]
+        schema = pa.schema([file.schema_arrow.field(name) for name in names])
+        facts = {
+            "layer": source.path.rsplit("/", 1)[-1].removesuffix(".parquet"),
+            "driver": source.title,
+            "crs": column.get("crs", DEFAULT_CRS),
+            "encoding": "UTF-8",
+            "geometry_type": ", ".join(map(str, column.get("geometry_types") or [UNKNOWN])),
+            "geometry_column": geometry,
+            "features": file.metadata.num_rows,
+            "left_out": [name for name in left_out if name in file.schema_arrow.names],
+        }
+        yield Opened(facts, schema, _batches(file, batch_rows(file.metadata.num_rows), names, source))
+
+
+def _batches(file: Any, rows: int, names: list[str], source: Source) -> Iterator[Any]:
+    with _refusals(source):
+        yield from file.iter_batches(rows, columns=names)
+
+
+@contextmanager
+def _refusals(source: Source) -> Iterator[None]:
+    """What Arrow cannot read is a refusal."""
+    import pyarrow as pa
+
+    try:
+        yield
     except (pa.ArrowException, OSError) as error:
         told = str(error).replace(source.path, "the file").split("\n")[0]
         raise RefusedError(f"it cannot be read as GeoParquet: {told}") from None
