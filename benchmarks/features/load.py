@@ -24,7 +24,7 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 def question(ids: list[int]) -> bytes:
     """The request for eight features of some users, in bytes."""
     body = json.dumps({"features": [f"users:{name}" for name in FEATURES], "entities": {"user_id": ids}}).encode()
-    head = f"POST /get-online-features HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+    head = "POST /get-online-features HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 

@@ -77,14 +77,14 @@ class Server:
 
     port: int
     start_s: float
-    processes: int
+    pid: int
 
     @property
     def memory_mb(self) -> float:
         """Of the process and its children."""
         import psutil
 
-        leader = psutil.Process(self.processes)
+        leader = psutil.Process(self.pid)
         return sum(p.memory_info().rss for p in (leader, *leader.children(recursive=True))) / 2**20
 
 
@@ -95,24 +95,25 @@ def run() -> tuple[str, dict[str, float]]:
         environment = both.environment() | {"FEAST_REPO_PATH": folder, "HOME": folder}
         with _server(_stock_command, environment, folder) as stock, _server(_our_command, environment, folder) as ours:
             _same_answers(stock, ours)
-            found = {
-                case: rounds(ROUNDS, {"stock": _loaded(stock, *case), "ours": _loaded(ours, *case)}) for case in CASES
-            }
+            found = {case: _measured({"stock": stock, "ours": ours}, *case) for case in CASES}
             return _report(found, stock, ours)
 
 
 Measured = dict[str, list[dict[str, float]]]
 
 
-def _loaded(server: Server, connections: int, rows: int) -> Callable[[], dict[str, float]]:
-    def measure() -> dict[str, float]:
-        command = [PYTHON, "-m", "benchmarks.features.load", server.port, connections, rows, SECONDS]
-        done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(done.stderr)
-        return json.loads(done.stdout)
+def _measured(servers: dict[str, Server], connections: int, rows: int) -> Measured:
+    """Round after round, every server in its turn."""
+    turns = [{name: _load(server, connections, rows) for name, server in servers.items()} for _ in range(ROUNDS)]
+    return {name: [turn[name] for turn in turns] for name in servers}
 
-    return measure
+
+def _load(server: Server, connections: int, rows: int) -> dict[str, float]:
+    command = [PYTHON, "-m", "benchmarks.features.load", server.port, connections, rows, SECONDS]
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout)
 
 
 def _prepare(both: Stores, folder: Path) -> None:
