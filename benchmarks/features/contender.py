@@ -18,8 +18,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from benchmarks.features.materializing import STOCK_BATCH
+
 OURS = "features.engine.compute.RedisComputeEngine"
-STOCK_BATCH = 10_000
 FLOOR_BATCH = 10_000
 FEATURES = {
     "sessions_7d": "Int64",
@@ -40,7 +41,7 @@ ENGINES = {
 }
 
 
-def feast(engine: str, overwrite: bool, rows: int) -> Callable[[], None]:
+def feast(engine: str, overwrite: bool, rows: int, folder: str) -> Callable[[], None]:
     """Feast's own `materialize` of the table, with one engine or the other."""
     from feast import Entity, FeatureStore, FeatureView, Field, RepoConfig, ValueType, types
     from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
@@ -60,7 +61,6 @@ def feast(engine: str, overwrite: bool, rows: int) -> Callable[[], None]:
         "connection_string": f"{e['REDIS_HOST']}:{e['REDIS_PORT']},password={e['REDIS_PASSWORD']}",
         "skip_dedup": overwrite,
     }
-    folder = tempfile.mkdtemp(prefix="terrane-bench-")
     store = FeatureStore(
         config=RepoConfig(
             project="benchmark",
@@ -127,8 +127,8 @@ def peak_mb() -> float:
 
 def main() -> None:
     name, rows = sys.argv[1], int(sys.argv[2])
-    with redirect_stdout(io.StringIO()):
-        run = floor(rows) if name == "floor" else feast(*ENGINES[name], rows)
+    with redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory(prefix="terrane-bench-") as folder:
+        run = floor(rows) if name == "floor" else feast(*ENGINES[name], rows, folder)
         began, cpu = time.perf_counter(), time.process_time()
         run()
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu

@@ -7,11 +7,15 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from terrane.servers import postgres, redis
 from terrane.servers.accounts import server_account
 from terrane.servers.process import free_port, start, wait_until
 from terrane.testing import START_TIMEOUT_S, PostgresServer, RedisServer, temporary_server_folder
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 DATABASE = "benchmark"
 # Eight features of a user: counts, measures with nulls, a flag, a name of few values and one of many.
@@ -69,10 +73,18 @@ class Stores:
             connection.execute(f"drop table gold.users_{rows}".encode())
 
     def empty_redis(self) -> None:
+        with self._client() as client:
+            client.flushall()
+
+    def keys(self) -> int:
+        """How many keys Redis has."""
+        with self._client() as client:
+            return int(client.dbsize())  # pyright: ignore[reportArgumentType]
+
+    def _client(self) -> Redis:
         from redis import Redis
 
-        with Redis(port=self.online.port, password=self.online.password) as client:
-            client.flushall()
+        return Redis(port=self.online.port, password=self.online.password)
 
 
 @contextmanager

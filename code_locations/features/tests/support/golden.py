@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,12 +11,14 @@ from feast import Entity, FeatureStore, FeatureView, Field, RepoConfig, ValueTyp
 from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
 from redis import Redis
 
+from features import online_format
 from features.engine.compute import reported
 from terrane.postgres import PostgresResource
 
 OURS = "features.engine.compute.RedisComputeEngine"
 START = datetime(1900, 1, 1, tzinfo=UTC)
 Hashes = dict[bytes, dict[bytes, bytes]]
+Two = tuple[Redis, Redis]
 
 
 @dataclass
@@ -33,6 +34,11 @@ class Golden:
     warehouse: PostgresResource
     connection: str
     options: dict[str, Any] = field(default_factory=dict)
+
+    def sql(self, *statements: str) -> None:
+        with self.warehouse.connect() as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
 
     def store(self, engine: str, database: int | None = None, **options: Any) -> FeatureStore:
         connection = self.connection if database is None else f"{self.connection},db={database}"
@@ -58,7 +64,7 @@ class Golden:
         )
 
     def both(
-        self, view: FeatureView, redis: Sequence[Redis], times: int = 1, end: datetime | None = None, **options: Any
+        self, view: FeatureView, redis: Two, times: int = 1, end: datetime | None = None, **options: Any
     ) -> tuple[Hashes, Hashes]:
         """What stock, in redis[0], and ours, in redis[1], make of the view. Fails when ours left it to stock's."""
         for engine, client in zip(("local", OURS), redis, strict=True):
@@ -76,18 +82,26 @@ def materialize(store: FeatureStore, view: FeatureView, times: int = 1, end: dat
 
 
 def view_of(
-    table: str, keys: dict[str, ValueType], features: dict[str, Any], name: str = "golden", **options: Any
+    table: str | PostgreSQLSource,
+    keys: dict[str, ValueType],
+    features: dict[str, Any],
+    name: str = "golden",
+    created: str = "",
+    **options: Any,
 ) -> FeatureView:
-    """A view of a table whose event time is `at`."""
+    """A view of a table whose event time is `at`, or of a source."""
     entities = [Entity(name=f"{key}_entity", join_keys=[key], value_type=kind) for key, kind in keys.items()]
-    schema = [Field(name=name, dtype=dtype) for name, dtype in features.items()]
-    source = {"created_timestamp_column": options.pop("created")} if "created" in options else {}
+    schema = [Field(name=feature, dtype=dtype) for feature, dtype in features.items()]
+    if isinstance(table, str):
+        table = PostgreSQLSource(
+            name=f"{name}_source", table=table, timestamp_field="at", created_timestamp_column=created
+        )
     made = FeatureView(
         name=name,
         entities=entities,
         ttl=timedelta(days=9999),
         schema=schema,
-        source=PostgreSQLSource(name=f"{name}_source", table=table, timestamp_field="at", **source),
+        source=table,
         **options,
     )
     made.original_entities = entities  # pyright: ignore[reportAttributeAccessIssue]
@@ -96,3 +110,10 @@ def view_of(
 
 def hashes(client: Any) -> Hashes:
     return {key: client.hgetall(key) for key in client.scan_iter(count=1000)}
+
+
+def named(found: Hashes, view: FeatureView) -> dict[bytes, dict[str, bytes]]:
+    """The same with the features' names, so that a difference says which feature it is in."""
+    names = {online_format.field_name(view.name, feature.name): feature.name for feature in view.features}
+    names[online_format.timestamp_field(view.name)] = "at"
+    return {key: {names.get(field, repr(field)): value for field, value in row.items()} for key, row in found.items()}

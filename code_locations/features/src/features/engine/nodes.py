@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from features.engine.columns import bytes_of
-from features.engine.wire import Wire
+from features.engine.wire import TIMEOUT_S, Wire
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +69,7 @@ class Nodes:
     def _wire(self, name: str) -> Wire:
         if name not in self._wires:
             client = self._client.get_redis_connection(self._client.get_node(node_name=name)) if name else self._client
-            self._wires[name] = self._open.enter_context(Wire(client))
+            self._wires[name] = self._open.enter_context(Wire(client, TIMEOUT_S))
         return self._wires[name]
 
 

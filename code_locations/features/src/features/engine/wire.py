@@ -24,7 +24,7 @@ class Wire:
     Commands of one wire are of one purpose: either replies are counted (`send` and `finish`), or read (`ask`).
     """
 
-    def __init__(self, client: Redis, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, client: Redis, timeout_s: float) -> None:
         """Raises redis.RedisError when there is no connection to be had."""
         self._pool = client.connection_pool
         self._connection: Any = self._pool.get_connection()

@@ -1,0 +1,21 @@
+"""`make bench-features`: materialising and serving, beside stock Feast."""
+
+from __future__ import annotations
+
+from benchmarks.features import materializing, serving
+from benchmarks.report import machine, write_figures, write_section
+
+
+def main() -> None:
+    parts, figures = [machine() + "."], {}
+    for part in (materializing, serving):
+        text, found = part.run()
+        parts.append(text)
+        figures |= found
+    write_section("Features", "\n\n".join(parts))
+    write_figures("features", figures)
+    print("\n\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()
