@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from spatial.buffers import numbers_at
 from spatial.copy_encoding import column_type
 
 if TYPE_CHECKING:
@@ -67,8 +68,7 @@ def wkb_codes(geometry: pa.Array) -> Any:
     content = np.frombuffer(data, np.uint8)
     starts = bounds[:-1][np.diff(bounds) >= WKB_HEAD].astype(np.int64)
     little = content[starts] == 1
-    # Four bytes from every byte on, as one number: those that begin where a geometry's type does are the types.
-    numbers = np.ndarray((max(0, len(content) - WKB_HEAD + 1),), "<u4", content, 1, (1,))[starts]
+    numbers = numbers_at(content, starts + 1, "<u4")
     return (numbers if little.all() else np.where(little, numbers, numbers.byteswap())).astype(np.int64)
 
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from spatial.buffers import values_of
+
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
@@ -96,12 +98,12 @@ def _lengths(payload: pa.Array) -> np.ndarray:
     import numpy as np
     import pyarrow.compute as pc
 
-    lengths = pc.fill_null(pc.binary_length(payload), -1).to_numpy(zero_copy_only=False)
+    lengths = values_of(pc.fill_null(pc.binary_length(payload), -1))
     return lengths.astype(">i4").view(np.uint8).reshape(len(payload), 4)
 
 
 def _fixed_width(column: pa.Array) -> np.ndarray:
-    """(rows, 4 + width) bytes: the length, then the value in network order; nulls hold a zero."""
+    """(rows, 4 + width) bytes: the length, then the value in network order; nulls hold anything."""
     import numpy as np
 
     values = _wire_values(column)
@@ -114,18 +116,17 @@ def _fixed_width(column: pa.Array) -> np.ndarray:
 
 def _wire_values(column: pa.Array) -> np.ndarray:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     kind = column_type(column.type)
     if kind == "boolean":
-        return pc.fill_null(column.cast(pa.uint8()), 0).to_numpy(zero_copy_only=False)
+        return values_of(column.cast(pa.uint8()))
     if kind in ("timestamp", "timestamptz"):
         micros = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
-        return (pc.fill_null(micros, 0).to_numpy(zero_copy_only=False) - UNIX_TO_POSTGRES_US).astype(">i8")
+        return (values_of(micros) - UNIX_TO_POSTGRES_US).astype(">i8")
     if kind == "date":
         days = column.cast(pa.date32()).cast(pa.int32())
-        return (pc.fill_null(days, 0).to_numpy(zero_copy_only=False) - UNIX_TO_POSTGRES_DAYS).astype(">i4")
-    return pc.fill_null(column, 0).to_numpy(zero_copy_only=False).astype(WIRE_TYPES[kind])
+        return (values_of(days) - UNIX_TO_POSTGRES_DAYS).astype(">i4")
+    return values_of(column).astype(WIRE_TYPES[kind])
 
 
 def _as_binary(blocks: list[np.ndarray]) -> pa.Array:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spatial.buffers import values_of
 from spatial.columns import wkb_codes
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def write(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, epsg
         for group in _groups(batches, schema):
             for geometries in group.column(GEOMETRY).chunks:
                 types |= set(np.unique(wkb_codes(geometries)).tolist())
-            bounds = np.stack([group.column(c).to_numpy() for c in EDGE_COLUMNS], axis=1)
+            bounds = np.stack([_or_nan(group.column(c)) for c in EDGE_COLUMNS], axis=1)
             extent[:2] = np.fmin(extent[:2], np.fmin.reduce(bounds[:, :2], initial=np.inf))
             extent[2:] = np.fmax(extent[2:], np.fmax.reduce(bounds[:, 2:], initial=-np.inf))
             columns = [group.column(f.name) for f in out if f.name != BBOX] + [bbox_column(bounds)]
@@ -98,6 +99,12 @@ def bbox_column(bounds: np.ndarray) -> pa.StructArray:
     high = np.where(high < bounds[:, 2:], np.nextafter(high, np.float32(np.inf)), high)
     edges = [pa.array(column) for column in (low[:, 0], low[:, 1], high[:, 0], high[:, 1])]
     return pa.StructArray.from_arrays(edges, names=list(EDGES), mask=pa.array(np.isnan(bounds).any(axis=1)))
+
+
+def _or_nan(column: pa.ChunkedArray) -> np.ndarray:
+    import numpy as np
+
+    return np.concatenate([values_of(chunk.fill_null(np.nan)) for chunk in column.chunks])
 
 
 def _out_schema(schema: pa.Schema) -> pa.Schema:
