@@ -18,9 +18,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.features.materializing import STOCK_BATCH
 
 OURS = "features.engine.compute.RedisComputeEngine"
+STOCK_BATCH = 10_000
 FLOOR_BATCH = 10_000
 FEATURES = {
     "sessions_7d": "Int64",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from benchmarks.features.contender import STOCK_BATCH
 from benchmarks.features.stores import Stores, stores
 from benchmarks.report import ROOT, median_ratio, rounds, table
 
@@ -15,15 +16,14 @@ ROWS = 1_000_000
 LARGE_ROWS = 5_000_000
 ROUNDS = 5
 STOCK, NEWER, OVERWRITE, FLOOR = "stock newer-only", "ours newer-only", "ours overwrite", "floor"
-NOTES = """One table of users, a bigint key and 8 features (2 bigint, 2 double precision of which one has nulls, int, bool, a
-text of few values and one of many), from Postgres into an empty Redis, both on this machine and without TLS; Redis
-keeps no log of its commands. Every figure is a process of its own, importing not counted, and every contender has
-its turn in each of {rounds} rounds of {rows:,} rows. *Newer-only* asks Redis for what it has before it writes,
-which is what stock does unless told otherwise; *overwrite* does not. Stock writes {batch:,} rows at a time, since
-without that it holds all of them as objects. The *floor* is COPY as text and redis-py's pipelines in one loop, the
-values as they come. Ratios are medians of the rounds' own ratios, of time to time; the hashes of both engines are
-compared byte for byte in the tests."""
-STOCK_BATCH = 10_000
+NOTES = """One table of users, a bigint key and 8 features (2 bigint, 2 double precision of which one has nulls,
+int, bool, a text of few values and one of many), from Postgres into an empty Redis, both on this machine and
+without TLS; Redis keeps no log of its commands. Every figure is a process of its own, importing not counted, and
+every contender has its turn in each of {rounds} rounds of {rows:,} rows. *Newer-only* asks Redis for what it has
+before it writes, which is what stock does unless told otherwise; *overwrite* does not. Stock writes {batch:,} rows
+at a time, since without that it holds all of them as objects. The *floor* is COPY as text and redis-py's pipelines
+in one loop, the values as they come. Ratios are medians of the rounds' own ratios, of time to time; the hashes of
+both engines are compared byte for byte in the tests."""
 
 
 @dataclass(frozen=True)

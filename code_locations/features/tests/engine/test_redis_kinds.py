@@ -40,7 +40,8 @@ def filled(golden: Golden) -> Golden:
     """A table with keys of many slots, some with a hash tag of their own."""
     golden.sql(
         f"""create table golden as
-            select case when u % 3 = 0 then '{{tag' || u % 7 || '}}' || u else 'k' || u end as id, u as x, repeat('t', (u % 40)::int) as text, '2026-01-01Z'::timestamptz + u * interval '1 s' as at
+            select case when u % 3 = 0 then '{{tag' || u % 7 || '}}' || u else 'k' || u end as id, u as x,
+                repeat('t', (u % 40)::int) as text, '2026-01-01Z'::timestamptz + u * interval '1 s' as at
             from generate_series(1::int8, {ROWS}) u"""
     )
     return golden
@@ -69,7 +70,7 @@ def test_tls(filled: Golden, two: tuple[Redis, Redis], tls: TlsRedis, overwrite:
 
 def test_a_certificate_of_nobody_we_trust_is_refused(filled: Golden, tls: TlsRedis) -> None:
     with pytest.raises(RedisError, match="certificate verify failed"):
-        write(filled, f"127.0.0.1:{tls.port},ssl=true,password={tls.password}")
+        write(filled, f"127.0.0.1:{tls.port},ssl=true,retry=null,password={tls.password}")
 
 
 def test_a_user_of_the_access_list(filled: Golden, two: tuple[Redis, Redis], redis_server: RedisServer) -> None:
@@ -96,7 +97,7 @@ def test_a_user_who_may_not_write_is_told_so(
 
 def test_a_wrong_password_is_refused(filled: Golden, redis_server: RedisServer) -> None:
     with pytest.raises(RedisError, match="(?i)invalid username-password pair"):
-        write(filled, f"127.0.0.1:{redis_server.port},password=wrong")
+        write(filled, f"127.0.0.1:{redis_server.port},retry=null,password=wrong")
 
 
 def test_a_server_that_is_out_of_memory_says_so(filled: Golden, two: tuple[Redis, Redis]) -> None:
