@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 import pytest
 from feast import FeatureStore
-from serving import make_repository, running
+from serving import make_repository, running, until
 
 from features.server.app import App
 from features.server.settings import Access, Settings, read_settings
@@ -40,13 +39,6 @@ class Served:
     def app(self, access: Access | None = None) -> App:
         settings = self.settings if access is None else replace(self.settings, access=access)
         return App(settings, Watch(settings, REFRESH_S))
-
-
-def until(holds: Callable[[], bool], timeout_s: float = 15) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="session")

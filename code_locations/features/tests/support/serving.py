@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,7 +79,7 @@ def values_of(n: int) -> dict[str, Any]:
         "blobs": Value(bytes_list_val=v.BytesList(val=[b"", b"\0\xff"])),
         "a_set": Value(int64_set_val=v.Int64Set(val=[n, -n])),
         "a_map": Value(map_val=v.Map(val={"a": Value(int64_val=n), "b": Value(), "": Value(string_val="")})),
-        "a_json": Value(json_val='{"n": %d}' % n),
+        "a_json": Value(json_val=f'{{"n": {n}}}'),
     }
 
 
@@ -134,7 +135,7 @@ def write(
 
 
 def fill(store: FeatureStore) -> None:
-    """Rows for users 1 to 40, with nulls and a feature that is missing, for three countries, four ages and the world."""
+    """Rows for users 1 to 40, with nulls and a feature that is missing, for countries, ages and the world."""
     users = []
     for n in range(1, 41):
         values = values_of(n)
@@ -182,6 +183,13 @@ def make_repository(folder: Path) -> FeatureStore:
         store.registry.apply_materialization(one_registered, store.project, STALE, NOW)
     fill(store)
     return store
+
+
+def until(holds: Callable[[], bool], timeout_s: float = 15) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @contextmanager
