@@ -19,10 +19,9 @@ geometry geometry(Geometry, 4326)"""
 
 def environment(postgres: PostgresResource) -> dict[str, str]:
     """A contender's environment, with the server in it; libpq and ours read the password from there."""
-    ours = {
-        f"BENCH_{k.upper()}": v for k, v in postgres.model_dump(include=set("host port user password".split())).items()
-    }
-    return {**os.environ, **ours, "BENCH_DB": postgres.database, "PGPASSWORD": postgres.password}
+    told = postgres.model_dump(include={"host", "port", "user", "password"})
+    named = {f"BENCH_{name.upper()}": value for name, value in told.items()}
+    return {**os.environ, **named, "BENCH_DB": postgres.database, "PGPASSWORD": postgres.password}
 
 
 def ours(postgres: PostgresResource, path: Path) -> Run:
@@ -107,6 +106,14 @@ def changed_doubles(postgres: PostgresResource) -> tuple[int, int]:
             ).fetchone()
             counts.append(row[0] if row else 0)
     return counts[0], counts[1]
+
+
+def clear(postgres: PostgresResource) -> None:
+    """Drops what ours loaded."""
+    from spatial import run_space
+
+    with run_space.connect(postgres, RUN_ID) as connection:
+        run_space.drop(connection, run_space.schema_of(RUN_ID))
 
 
 def _make_schema(postgres: PostgresResource) -> None:

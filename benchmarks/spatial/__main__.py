@@ -1,0 +1,126 @@
+"""`make bench-spatial`: measures, prints the table, and writes docs/benchmarks.md and benchmarks/results."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.report import machine, median_ratio, rounds, table, write_figures, write_section
+from benchmarks.spatial import data, export, load, rasters, server
+from benchmarks.spatial.processes import Run
+from terrane.postgres import PostgresResource
+
+ROUNDS = 5
+ROWS, MANY_ROWS = 1_000_000, 4_000_000
+HEADER = ["what", "contender", "median s", "slowest s", "against ours", "peak MiB"]
+HOW = Path(__file__).with_name("how.md")
+
+Contenders = dict[str, Callable[[], Run]]
+Rows = list[list[object]]
+
+
+def main() -> None:
+    figures: dict[str, float] = {}
+    lines: Rows = []
+    with tempfile.TemporaryDirectory(prefix="terrane-bench-files-") as folder, server.running() as postgres:
+        files = Path(folder)
+        _loading(postgres, files, figures, lines)
+        _many_rows(postgres, files, figures, lines)
+        _rasters(files, figures, lines)
+    body = f"{machine()}\n\n{table(HEADER, lines)}\n\n{HOW.read_text().strip()}"
+    write_figures("spatial", {name: round(value, 3) for name, value in figures.items()})
+    write_section("Spatial", body)
+    print(body)
+
+
+def _loading(postgres: PostgresResource, files: Path, figures: dict[str, float], lines: Rows) -> None:
+    """Loads points, then polygons, and exports the polygons."""
+    for kind, write in (("points", data.write_points), ("polygons", data.write_polygons)):
+        path = write(files / f"{kind}.gpkg", ROWS)
+        load.ours(postgres, path)
+        ready = load.dump(postgres, files / f"{kind}.copy")
+        contenders: Contenders = {
+            "ours": lambda path=path: load.ours(postgres, path),
+            "ogr2ogr": lambda path=path: load.ogr2ogr(postgres, path),
+            "COPY of ready bytes": lambda ready=ready: load.floor(postgres, ready),
+        }
+        runs = _measure(f"load {ROWS:,} {kind}", contenders, lines)
+        figures[f"load_{kind}_vs_ogr2ogr"] = _ratio(runs["ogr2ogr"], runs["ours"])
+        floor = _ratio(runs["ours"], runs["COPY of ready bytes"])
+        figures["load_vs_copy_floor" if kind == "polygons" else f"load_{kind}_vs_copy_floor"] = floor
+        peak = max(run.peak_mb for run in runs["ours"])
+        figures["load_peak_mb_1m"] = max(peak, figures.get("load_peak_mb_1m", 0))
+        ours, ogr = load.changed_doubles(postgres)
+        lines.append([f"doubles changed, of {ROWS:,} {kind}", f"ours {ours:,}; ogr2ogr {ogr:,}", "", "", "", ""])
+        if ours:
+            raise SystemExit(f"{ours} doubles were changed by loading: exactness is lost")
+        path.unlink()
+        ready.unlink()
+    server.drop(postgres, "ogr", "floor")
+    export.name_output(postgres)
+    ours_file, theirs = files / "ours.parquet", files / "geopandas.parquet"
+    exporting: Contenders = {
+        "ours": lambda: export.ours(postgres, ours_file),
+        "geopandas": lambda: export.geopandas(postgres, theirs),
+    }
+    runs = _measure(f"export {ROWS:,} polygons", exporting, lines)
+    figures["export_vs_geopandas"] = _ratio(runs["geopandas"], runs["ours"])
+    theirs.unlink()
+    ours_file.unlink()
+
+
+def _many_rows(postgres: PostgresResource, files: Path, figures: dict[str, float], lines: Rows) -> None:
+    """What ours holds in memory at four times the rows; once, for memory does not vary as time does."""
+    load.clear(postgres)
+    path = data.write_polygons(files / "many.gpkg", MANY_ROWS)
+    loaded = load.ours(postgres, path)
+    path.unlink()
+    export.name_output(postgres)
+    exported = export.ours(postgres, files / "many.parquet")
+    (files / "many.parquet").unlink()
+    load.clear(postgres)
+    figures["load_peak_mb_4m"], figures["export_peak_mb_4m"] = loaded.peak_mb, exported.peak_mb
+    for what, run in (("load", loaded), ("export", exported)):
+        _line(f"{what} {MANY_ROWS:,} polygons, once", "ours", [run], 1.0, lines)
+
+
+def _rasters(files: Path, figures: dict[str, float], lines: Rows) -> None:
+    source = rasters.write_terrain(files / "terrain.tif")
+    contenders: Contenders = {
+        "ours": lambda: rasters.ours(source, files / "ours.tif"),
+        "gdal_translate": lambda: rasters.gdal_translate(source, files / "theirs.tif"),
+    }
+    runs = _measure("144 MB of heights to COG", contenders, lines)
+    figures["cog_vs_gdal_translate"] = _ratio(runs["gdal_translate"], runs["ours"])
+
+
+def _measure(what: str, contenders: Contenders, lines: Rows) -> dict[str, list[Run]]:
+    runs: dict[str, list[Run]] = {name: [] for name in contenders}
+
+    def timed(name: str) -> float:
+        runs[name].append(contenders[name]())
+        print(f"{what}: {name} {runs[name][-1].seconds:.2f} s", flush=True)
+        return runs[name][-1].seconds
+
+    rounds(ROUNDS, {name: lambda name=name: timed(name) for name in contenders})
+    for name, each in runs.items():
+        _line(what, name, each, _ratio(each, runs["ours"]), lines)
+    return runs
+
+
+def _ratio(these: list[Run], those: list[Run]) -> float:
+    return median_ratio([run.seconds for run in these], [run.seconds for run in those])
+
+
+def _line(what: str, contender: str, runs: list[Run], ratio: float, lines: Rows) -> None:
+    seconds = [run.seconds for run in runs]
+    peak = max(run.peak_mb for run in runs)
+    lines.append(
+        [what, contender, f"{statistics.median(seconds):.2f}", f"{max(seconds):.2f}", f"{ratio:.2f} x", f"{peak:.0f}"]
+    )
+
+
+if __name__ == "__main__":
+    main()
