@@ -1,52 +1,48 @@
-"""The feature server: what it answers, and what it survives."""
+"""The feature server over the platform's own repository, ours and stock's: what both answer, and what both survive."""
 
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
+from serving import running, until
 
 from features import applying
 from features.registry_state import only_writer
-from features.server.app import build_app
-from features.server.registry_copy import RegistryCopy
+from features.server.app import App
+from features.server.settings import read_settings
+from features.server.stock.app import build_app
+from features.server.stock.registry_copy import RegistryCopy
+from features.server.watching import Watch
 from terrane.servers.process import free_port
 from terrane.testing import PostgresServer, RedisServer
 
 pytestmark = pytest.mark.integration
+REPOSITORY = Path(__file__).parents[3] / "feast_repo"
 REFRESH_S = 0.2
 VIEW = "user_journal_features"
+ONLY_STOCK = pytest.mark.parametrize("server", ["stock"], indirect=True)
+ONLY_OURS = pytest.mark.parametrize("server", ["ours"], indirect=True)
 
 
-def until(holds: Callable[[], bool], timeout_s: float = 15) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def application(stores, kind: str) -> Any:
+    if kind == "stock":
+        return build_app(RegistryCopy(stores.feast, stores.warehouse, REFRESH_S), stores.redis)
+    settings = read_settings(stores.feast.folder)
+    return App(settings, Watch(settings, REFRESH_S))
 
 
-@pytest.fixture
-def server(stores) -> Iterator[httpx.Client]:
-    """A server in this process, which shares its one import of Feast."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        definitions = RegistryCopy(stores.feast, stores.warehouse, REFRESH_S)
-        running = uvicorn.Server(uvicorn.Config(build_app(definitions, stores.redis), log_level="warning"))
-        thread = threading.Thread(target=running.run, args=([listening],))
-        thread.start()
-        with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", trust_env=False) as client:
-            until(lambda: running.started)
-            yield client
-        running.should_exit = True
-        thread.join(10)
+@pytest.fixture(params=["ours", "stock"])
+def server(stores, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
+    with running(application(stores, request.param)) as client:
+        yield client
 
 
 def ready(server: httpx.Client) -> bool:
@@ -76,6 +72,7 @@ def test_it_starts_before_anything_is_applied_and_serves_what_is_applied_later(s
     assert table(ask(server, feature_service="analyzer", entities={"user_id": [1, 2]})) == stores.online(1, 2)
 
 
+@ONLY_OURS
 def test_a_definition_applied_later_is_served_without_a_restart(stores, server: httpx.Client) -> None:
     stores.run()
     until(lambda: server.get("/ready").json()["feature_views"] == 1)
@@ -93,7 +90,8 @@ def test_the_canary_reads_through_it(stores, server: httpx.Client) -> None:
     assert str(read_back.metadata["feature_server"].value).startswith("asked at http://127.0.0.1")
 
 
-def test_questions_nobody_can_answer_are_refused_with_the_reason(stores, server: httpx.Client) -> None:
+@ONLY_STOCK
+def test_questions_nobody_can_answer_are_refused_by_stock_with_the_reason(stores, server: httpx.Client) -> None:
     stores.run()
     until(lambda: server.get("/ready").json()["feature_views"] == 1)
     known, user = [f"{VIEW}:is_active"], {"user_id": [1]}
@@ -109,6 +107,19 @@ def test_questions_nobody_can_answer_are_refused_with_the_reason(stores, server:
         assert (answer.status_code, reason in answer.text) == (status, True), answer.text
 
 
+def test_ours_says_what_nobody_has_applied_yet_and_what_is_missing(stores) -> None:
+    with running(application(stores, "ours")) as client:
+        until(lambda: ready(client))
+        question = {"features": [f"{VIEW}:is_active"], "entities": {"user_id": [1]}}
+        assert "materialise feast/registry" in ask(client, **question).json()["detail"]
+        with only_writer(stores.warehouse, "terrane"):
+            contents = stores.feast.contents()
+            applying.apply(stores.feast.store(), contents)
+        until(lambda: client.get("/ready").json()["feature_views"] == 1)
+        answer = ask(client, **question).json()
+        assert [result["statuses"] for result in answer["results"]] == [["PRESENT"], ["NOT_FOUND"]]
+
+
 def test_definitions_are_not_read_while_they_are_written(stores, server: httpx.Client) -> None:
     """A copy made in mid-apply holds views without their entities."""
     with only_writer(stores.warehouse, "terrane"):
@@ -119,6 +130,7 @@ def test_definitions_are_not_read_while_they_are_written(stores, server: httpx.C
     until(lambda: server.get("/ready").json()["feature_views"] == 1)
 
 
+@ONLY_OURS
 def test_an_unknown_user_has_no_values_and_no_event_time(stores, server: httpx.Client) -> None:
     stores.run()
     until(lambda: server.get("/ready").json()["feature_views"] == 1)
@@ -127,7 +139,8 @@ def test_an_unknown_user_has_no_values_and_no_event_time(stores, server: httpx.C
     assert answer.json()["results"][1]["event_timestamps"][1] == "1970-01-01T00:00:00Z"
 
 
-def test_only_reading_paths_exist(stores, server: httpx.Client) -> None:
+@ONLY_STOCK
+def test_only_reading_paths_exist_of_stock(stores, server: httpx.Client) -> None:
     stores.run()
     until(lambda: server.get("/ready").json()["feature_views"] == 1)
     for path in (
@@ -172,6 +185,7 @@ def test_without_redis_it_lives_but_is_not_ready_and_recovers(
     ]
 
 
+@ONLY_OURS
 def test_a_redis_that_was_restarted_between_two_requests_costs_neither(
     stores, server: httpx.Client, redis_server: RedisServer
 ) -> None:
@@ -204,7 +218,7 @@ def test_without_the_warehouse_it_serves_what_it_knows_and_catches_up(
     assert server.get("/ready").json()["registry_problem"] is None
 
 
-def test_it_starts_while_the_warehouse_is_away(stores, postgres_server: PostgresServer) -> None:
+def test_stock_starts_while_the_warehouse_is_away(stores, postgres_server: PostgresServer) -> None:
     stores.run()
     postgres_server.stop()
     definitions = RegistryCopy(stores.feast, stores.warehouse, REFRESH_S)
@@ -250,15 +264,17 @@ def test_the_command_serves_from_its_own_process_and_ends_at_sigterm(stores, tmp
 
 
 def test_the_command_names_the_variables_it_lacks(tmp_path) -> None:
-    environment = {k: v for k, v in os.environ.items() if k not in {"FEAST_REPO_PATH", "REDIS_HOST", "REDIS_PORT"}}
-    done = subprocess.run(
-        [sys.executable, "-m", "features.server"], env=environment, capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 2
-    assert "set REDIS_HOST, REDIS_PORT in the environment: they say where the online store is" in done.stderr
-    environment |= {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "features.server"], env=environment, capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 2
-    assert "feature_store.yaml does not exist: set FEAST_REPO_PATH to the folder that holds it" in done.stderr
+    unset = {"FEAST_REPO_PATH", "REDIS_HOST", "REDIS_PORT"}
+    environment = {k: v for k, v in os.environ.items() if k not in unset}
+
+    def said(**variables: str) -> str:
+        command = [sys.executable, "-m", "features.server"]
+        done = subprocess.run(command, env=environment | variables, capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 2
+        return done.stderr
+
+    assert "feature_store.yaml does not exist: set FEAST_REPO_PATH to the folder that holds it" in said()
+    lacking = said(FEAST_REPO_PATH=str(REPOSITORY))
+    assert "REDIS_HOST" in lacking
+    assert "REDIS_PORT" in lacking
+    assert "which the environment lacks: set them and retry" in lacking

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 import pytest
 from feast.feature_view import FeatureViewState
@@ -45,9 +47,8 @@ def test_services_are_read_with_their_projections_in_order(served) -> None:
 
 
 def test_entities_are_read_with_their_join_keys(served) -> None:
-    assert {"user": "user_id", "country": "country_code", "age_group": "age"}.items() <= read(
-        served
-    ).entity_keys.items()
+    keys = {"user": "user_id", "country": "country_code", "age_group": "age"}
+    assert keys.items() <= read(served).entity_keys.items()
 
 
 def test_the_same_records_are_not_read_twice_and_nothing_is_read_while_somebody_writes(served) -> None:
@@ -89,5 +90,5 @@ def test_a_disabled_view_and_one_without_its_entity_are_not_served(served) -> No
     assert orphan.unfit == "Feature view ages names the entity age_group, which the registry lacks"
     record.spec.disabled = True
     entity = served.store.get_entity("age_group").to_proto()
-    records = [("entity", entity.SerializeToString()), ("view", record.SerializeToString())]
+    records: list[Any] = [("entity", entity.SerializeToString()), ("view", record.SerializeToString())]
     assert read_catalog("served", records, True).views["ages"].unfit == "Feature view ages is disabled"

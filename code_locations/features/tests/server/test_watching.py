@@ -103,7 +103,7 @@ def test_a_canary_that_dies_is_followed_by_another(served, ours: httpx.Client) -
         until(lambda: client.get("/ready").json()["canary"] is not None)
         key, view = app._readiness._canary or (b"", "")
         with Redis(port=served.settings.redis.port, password=served.settings.redis.password, db=2) as redis:
-            row = redis.hgetall(key)
+            row = redis.hgetall(key)  # pyright: ignore[reportArgumentType]
             redis.delete(key)
             try:
                 assert client.get("/ready").json()["canary"] is not None

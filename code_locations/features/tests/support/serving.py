@@ -87,7 +87,8 @@ def source(name: str) -> PostgreSQLSource:
     return PostgreSQLSource(name=f"{name}_source", table=f"gold.{name}", timestamp_field="at")
 
 
-def view(name: str, entities: list[Entity], features: dict[str, Any], **options: Any) -> FeatureView:
+def view(name: str, entities: list[Entity], features: dict[str, Any], **options: Any) -> Any:
+    """A FeatureView; what Feast annotates of its methods is not what they return."""
     schema = [Field(name=feature, dtype=dtype) for feature, dtype in features.items()]
     return FeatureView(name=name, entities=entities, schema=schema, source=source(name), **options)
 
@@ -127,7 +128,7 @@ def write(
     store: FeatureStore, view: FeatureView, rows: Sequence[tuple[dict[str, Any], dict[str, Any], datetime]]
 ) -> None:
     """Writes rows of (keys, values, event's time) as Feast does."""
-    batch = [
+    batch: list[Any] = [
         (EntityKey(join_keys=list(keys), entity_values=list(keys.values())), values, at, None)
         for keys, values, at in rows
     ]
