@@ -52,9 +52,9 @@ with rasterio.Env() as env:
 
 
 @functools.cache
-def environment(driver: str) -> dict[str, str]:
+def environment(*drivers: str) -> dict[str, str]:
     """All the environment of a process that reads a file: no credentials, no addresses, every other driver skipped."""
-    unwanted = [name for name in registered(LIST_VECTOR_DRIVERS) if name != driver]
+    unwanted = [name for name in registered(LIST_VECTOR_DRIVERS) if name not in drivers]
     return {**_base(), **HARDENING, "OGR_SKIP": ",".join(unwanted)}
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatial import exporting, preview, run_space, stac, transforming
+from spatial import exporting, further_formats, preview, run_space, stac, transforming
 from spatial.conservation import Balance
 from spatial.dataset import Dataset, Published, Work
 from spatial.errors import StepError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import psycopg
 
 STAGE = "export"
-PREVIEW_FILE, ITEM_FILE = "preview.png", "item.json"
+PREVIEW_FILE = "preview.png"
 COUNTS = {
     "in": "rows_in",
     "out": "rows_out",
@@ -31,6 +31,7 @@ COUNTS = {
     "merged": "merged",
     "made": "made",
     "left": "left",
+    "rejected": "rejected",
 }
 
 
@@ -45,9 +46,13 @@ def make_and_publish(work: Work, connection: psycopg.Connection, batch_id: str) 
         }
         tables = {table.path.name: table for table in written.values()}
         files: dict[str, Path | bytes] = {**{name: table.path for name, table in tables.items()}, PREVIEW_FILE: picture}
+        for name, table in written.items():
+            for wanted in dataset.exports:
+                copy = further_formats.write(wanted, table, name)
+                files[copy.name] = copy
         bounds = _union([table.bounds for table in written.values() if table.bounds])
-        description = dataset.description
-        files[ITEM_FILE] = stac.item_json(dataset.name, batch_id, description, datetime.now(UTC), bounds, files, tables)
+        about = dataset.description
+        files[stac.ITEM_FILE] = stac.item_json(dataset.name, batch_id, about, datetime.now(UTC), bounds, files, tables)
         summary = _summary(connection, dataset, written, bounds, time.monotonic() - begun)
         try:
             return Published(publish(lake, dataset.name, batch_id, work.run_id, files, summary), picture)

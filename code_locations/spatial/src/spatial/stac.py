@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 FILE_EXTENSION = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
 PROJECTION_EXTENSION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 TABLE_EXTENSION = "https://stac-extensions.github.io/table/v1.2.0/schema.json"
-MEDIA_TYPES = {".parquet": ("application/vnd.apache.parquet", "data"), ".png": ("image/png", "thumbnail")}
+PARQUET_TYPE = "application/vnd.apache.parquet"
+MEDIA_TYPES = {
+    ".parquet": (PARQUET_TYPE, "data"),
+    ".fgb": ("application/vnd.flatgeobuf", "data"),
+    ".pmtiles": ("application/vnd.pmtiles", "visual"),
+    ".png": ("image/png", "thumbnail"),
+}
+ITEM_FILE, INDEX_FOLDER, COLLECTION_FILE, INDEX_FILE = "item.json", "_index", "collection.json", "items.parquet"
 SHA256_MULTIHASH = "1220"
 
 
@@ -48,7 +55,11 @@ def item_json(
         datetime=made_at,
         properties={"title": f"{dataset} {batch_id}", "description": description, "proj:code": "EPSG:4326"},
         stac_extensions=[FILE_EXTENSION, PROJECTION_EXTENSION, TABLE_EXTENSION],
+        collection=dataset,
     )
+    # Below the dataset's folder, the item is in one named for its batch and in it one for its run.
+    collection = f"../../{INDEX_FOLDER}/{COLLECTION_FILE}"
+    item.add_link(pystac.Link(pystac.RelType.COLLECTION, collection, media_type=pystac.MediaType.JSON))
     for name, content in files.items():
         item.add_asset(name, _asset(name, content, tables.get(name)))
     return json.dumps(item.to_dict(include_self_link=False), indent=2, ensure_ascii=False).encode()

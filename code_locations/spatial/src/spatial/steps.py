@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from spatial import landing, outputs, run_space, transforming
+from spatial import catalog, landing, outputs, run_space, transforming
 from spatial.batch_loading import load_files
 from spatial.conservation import Balance, NotConservedError
 from spatial.dataset import Dataset, Published, Work
@@ -20,7 +20,7 @@ from spatial.manifest import Manifest, manifest_key, parse
 from spatial.outputs import STAGE
 from spatial.receiving import receive
 from terrane.object_store import DATA_LAKE, LANDING_ZONE
-from terrane.publishing import Commit, commit_key, read_commit
+from terrane.publishing import Commit, commit_key, probe_put_if_absent, read_commit
 
 if TYPE_CHECKING:
     import psycopg
@@ -34,6 +34,7 @@ def load(work: Work) -> str:
     Of a batch that is published already nothing is loaded, and nothing is made by the steps after this one.
     """
     begun = time.monotonic()
+    _require_put_if_absent(work)
     batch = _begin(work)
     with run_space.connect(work.postgres, work.run_id) as connection:
         run_space.create(connection, work.run_id, batch.batch_id)
@@ -85,6 +86,7 @@ def export(work: Work) -> Published:
         batch_id = _batch_id(connection)
         published = _found_published(work, batch_id) or outputs.make_and_publish(work, connection, batch_id)
     commit = published.commit
+    catalog.refresh(work.postgres, work.store.bucket(DATA_LAKE), work.dataset.name, work.dataset.description)
     with work.ledger.open() as ledger:
         ledger.publish(batch_id, commit.run_id, commit.summary, commit_key(work.dataset.name, batch_id))
     with work.postgres.connect(autocommit=True) as connection:
@@ -110,6 +112,14 @@ def find_batch(work: Work) -> Batch:
     if batch.state == "rejected":
         raise BatchRejectedError(batch.reasons)
     return batch
+
+
+def _require_put_if_absent(work: Work) -> None:
+    """Refuses a store that lets a second commit of a batch win, before anything is done for the batch."""
+    try:
+        probe_put_if_absent(work.store.bucket(DATA_LAKE))
+    except RuntimeError as error:
+        raise StepError(f"Nothing can be published safely: {error}; then re-execute the run") from None
 
 
 def _begin(work: Work) -> Batch:
