@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from spatial.buffers import values_of
+from spatial.buffers import valid, values_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,22 +70,31 @@ def _encode(batch: pa.RecordBatch) -> memoryview | bytes:
     fixed = [np.broadcast_to(np.frombuffer(struct.pack(">h", batch.num_columns), np.uint8), (rows, 2))]
     for column in batch.columns:
         if _is_sized(column.type):
-            payload = column.cast(pa.binary())
+            payload = column if column.type == pa.binary() else column.cast(pa.binary())
             fixed.append(_lengths(payload))
-            parts += [_as_binary(fixed), pc.fill_null(payload, b"") if payload.null_count else payload]
+            parts += [_as_binary(fixed), payload]
             fixed = []
         elif column.null_count:
             if fixed:
                 parts.append(_as_binary(fixed))
             field = _as_binary([_fixed_width(column)])
-            parts.append(pc.if_else(column.is_valid(), field, pa.scalar(NULL, pa.binary())))
+            parts.append(pc.if_else(column.is_valid(), field, _scalar(NULL)))
             fixed = []
         else:
             fixed.append(_fixed_width(column))
     if fixed:
         parts.append(_as_binary(fixed))
-    joined = pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.binary())) if len(parts) > 1 else parts[0]
-    return _data(joined)
+    if len(parts) == 1:
+        return _data(parts[0])
+    # A null of a sized column has its length, -1, and no payload.
+    return _data(pc.binary_join_element_wise(*parts, _scalar(b""), null_handling="replace", null_replacement=b""))
+
+
+def _scalar(value: bytes) -> pa.Scalar:
+    """The bytes as Arrow's; `pyarrow.scalar` imports pandas where that is installed."""
+    import numpy as np
+
+    return _as_binary([np.frombuffer(value, np.uint8).reshape(1, len(value))])[0]
 
 
 def _is_sized(arrow: pa.DataType) -> bool:
@@ -96,9 +105,11 @@ def _is_sized(arrow: pa.DataType) -> bool:
 def _lengths(payload: pa.Array) -> np.ndarray:
     """(rows, 4) bytes: the big-endian length of each value, -1 for null."""
     import numpy as np
-    import pyarrow.compute as pc
 
-    lengths = values_of(pc.fill_null(pc.binary_length(payload), -1))
+    offsets = np.frombuffer(payload.buffers()[1], np.int32)[payload.offset : payload.offset + len(payload) + 1]
+    lengths = np.diff(offsets)
+    if payload.null_count:
+        lengths = np.where(valid(payload), lengths, -1)
     return lengths.astype(">i4").view(np.uint8).reshape(len(payload), 4)
 
 

@@ -12,10 +12,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from spatial.buffers import numbers_at, values_of
+from spatial.buffers import numbers_at, valid
 from spatial.columns import WKB_HEAD, wkb_codes
+from spatial.wkb import to_two_dimensions
 
-POINT, LINE, POLYGON, MULTIPOLYGON = 1, 2, 3, 6
+POINT, LINE, POLYGON, MULTIPOLYGON, COLLECTION = 1, 2, 3, 6, 7
 COUNT_END, POINT_END = 9, 21
 TYPE_NAMES = (
     *("Geometry", "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon"),
@@ -28,6 +29,7 @@ EWKB_Z, EWKB_M, EWKB_SRID = 0x80000000, 0x40000000, 0x20000000
 HAS_Z, HAS_M = "with heights (Z)", "with measures (M)"
 NO_GEOMETRY = "geometry that is no WKB"
 EMPTY = "empty geometries"
+NOT_WHOLE = "geometry that is not whole"
 NOT_FINITE = "coordinates that are not finite numbers"
 
 
@@ -58,12 +60,13 @@ class Met:
         return cls(rows=told["rows"], unfinished=told["unfinished"], **counters)
 
 
-def clean(geometry: Any, met: Met) -> tuple[Any, Any]:
+def clean(geometry: Any, met: Met, strict: bool = False) -> tuple[Any, Any]:
     """The geometries of a batch in two dimensions, and which rows to keep; None for all.
 
     Args:
         geometry: an Arrow array of binary, WKB.
         met: is added to.
+        strict: whether every geometry is parsed, to reject by its row what PostGIS would reject the file for.
     """
     import numpy as np
 
@@ -74,7 +77,7 @@ def clean(geometry: Any, met: Met) -> tuple[Any, Any]:
     keep = None
     if not short.any() and not len(codes):
         return geometry, None
-    if not short.any() and POINT <= codes[0] <= MULTIPOLYGON and (codes == codes[0]).all():
+    if not strict and not short.any() and POINT <= codes[0] <= MULTIPOLYGON and (codes == codes[0]).all():
         return _clean_plain(geometry, int(codes[0]), met)
     kinds, dimensions = _kinds(codes)
     for code, number in zip(*np.unique(kinds, return_counts=True), strict=True):
@@ -89,7 +92,10 @@ def clean(geometry: Any, met: Met) -> tuple[Any, Any]:
     _count(met.counts, EMPTY, _empty(geometry, kinds))
     met.unfinished += int(np.isin(kinds, list(CURVED)).sum())
     if len(raised):
-        geometry = _flat(geometry, raised, met)
+        geometry, unread = _flat(geometry, raised, met)
+        bad |= {NOT_WHOLE: _mask(len(geometry), unread)} if len(unread) else {}
+    if strict:
+        bad[NOT_WHOLE] = bad.get(NOT_WHOLE, False) | _mask(len(geometry), _not_whole(geometry, rows, kinds))
     if (wild := _not_finite(geometry)) is not None:
         bad[NOT_FINITE] = wild
     if bad:
@@ -140,9 +146,8 @@ def _lengths(geometry: Any) -> Any:
 
 
 def _shorter_than_a_head(geometry: Any) -> Any:
-    import pyarrow as pa
-
-    return (values_of(geometry.is_valid().cast(pa.uint8())) == 1) & (_lengths(geometry) < WKB_HEAD)
+    short = _lengths(geometry) < WKB_HEAD
+    return short & valid(geometry) if geometry.null_count else short
 
 
 def _kinds(codes: Any) -> tuple[Any, Any]:
@@ -190,8 +195,8 @@ def _empty(geometry: Any, kinds: Any) -> int:
     return empty + int(nowhere.sum())
 
 
-def _flat(geometry: Any, rows: Any, met: Met) -> Any:
-    """The array with those rows in two dimensions; what GEOS does not read is left to PostGIS."""
+def _flat(geometry: Any, rows: Any, met: Met) -> tuple[Any, Any]:
+    """The array with those rows in two dimensions, and the rows that cannot be read."""
     import numpy as np
     import pyarrow as pa
     import shapely
@@ -199,12 +204,24 @@ def _flat(geometry: Any, rows: Any, met: Met) -> Any:
     values = np.array(geometry.to_pylist(), object)
     shapes = _parsed(values[rows])
     flat = shapely.to_wkb(shapely.force_2d(shapes), output_dimension=2, flavor="iso")
-    # Of a collection that holds a curve, GEOS makes a shape and no WKB.
-    written = np.array([each is not None for each in flat], bool)
-    met.counts["geometries brought to two dimensions"] += len(rows)
-    met.unfinished += len(rows) - int(written.sum())
-    values[rows[written]] = flat[written]
-    return pa.array(values, pa.binary())
+    # Of a curve, or of a collection that holds one, GEOS makes no WKB.
+    for at in [at for at, made in enumerate(flat) if made is None]:
+        flat[at] = to_two_dimensions(values[rows[at]])
+        met.unfinished += 1
+    read = np.array([made is not None for made in flat], bool)
+    met.counts["geometries brought to two dimensions"] += int(read.sum())
+    values[rows[read]] = flat[read]
+    return pa.array(values, pa.binary()), rows[~read]
+
+
+def _not_whole(geometry: Any, rows: Any, kinds: Any) -> Any:
+    """The rows whose geometry GEOS does not read: rings not closed, too few points, counts beyond the end."""
+    import numpy as np
+    import shapely
+
+    plain = rows[kinds <= COLLECTION]
+    shapes = _parsed(np.array(geometry.to_pylist(), object)[plain])
+    return plain[shapely.is_missing(shapes)]
 
 
 def _parsed(values: Any) -> Any:

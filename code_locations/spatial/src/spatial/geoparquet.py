@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatial.buffers import values_of
+from spatial.buffers import array_of, valid, values_of
 from spatial.columns import wkb_codes
 
 if TYPE_CHECKING:
@@ -97,14 +97,15 @@ def bbox_column(bounds: np.ndarray) -> pa.StructArray:
     low, high = near[:, :2], near[:, 2:]
     low = np.where(low > bounds[:, :2], np.nextafter(low, np.float32(-np.inf)), low)
     high = np.where(high < bounds[:, 2:], np.nextafter(high, np.float32(np.inf)), high)
-    edges = [pa.array(column) for column in (low[:, 0], low[:, 1], high[:, 0], high[:, 1])]
-    return pa.StructArray.from_arrays(edges, names=list(EDGES), mask=pa.array(np.isnan(bounds).any(axis=1)))
+    columns = (low[:, 0], low[:, 1], high[:, 0], high[:, 1])
+    edges = [array_of(column, pa.float32()) for column in columns]
+    return pa.StructArray.from_arrays(edges, names=list(EDGES), mask=array_of(np.isnan(bounds).any(axis=1), pa.bool_()))
 
 
 def _or_nan(column: pa.ChunkedArray) -> np.ndarray:
     import numpy as np
 
-    return np.concatenate([values_of(chunk.fill_null(np.nan)) for chunk in column.chunks])
+    return np.concatenate([np.where(valid(chunk), values_of(chunk), np.nan) for chunk in column.chunks])
 
 
 def _out_schema(schema: pa.Schema) -> pa.Schema:
