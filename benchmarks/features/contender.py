@@ -18,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-
 OURS = "features.engine.compute.RedisComputeEngine"
 STOCK_BATCH = 10_000
 FLOOR_BATCH = 10_000

@@ -14,12 +14,18 @@ if TYPE_CHECKING:
 ACCEPTED = {
     "Bool": {"bool"},
     "Bytes": {"bytea"},
+    "Decimal": {"bpchar", "text", "varchar"},
     "Float32": {"float4"},
     "Float64": {"float4", "float8"},
+    "ImageBytes": {"bytea"},
     "Int32": {"int2", "int4"},
     "Int64": {"int2", "int4", "int8"},
+    "Json": {"text", "varchar"},
+    "PdfBytes": {"bytea"},
     "String": {"bpchar", "text", "varchar"},
+    "TimeUuid": {"bpchar", "text", "varchar"},
     "UnixTimestamp": {"timestamp", "timestamptz"},
+    "Uuid": {"bpchar", "text", "varchar"},
 }
 VALUE_TYPES = {
     "INT32": "Int32",

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import numpy as np
     import psycopg
     from feast import FeatureStore
-    from psycopg import sql
 
     from features.engine.writing import Written
 
@@ -48,13 +47,12 @@ class Window:
     """What a table holds up to the warehouse's clock.
 
     Attributes:
-        rows, keys: up to `end`; more rows than keys means that entities repeat.
+        rows: up to `end`.
         future_rows: rows whose event lies behind `end`; they wait for a later run.
         start: the earliest event; None when there are no rows.
     """
 
     rows: int
-    keys: int
     future_rows: int
     start: datetime | None
     newest: datetime | None
@@ -66,7 +64,8 @@ class Materialized:
     """What a run did.
 
     Attributes:
-        keys: entities of the table that have a row of the view in Redis now.
+        entities: different ones in the window; more rows than entities means that some repeat.
+        keys: rows of the window whose entity has a row of the view in Redis now.
         removed: entities that had one and have none any more.
         removed_fields: features that the view no longer has, whose values were removed.
         engine: what our engine read, wrote, skipped and sent; None when it left the writing to Feast's own.
@@ -74,6 +73,7 @@ class Materialized:
     """
 
     window: Window
+    entities: int
     keys: int
     removed: int
     removed_fields: tuple[str, ...]
@@ -106,7 +106,7 @@ def materialize(
             wanted = table.digests()
             gone = _count_gone(client, table, wanted)
             if not allow_mass_deletion:
-                refuse_mass_deletion(view, gone, window.keys)
+                refuse_mass_deletion(view, gone, len(wanted))
             before = online_state.written_views(connection, project, name)
             now = online_state.Written.of(view)
             online_state.remember(connection, project, now)
@@ -117,7 +117,7 @@ def materialize(
                 online_rows.remove_fields(client, table, stale)
             online_state.replace(connection, project, name, now)
             keys = online_rows.count_present(client, table)
-    return Materialized(window, keys, removed, stale, engine, write_seconds, time.monotonic() - began)
+    return Materialized(window, len(wanted), keys, removed, stale, engine, write_seconds, time.monotonic() - began)
 
 
 def refuse_mass_deletion(view: FeatureView, gone: int, kept: int) -> None:
@@ -132,14 +132,13 @@ def refuse_mass_deletion(view: FeatureView, gone: int, kept: int) -> None:
 
 
 def read_window(connection: psycopg.Connection, view: FeatureView) -> Window:
-    """Counts the table's rows and entities, and its events' times, up to the warehouse's clock."""
+    """Counts the table's rows, and finds its events' times, up to the warehouse's clock."""
     from psycopg import sql
 
     query = sql.SQL(
-        "select count(*) filter (where {time} <= now()), count(distinct ({keys})) filter (where {time} <= now()),"
-        " count(*) filter (where {time} > now()), min({time}) filter (where {time} <= now()),"
-        " max({time}) filter (where {time} <= now()), now() from {table}"
-    ).format(time=sql.Identifier(view.timestamp_column), keys=_keys(view), table=_table(view))
+        "select count(*) filter (where {time} <= now()), count(*) filter (where {time} > now()),"
+        " min({time}) filter (where {time} <= now()), max({time}) filter (where {time} <= now()), now() from {table}"
+    ).format(time=sql.Identifier(view.timestamp_column), table=sql.Identifier(*view.table.split(".")))
     row = connection.execute(query).fetchone()
     assert row is not None
     return Window(*row)
@@ -187,15 +186,3 @@ def _remove_rows(client: Any, table: TableKeys, wanted: np.ndarray, before: list
             some.remove(view.name, fields)
             removed += len(some.keys)
     return removed
-
-
-def _keys(view: FeatureView) -> sql.Composed:
-    from psycopg import sql
-
-    return sql.SQL(", ").join(sql.Identifier(name) for name in view.key_names)
-
-
-def _table(view: FeatureView) -> sql.Identifier:
-    from psycopg import sql
-
-    return sql.Identifier(*view.table.split("."))

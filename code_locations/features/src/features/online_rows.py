@@ -68,11 +68,11 @@ class TableKeys:
             yield layout.key_column(batch)
 
     def digests(self) -> np.ndarray:
-        """A hash of each key, sorted: good for the life of this process."""
+        """A hash of each different key, sorted: good for the life of this process."""
         import numpy as np
 
         found = [_digests(keys.to_pylist()) for keys in self]
-        return np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)
+        return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
 
 
 def unwanted(

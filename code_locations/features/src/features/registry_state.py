@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from features.locks import lock_name
 from terrane.postgres import PostgresResource
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def only_writer(warehouse: PostgresResource, project: str) -> Iterator[psycopg.C
     with warehouse.connect(autocommit=True) as connection:
         connection.execute(f"set lock_timeout = '{LOCK_TIMEOUT_S}s'".encode())
         try:
-            connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [f"terrane feast {project}"])
+            connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [lock_name(project)])
         except psycopg.errors.LockNotAvailable as error:
             raise RegistryBusy(
                 f"another run has applied or materialised {project} for {LOCK_TIMEOUT_S} s: look for it in the UI, and"
@@ -61,7 +62,7 @@ def steady(warehouse: PostgresResource, project: str) -> Iterator[bool]:
     """
     with warehouse.connect(autocommit=True) as connection:
         asked = "select pg_try_advisory_lock_shared(hashtextextended(%s, 0))"
-        row = connection.execute(asked, [f"terrane feast {project}"]).fetchone()
+        row = connection.execute(asked, [lock_name(project)]).fetchone()
         yield bool(row and row[0])
 
 

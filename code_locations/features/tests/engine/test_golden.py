@@ -8,7 +8,20 @@ from typing import Any
 import pytest
 from feast import ValueType
 from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
-from feast.types import Array, Bool, Bytes, Decimal, Float32, Float64, Int32, Int64, String, UnixTimestamp, Uuid
+from feast.types import (
+    Array,
+    Bool,
+    Bytes,
+    Decimal,
+    Float32,
+    Float64,
+    ImageBytes,
+    Int32,
+    Int64,
+    String,
+    UnixTimestamp,
+    Uuid,
+)
 from golden import Golden, Two, named, view_of
 
 from features.online_format import decode_value, entity_key, field_name
@@ -27,6 +40,7 @@ COLUMNS: list[tuple[str, Any, str, list[str]]] = [
     ("varying", String, "varchar(9)", ["'nan'", "''", "'null'", "E'a\\r\\nb'"]),
     ("padded", String, "char(5)", ["'ab'", "null"]),
     ("raw", Bytes, "bytea", [r"'\x00ff0d0a'", "''", "null"]),
+    ("image", ImageBytes, "bytea", [r"'\\x00ff0d0a'", "null"]),
     ("moment", UnixTimestamp, "timestamptz", ["'2026-11-21 02:03:04.9+02'", "'1969-12-31 23:59:58.5Z'", "null"]),
     ("naive", UnixTimestamp, "timestamp", ["'2026-11-21 02:03:04.9'", "'0044-03-15'", "'1970-01-01'"]),
     ("price", Decimal, "text", ["'1.50'", "'-0.00'", "null"]),

@@ -83,8 +83,8 @@ def count_check(done: Materialized) -> dg.AssetCheckResult:
     window = done.window
     return dg.AssetCheckResult(
         check_name=COUNT_CHECK,
-        passed=window.rows == window.keys == done.keys,
-        metadata={"rows_read": window.rows, "entities_read": window.keys, "keys_in_redis": done.keys},
+        passed=window.rows == done.entities == done.keys,
+        metadata={"rows_read": window.rows, "entities_read": done.entities, "keys_in_redis": done.keys},
     )
 
 

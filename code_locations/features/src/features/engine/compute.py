@@ -57,28 +57,32 @@ class RedisComputeEngine(LocalComputeEngine):
         from feast.infra.utils.postgres.connection_utils import _get_conn
 
         view, began = task.feature_view, time.monotonic()
-        source, keys, features = source_of(view), _types(view.entity_columns), _types(view.features)
+        source, layout = source_of(view), self._layout(view)
         offline, online = _configured(self.repo_config)
         with _get_conn(offline) as connection:
             columns = reading.column_types(connection, source)
-            if reason := unsupported_column(keys, features, source.time, columns):
+            if reason := unsupported_column(dict(layout.keys), dict(layout.features), source.time, columns):
                 return reason
             unique = reading.is_unique(connection, source)
             query = reading.query_text(connection, source, task.start_time, task.end_time, unique)
-        rows = reading.batches(
-            self._conninfo(), query, {} if unique else {"work_mem": reading.WORK_MEM}, reading.current_snapshot()
-        )
-        layout = Layout(
-            project=self.repo_config.project,
-            view=compute_versioned_name(view, _versioned(self.repo_config)),
-            keys=tuple(keys.items()),
-            features=tuple(features.items()),
-            time=source.time,
-            ttl_s=online.key_ttl_seconds,
-        )
-        done = write(rows, layout, self._client(), only_newer=not online.skip_dedup)
+            settings = {} if unique else {"work_mem": reading.WORK_MEM}
+            reading.wait_for_other_writers(connection, self.repo_config.project)
+            rows = reading.batches(self._conninfo(), query, settings, reading.current_snapshot())
+            done = write(rows, layout, self._client(), only_newer=not online.skip_dedup)
         _report(view.name, done, time.monotonic() - began)
         return None
+
+    def _layout(self, view: FeatureView) -> Layout:
+        _, online = _configured(self.repo_config)
+        source: Any = view.batch_source
+        return Layout(
+            project=self.repo_config.project,
+            view=compute_versioned_name(view, _versioned(self.repo_config)),
+            keys=_types(view.entity_columns),
+            features=_types(view.features),
+            time=source.timestamp_field,
+            ttl_s=online.key_ttl_seconds,
+        )
 
     def _client(self) -> Redis | RedisCluster:
         """Feast's own client, with whatever its connection string asks for."""
@@ -128,8 +132,8 @@ def _versioned(config: RepoConfig) -> bool:
     return bool(getattr(config.registry, "enable_online_feature_view_versioning", False))
 
 
-def _types(columns: Any) -> dict[str, str]:
-    return {column.name: column.dtype.to_value_type().name for column in columns}
+def _types(columns: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((column.name, column.dtype.to_value_type().name) for column in columns)
 
 
 def _job_id(task: MaterializationTask) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from features.locks import lock_name
+
 if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
@@ -51,12 +53,22 @@ class Source:
 
 @contextmanager
 def snapshot(name: str) -> Iterator[None]:
-    """Lets every read inside the block see the database as `pg_export_snapshot()` named it."""
+    """Lets every read inside the block see the database as `pg_export_snapshot()` named it.
+
+    Whoever has a snapshot to give is the only writer already: inside, the engine does not ask for the lock.
+    """
     token = _snapshot.set(name)
     try:
         yield
     finally:
         _snapshot.reset(token)
+
+
+def wait_for_other_writers(connection: psycopg.Connection, project: str) -> None:
+    """Holds the project's lock until the connection's transaction ends; not where the caller of all this has it."""
+    if _snapshot.get() is None:
+        connection.execute("set local idle_in_transaction_session_timeout = 0")
+        connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [lock_name(project)])
 
 
 def column_types(connection: psycopg.Connection, source: Source) -> dict[str, str]:

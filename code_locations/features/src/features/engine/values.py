@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # Feast's value type -> number of the Value's member.
-TEXTS = {"BYTES": 1, "STRING": 2, "UUID": 36, "TIME_UUID": 37, "DECIMAL": 44}
+TEXTS = {"BYTES": 1, "PDF_BYTES": 1, "IMAGE_BYTES": 1, "STRING": 2, "UUID": 36, "TIME_UUID": 37, "DECIMAL": 44}
 INTEGERS = {"INT32": 3, "INT64": 4, "UNIX_TIMESTAMP": 8}
 FLOATS = {"DOUBLE": (5, "<f8"), "FLOAT": (6, "<f4")}
 BOOLS = {"BOOL": 7}
