@@ -120,12 +120,12 @@ def test_a_geodatabase_is_taken_out_as_a_folder(tmp_path: Path) -> None:
 
 
 def test_two_members_that_would_be_one_file_are_refused(tmp_path: Path) -> None:
-    path = archive(tmp_path, {"a.shp": SHP, "a.dbf": b"", "A.DBF": b""})
+    path = archive(tmp_path, {"a.shp": SHP, "a.shx": b"", "a.dbf": b"", "A.DBF": b""})
     assert "two members that are both .dbf" in refusal(tmp_path, path)
 
 
 def test_a_file_without_what_it_needs_is_refused(tmp_path: Path) -> None:
-    assert "a.shp is not whole without its file .dbf" in refusal(tmp_path, archive(tmp_path, {"a.shp": SHP}))
+    assert "a.shp is not whole without its file .shx, .dbf" in refusal(tmp_path, archive(tmp_path, {"a.shp": SHP}))
 
 
 def test_a_name_with_control_characters_is_refused(tmp_path: Path) -> None:

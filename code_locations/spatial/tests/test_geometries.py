@@ -110,10 +110,40 @@ def test_what_was_met_survives_the_way_between_processes() -> None:
     assert Met.from_dict(met.as_dict()) == met
 
 
-def test_curves_with_heights_or_in_a_collection_are_left_for_postgis() -> None:
-    high = struct.pack("<BII9d", 1, 1008, 3, 0, 0, 9, 1, 1, 9, 2, 0, 9)
-    inside = struct.pack("<BII", 1, 1007, 1) + high
-    values, kept, met = cleaned(high, inside, shapely.to_wkb(shapely.from_wkt("POINT Z (1 2 3)")))
-    assert values == [high, inside, POINT]
-    assert kept == [0, 1, 2]
-    assert met.unfinished >= 2
+def curve(kind: int, dimensions: int, *numbers: float) -> bytes:
+    return struct.pack(f"<BII{len(numbers)}d", 1, kind, len(numbers) // dimensions, *numbers)
+
+
+def test_curves_with_heights_or_in_a_collection_are_flattened_by_hand() -> None:
+    flat = curve(8, 2, 0, 0, 1, 1, 2, 0)
+    high = curve(1008, 3, 0, 0, 9, 1, 1, 9, 2, 0, 9)
+    measured = curve(3008, 4, 0, 0, 9, 5, 1, 1, 9, 5, 2, 0, 9, 5)
+    inside, outside = struct.pack("<BII", 1, 1007, 1) + high, struct.pack("<BII", 1, 7, 1) + flat
+    values, kept, met = cleaned(high, measured, inside, shapely.to_wkb(shapely.from_wkt("POINT Z (1 2 3)")))
+    assert values == [flat, flat, outside, POINT]
+    assert kept == [0, 1, 2, 3]
+    assert met.unfinished >= 3
+    assert met.counts["geometries brought to two dimensions"] == 4
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        curve(1008, 3, 0, 0, 9)[:-1],
+        struct.pack("<BII", 1, 1008, 0xFFFFFFFF),
+        struct.pack("<BII", 1, 1012, 1) * 100,
+        struct.pack("<BII", 1, 1007, 1) * 100,
+    ],
+)
+def test_a_geometry_with_heights_that_cannot_be_read_is_rejected_by_its_row(value: bytes) -> None:
+    _, kept, met = cleaned(value, POINT)
+    assert kept == [1]
+    assert met.rejected == {"geometry that is not whole": 1}
+
+
+def test_strictly_read_what_postgis_would_refuse_is_rejected_by_its_row() -> None:
+    open_ring = struct.pack("<BIII6d", 1, 3, 1, 3, 0, 0, 1, 0, 1, 1)
+    met = Met()
+    _, keep = clean(pa.array([open_ring, line(0, 0), POINT, None, CURVE], pa.binary()), met, strict=True)
+    assert list(keep) == [False, False, True, True, True]
+    assert met.rejected == {"geometry that is not whole": 2}

@@ -18,6 +18,8 @@ from pathlib import Path
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 RULESET_VERSION, PATH_BENEATH = 1, 1
 READ_FILE, READ_DIR = 1 << 2, 1 << 3
+# Write, read, list, remove and make files, truncate: no programs, links, devices or sockets.
+IN_A_WRITABLE_FOLDER = 1 << 1 | READ_FILE | READ_DIR | 1 << 5 | 1 << 8 | 1 << 14
 # The rights of file systems that each version of Landlock's interface knows, and of TCP from the fourth.
 FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
 TCP_RIGHTS, FIRST_WITH_TCP = 0b11, 4
@@ -37,10 +39,14 @@ JUMP_IF_AT_LEAST = 0x35
 MOST_LIKELY_KILLED = b"1000"
 
 
-def confine(readable: Iterable[Path | str]) -> list[str]:
+def confine(readable: Iterable[Path | str], writable: Iterable[Path | str] = ()) -> list[str]:
     """Takes from this process what it has no need of; returns what the kernel now enforces: `files`, `network`.
 
     To be called before any thread is made.
+
+    Args:
+        readable: folders whose files may be read, and listed.
+        writable: folders in which files may also be made, written and removed.
     """
     if sys.platform != "linux":
         return []
@@ -48,7 +54,7 @@ def confine(readable: Iterable[Path | str]) -> list[str]:
     _offer_to_the_oom_killer()
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return []
-    enforced = ["files"] if _lock_files(libc, readable) else []
+    enforced = ["files"] if _lock_files(libc, readable, writable) else []
     return [*enforced, "network"] if _forbid_calls(libc) else enforced
 
 
@@ -66,30 +72,31 @@ def _offer_to_the_oom_killer() -> None:
         return
 
 
-def _lock_files(libc: ctypes.CDLL, readable: Iterable[Path | str]) -> bool:
+def _lock_files(libc: ctypes.CDLL, readable: Iterable[Path | str], writable: Iterable[Path | str]) -> bool:
     version = libc.syscall(CREATE_RULESET, None, 0, RULESET_VERSION)
     if version < 1:
         return False
-    rights = struct.pack("<Q", FILE_RIGHTS[min(version, max(FILE_RIGHTS))])
-    attributes = rights + (struct.pack("<Q", TCP_RIGHTS) if version >= FIRST_WITH_TCP else b"")
+    rights = FILE_RIGHTS[min(version, max(FILE_RIGHTS))]
+    attributes = struct.pack("<Q", rights) + (struct.pack("<Q", TCP_RIGHTS) if version >= FIRST_WITH_TCP else b"")
     ruleset = libc.syscall(CREATE_RULESET, attributes, len(attributes), 0)
     if ruleset < 0:
         return False
     try:
         for path in readable:
-            _allow_reading(libc, ruleset, path)
+            _allow(libc, ruleset, path, READ_FILE | READ_DIR if os.path.isdir(path) else READ_FILE)
+        for path in writable:
+            _allow(libc, ruleset, path, rights & IN_A_WRITABLE_FOLDER)
         return libc.syscall(RESTRICT_SELF, ruleset, 0) == 0
     finally:
         os.close(ruleset)
 
 
-def _allow_reading(libc: ctypes.CDLL, ruleset: int, path: Path | str) -> None:
+def _allow(libc: ctypes.CDLL, ruleset: int, path: Path | str, rights: int) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
     try:
-        rights = READ_FILE | READ_DIR if os.path.isdir(path) else READ_FILE
         if libc.syscall(ADD_RULE, ruleset, PATH_BENEATH, struct.pack("<Qi", rights, descriptor), 0):
             raise OSError(ctypes.get_errno(), f"Landlock takes no rule for {path}")
     finally:

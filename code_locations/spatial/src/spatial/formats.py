@@ -47,7 +47,7 @@ CSV_OPTIONS = (
 
 FORMATS = (
     Format("geopackage", "GeoPackage", "GPKG", ".gpkg", options=(("LIST_ALL_TABLES", "NO"),)),
-    Format("shapefile", "Shapefile", "ESRI Shapefile", ".shp", (".shx", ".dbf", ".prj", ".cpg"), (".dbf",)),
+    Format("shapefile", "Shapefile", "ESRI Shapefile", ".shp", (".shx", ".dbf", ".prj", ".cpg"), (".shx", ".dbf")),
     Format("flatgeobuf", "FlatGeobuf", "FlatGeobuf", ".fgb"),
     Format("geojson", "GeoJSON", "GeoJSON", ".geojson"),
     Format("geojsonseq", "GeoJSON text sequence", "GeoJSONSeq", ".geojsons"),

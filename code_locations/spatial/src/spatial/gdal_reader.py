@@ -19,6 +19,7 @@ from spatial.errors import BatchRejectedError
 from spatial.formats import of_path
 from spatial.gdal_child import REFUSED
 from spatial.geometries import Met
+from spatial.source import size_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +29,10 @@ BATCH_ROWS = 4096
 BATCH_BYTES = 4 << 20
 PIPE_BYTES = 1 << 20
 STOP_TIMEOUT_S = 5
+CHILD = ("-I", "-m", "spatial.gdal_child")
 MAX_LINE_BYTES = 1 << 16
+# Rows in Arrow may take so many times the file's bytes; no format packs that densely what people send.
+FREE_BYTES, MAX_RATIO = 1 << 30, 200
 WALL_BYTES_PER_S, CPU_BYTES_PER_S = 200_000, 1_000_000
 
 
@@ -101,7 +105,12 @@ def prepare() -> None:
 
 @contextmanager
 def read(
-    path: Path, name: str, layer: str | None = None, encoding: str | None = None, limits: Limits | None = None
+    path: Path,
+    name: str,
+    layer: str | None = None,
+    encoding: str | None = None,
+    limits: Limits | None = None,
+    strict: bool = False,
 ) -> Iterator[tuple[Layer, Batches]]:
     """The layer and its batches; geometry is WKB in the column the layer names.
 
@@ -111,14 +120,15 @@ def read(
         layer: which one, needed only where there are several.
         encoding: of the file's text, where the file does not say.
         limits: what reading may cost; by the file's size unless given.
+        strict: whether every geometry is parsed, which takes longer, to reject the row that PostGIS would refuse.
 
     Raises:
         BatchRejectedError: the file cannot be read, or costs more than the limits; also while batches are read.
     """
     if path.is_symlink() or not (path.is_file() or (path.is_dir() and path.suffix == ".gdb")):
         raise ValueError(f"{path} is no regular file")
-    limits = limits or Limits.of_size(sum(part.stat().st_size for part in (path, *path.rglob("*"))))
-    kind = of_path(path)
+    size = size_of(path)
+    limits, kind = limits or Limits.of_size(size), of_path(path)
     request = {
         "source": {
             "path": str(path),
@@ -130,6 +140,8 @@ def read(
         },
         "batch_rows": BATCH_ROWS,
         "batch_bytes": BATCH_BYTES,
+        "strict": strict,
+        "most_bytes": max(FREE_BYTES, size * MAX_RATIO),
         "limits": limits.of_process(),
     }
     with _child(kind.driver) as (process, errors):
@@ -208,7 +220,7 @@ class _LastLine:
 @contextmanager
 def _child(driver: str) -> Iterator[tuple[subprocess.Popen[bytes], _LastLine]]:
     process = subprocess.Popen(
-        [sys.executable, "-I", "-m", "spatial.gdal_child"],
+        [sys.executable, *CHILD],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 GEOMETRY = "geometry"
 
 
+class RowRefusedError(BatchRejectedError):
+    """PostGIS takes a row for no geometry, or for none that it can hold."""
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A table that was loaded: its rows, the EPSG number of its geometry, and what was met on the way."""
@@ -50,7 +54,7 @@ def load_file(connection: psycopg.Connection, path: Path, file: ManifestFile, me
     """
     meter = meter or Meter(file.key)
     try:
-        return _load(connection, path, file, file.encoding, meter)
+        return _loaded(connection, path, file, file.encoding, meter)
     except NotUtf8Error as error:
         column = error.column
         encoding = _declared_encoding(path, file)
@@ -60,7 +64,7 @@ def load_file(connection: psycopg.Connection, path: Path, file: ManifestFile, me
             f"{file.key}: the text of column {column!r} is {told}; give the manifest's file the field encoding"
         )
     try:
-        loaded = _load(connection, path, file, encoding, meter)
+        loaded = _loaded(connection, path, file, encoding, meter)
     except NotUtf8Error:
         raise BatchRejectedError(f"{file.key}: the text of column {column!r} is neither UTF-8 nor {encoding}") from None
     return Loaded(loaded.table, loaded.rows, loaded.srid, {**loaded.facts, "text read as": encoding})
@@ -73,12 +77,29 @@ def _declared_encoding(path: Path, file: ManifestFile) -> str | None:
         return layer.encoding
 
 
-def _load(connection: psycopg.Connection, path: Path, file: ManifestFile, encoding: str | None, meter: Meter) -> Loaded:
+def _loaded(
+    connection: psycopg.Connection, path: Path, file: ManifestFile, encoding: str | None, meter: Meter
+) -> Loaded:
+    """The file, loaded; when PostGIS refuses one of its rows, again, with that row rejected before it gets there."""
+    try:
+        return _load(connection, path, file, encoding, meter)
+    except RowRefusedError:
+        return _load(connection, path, file, encoding, meter, strict=True)
+
+
+def _load(
+    connection: psycopg.Connection,
+    path: Path,
+    file: ManifestFile,
+    encoding: str | None,
+    meter: Meter,
+    strict: bool = False,
+) -> Loaded:
     import psycopg
 
     meter.begin()
     counts: Counter[str] = Counter()
-    with gdal_reader.read(path, file.key, file.layer, encoding) as (layer, reader):
+    with gdal_reader.read(path, file.key, file.layer, encoding, strict=strict) as (layer, reader):
         placed = place(file.key, layer.system, file.crs)
         number = placed.srid
         names = launder_all([n for n in reader.schema.names if n != layer.geometry_column], {GEOMETRY})
@@ -106,7 +127,7 @@ def _load(connection: psycopg.Connection, path: Path, file: ManifestFile, encodi
                     [file.table, reader.met.rows, number, json.dumps(facts)],
                 )
         except (psycopg.DataError, psycopg.InternalError) as error:
-            raise BatchRejectedError(
+            raise RowRefusedError(
                 f"{file.key}: PostGIS refuses a row: {error.diag.message_primary or error}"
             ) from error
     meter.end()

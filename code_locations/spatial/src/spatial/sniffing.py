@@ -33,6 +33,9 @@ XML_PROLOGUE = re.compile(r"\s*(<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(\[.*?\])?\
 XML_ROOT = re.compile(r"\s*<([\w.-]+:)?([\w.-]+)")
 DXF_HEAD = re.compile(r"(\s*999\s*\n[^\n]*\n)*\s*0\s*\n\s*SECTION\s*\n")
 SEQUENCE = re.compile(r'\{.*"Feature".*\}\s*\n\s*\x1e?\s*\{')
+GEOJSON = re.compile(
+    r'"type"\s*:\s*"(Feature|FeatureCollection|(Multi)?(Point|LineString|Polygon)|GeometryCollection)"|"features"\s*:\s*\['
+)
 CSV_SEPARATORS = (",", ";", "\t", "|")
 # A MapInfo table that is a view, or is seamless, or keeps its rows elsewhere, names other files.
 TAB_ELSEWHERE = re.compile(
@@ -122,8 +125,7 @@ def _json(text: str) -> str | None:
         return "topojson"
     if text.startswith("\x1e") or SEQUENCE.match(text):
         return "geojsonseq"
-    found = re.search(r'"(type|features|geometry|coordinates|geometries)"\s*:', text)
-    return "geojson" if found else None
+    return "geojson" if GEOJSON.search(text) else None
 
 
 def _has_coordinate_columns(line: str) -> bool:

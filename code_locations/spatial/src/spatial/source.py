@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 WKB_EXTENSIONS = ("geoarrow.wkb", "ogc.wkb")
@@ -60,6 +62,12 @@ def without(*modules: str) -> Iterator[None]:
     finally:
         for name in hidden:
             sys.modules.pop(name, None)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file with those of its stem beside it, or of all in a geodatabase's folder."""
+    parts = path.iterdir() if path.is_dir() else path.parent.glob(f"{glob.escape(path.stem)}.*")
+    return sum(part.stat().st_size for part in parts)
 
 
 def is_wkb(field: Any) -> bool:
