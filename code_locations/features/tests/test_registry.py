@@ -75,11 +75,21 @@ def test_a_registry_that_lost_a_view_is_applied_again_though_the_digest_is_the_s
 
 def test_a_changed_definition_is_planned_as_an_update_of_what_changed(stores) -> None:
     apply(stores)
-    stores.edit("user_journal.py", '        Field(name="avg_mood"', '        # Field(name="avg_mood"')
+    stores.sql("alter table gold.user_journal_features add column mood float8")
+    stores.edit("user_journal.py", 'name="avg_mood", dtype=Float64', 'name="mood", dtype=Float64')
+    stores.edit(
+        "user_journal.py",
+        'name="avg_words", dtype=Float64, description="Words',
+        'name="avg_words", dtype=Float64, description="All words',
+    )
+    stores.edit("user_journal.py", "ttl=timedelta(days=3650)", "ttl=timedelta(days=1)")
     changes = apply(stores)
     assert changes is not None
     (update,) = [change for change in changes if change.startswith("update feature view")]
-    assert update.startswith("update feature view user_journal_features (")
+    assert update == (
+        "update feature view user_journal_features"
+        " (features -avg_mood +mood ~avg_words, ttl (seconds: 315360000 -> seconds: 86400))"
+    )
 
 
 def test_a_plan_names_no_definition_that_stays_as_it_is(stores) -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from feast.repo_contents import RepoContents
 
 
+MOST_TOLD = 60
+
+
 class DeletionRefused(RuntimeError):
     """An apply would delete definitions, and nobody allowed it."""
 
@@ -24,7 +27,12 @@ class RepositoryMisread(RuntimeError):
 
 @dataclass(frozen=True)
 class Change:
-    """One definition that an apply creates, updates or deletes; `kind` is Feast's word, as `feature view`."""
+    """One definition that an apply creates, updates or deletes.
+
+    Attributes:
+        kind: Feast's word, as `feature view`.
+        properties: what an update changes, as `features -avg_mood +mood` or `ttl (seconds: 60 -> seconds: 90)`.
+    """
 
     action: str
     kind: str
@@ -48,7 +56,7 @@ def changes_of(diff: RegistryDiff) -> list[Change]:
     changes = []
     for found in diff.feast_object_diffs:
         action = actions.get(found.transition_type.name)
-        properties = sorted({p.property_name for p in found.feast_object_property_diffs if _really_differs(p)})
+        properties = sorted({_told(p) for p in found.feast_object_property_diffs if _really_differs(p)})
         if action and not found.name.startswith("__") and (properties or action != "update"):
             changes.append(Change(action, found.feast_object_type.value, found.name, tuple(properties)))
     return sorted(changes, key=str)
@@ -57,6 +65,31 @@ def changes_of(diff: RegistryDiff) -> list[Change]:
 def _really_differs(difference: PropertyDiff) -> bool:
     """Whether more differs than when the records were made, which Feast counts as a difference of sources."""
     return _without_times(difference.val_existing) != _without_times(difference.val_declared)
+
+
+def _told(difference: PropertyDiff) -> str:
+    """The property, and what of it changes where that is short."""
+    before, after = difference.val_existing, difference.val_declared
+    old, new = _by_name(before), _by_name(after)
+    if old or new:
+        changes = [f"-{name}" for name in old if name not in new]
+        changes += [f"+{name}" for name in new if name not in old]
+        changes += [f"~{name}" for name in new if name in old and old[name] != new[name]]
+        return " ".join([difference.property_name, *changes])
+    told = [" ".join(str(value).split()) or "none" for value in (before, after)]
+    return (
+        f"{difference.property_name} ({' -> '.join(told)})"
+        if max(map(len, told)) < MOST_TOLD
+        else (difference.property_name)
+    )
+
+
+def _by_name(value: Any) -> dict[str, Any]:
+    """The messages of a repeated field by their names; empty for anything else."""
+    try:
+        return {item.name: item for item in value}
+    except (AttributeError, TypeError):
+        return {}
 
 
 def _without_times(value: Any) -> Any:
