@@ -29,6 +29,19 @@ def test_the_ingress_exposes_reading_features_and_nothing_else(rendered: Renderi
         assert paths == [("/get-online-features", "Exact")]
 
 
+def test_stock_and_keys_of_the_feature_server_are_one_value_each(rendered: Rendering) -> None:
+    def container(*settings: str) -> dict:
+        deployment = rendered("kind", *settings).get("Deployment", "terrane-feature-server")
+        return deployment["spec"]["template"]["spec"]["containers"][0]
+
+    stock = {"name": "FEATURE_SERVER_STOCK", "value": "1"}
+    keys = {"secretRef": {"name": "feature-keys"}}
+    changed = container("featureServer.stock=true", "featureServer.accessSecret=feature-keys")
+    plain = container()
+    assert (stock in changed["env"], keys in changed["envFrom"]) == (True, True)
+    assert (stock in plain["env"], keys in plain["envFrom"]) == (False, False)
+
+
 def test_production_has_more_than_one_of_what_people_wait_for(rendered: Rendering) -> None:
     production = rendered("production")
     assert production.get("Deployment", "terrane-dagster-webserver")["spec"]["replicas"] == 2

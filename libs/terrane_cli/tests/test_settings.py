@@ -53,8 +53,9 @@ def test_processes_are_given_every_variable_of_the_table(project: Project) -> No
     from terrane.environment import VARIABLES
 
     given = Settings.load(project).environment(project)
-    # What has a default, and is for clusters.
-    assert {v.name for v in VARIABLES} - set(given) <= {"AWS_DEFAULT_REGION", "TERRANE_EXECUTOR"}
+    # What has a default, and is for clusters; and how the feature server is to be other than by default.
+    optional = {v.name for v in VARIABLES if v.name.startswith("FEATURE_SERVER_")} - {"FEATURE_SERVER_URL"}
+    assert {v.name for v in VARIABLES} - set(given) <= {"AWS_DEFAULT_REGION", "TERRANE_EXECUTOR"} | optional
 
 
 def test_the_first_day_does_not_move(project: Project) -> None:

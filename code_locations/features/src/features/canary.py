@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from features.repository import FeatureView
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from feast import FeatureStore
 
 ENTITIES = 5
+KEY_VARIABLE = "FEATURE_SERVER_API_KEY"
 HTTP_TIMEOUT_S = 5
 # A feature server looks for new definitions every few seconds; until then it does not know a new view.
 REFRESH_WAIT_S = 20
@@ -77,7 +80,7 @@ def store_reader(store: FeatureStore) -> Reader:
 
 
 def http_reader(url: str) -> Reader:
-    """Reads through a feature server. Raises OSError when nobody answers at `url`."""
+    """Reads through a feature server. Raises OSError when nobody answers at `url`, or not to us."""
 
     def read(view: FeatureView, entities: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
         answer = _ask(url, {"features": _references(view), "entities": {k: list(v) for k, v in entities.items()}})
@@ -90,8 +93,11 @@ def http_reader(url: str) -> Reader:
 def _ask(url: str, question: dict[str, Any]) -> dict[str, Any]:
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"FEATURE_SERVER_URL is {url!r}: write http://host:port")
+    headers = {"Content-Type": "application/json"}
+    if key := os.environ.get(KEY_VARIABLE):
+        headers["X-API-Key"] = key
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-        f"{url.rstrip('/')}/get-online-features", json.dumps(question).encode(), {"Content-Type": "application/json"}
+        f"{url.rstrip('/')}/get-online-features", json.dumps(question).encode(), headers
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     until = time.monotonic() + REFRESH_WAIT_S
@@ -100,6 +106,8 @@ def _ask(url: str, question: dict[str, Any]) -> dict[str, Any]:
             with opener.open(request, timeout=HTTP_TIMEOUT_S) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
+            if error.code == HTTPStatus.UNAUTHORIZED:
+                raise PermissionError(f"it asks for a key: set {KEY_VARIABLE} to one of its keys") from error
             if time.monotonic() > until:
                 raise RuntimeError(f"{request.full_url} answers {error.code}: {error.read(500).decode()}") from error
             time.sleep(1)

@@ -46,6 +46,19 @@ VARIABLES = (
     Variable("DBT_PROFILES_DIR", "analytics, dbt", "folder of dbt's `profiles.yml`"),
     Variable("FEAST_REPO_PATH", "features", "folder of `feature_store.yaml`"),
     Variable("FEATURE_SERVER_URL", "features", "address of the feature server, for the canary check"),
+    Variable(
+        "FEATURE_SERVER_API_KEY", "features", "key that the canary check shows it, where it asks for one", secret=True
+    ),
+    Variable("FEATURE_SERVER_API_KEYS", "feature server", "keys it takes, with commas between them", secret=True),
+    Variable(
+        "FEATURE_SERVER_JWT_KEY", "feature server", "secret, or public key in PEM, of the tokens it takes", secret=True
+    ),
+    Variable("FEATURE_SERVER_JWKS_URL", "feature server", "address of an identity provider's keys, instead of one key"),
+    Variable("FEATURE_SERVER_JWT_ISSUER", "feature server", "issuer that a token has to name"),
+    Variable("FEATURE_SERVER_JWT_AUDIENCE", "feature server", "audience that a token has to name"),
+    Variable("FEATURE_SERVER_MAX_ENTITIES", "feature server", "rows that may be asked for at a time, 5000 unless set"),
+    Variable("FEATURE_SERVER_LOG_LEVEL", "feature server", "`debug`, `info` (unless set), `warning` or `error`"),
+    Variable("FEATURE_SERVER_STOCK", "feature server", "`1`: Feast's own server answers instead of ours"),
 )
 
 
