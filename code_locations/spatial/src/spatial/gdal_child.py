@@ -24,7 +24,7 @@ from spatial.geometries import Met, clean
 from spatial.source import RefusedError, Source, size_of
 
 REFUSED = 3
-MIN_BATCH_ROWS = 64
+MIN_BATCH_ROWS = 16
 # GDAL ends a batch where a column reaches 2 GiB, and with some formats forgets the rows after it.
 MAX_GDAL_BATCH_BYTES = 1 << 30
 
