@@ -14,6 +14,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 from serving import running, until
 
 from features.server.settings import Access
@@ -32,7 +33,7 @@ def key_pair() -> rsa.RSAPrivateKey:
 @pytest.fixture(scope="module")
 def provider(key_pair: rsa.RSAPrivateKey) -> Iterator[str]:
     """An identity provider's address of keys."""
-    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key_pair.public_key()))
+    public = json.loads(RSAAlgorithm.to_jwk(key_pair.public_key()))
     keys = json.dumps({"keys": [{**public, "kid": "one", "use": "sig", "alg": "RS256"}]}).encode()
 
     class Keys(BaseHTTPRequestHandler):
@@ -41,7 +42,7 @@ def provider(key_pair: rsa.RSAPrivateKey) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(keys)
 
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
             """Says nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -235,3 +236,17 @@ def test_ready_says_what_was_read_and_by_which_canary(ours: httpx.Client) -> Non
     assert state["feature_views"] == 6
     assert state["canary"] in {"everything", "visits", "countries", "ages", "world"}
     assert state["registry_age_seconds"] < 30
+
+
+def test_the_client_in_the_docs_works(ours: httpx.Client) -> None:
+    page = (Path(__file__).parents[4] / "docs/features.md").read_text()
+    code = (
+        page.partition("```python\n")[2]
+        .partition("```")[0]
+        .replace("http://terrane-feature-server:6566", str(ours.base_url))
+    )
+    names: dict[str, Any] = {"key": "any"}
+    exec(code, names)
+    row = {"user_id": 1, "a_flag": False, "an_int": -1}
+    assert names["features"](["everything:a_flag", "everything:an_int"], [1, 999])[0] == row
+    names["client"].close()
