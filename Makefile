@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane/src PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m terrane_cli.bootstrap
 TERRANE = .venv/bin/terrane
+SPATIAL = cd code_locations/spatial && .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format lock docs hooks clean cluster cluster-down cluster-status test-cluster bench-spatial bench-features
+.PHONY: help setup demo up down status doctor check test lint format lock docs hooks clean cluster cluster-down cluster-status test-cluster bench-spatial bench-features fuzz real-files
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {split($$1, names, " "); for (i = 1; i in names; i++) printf "  make %-16s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -49,6 +50,14 @@ cluster-status:  ## Say of every pod on the cluster where it belongs and how it 
 
 bench-spatial bench-features: setup-development  ## Measure a location beside the stock tools, and write docs/benchmarks.md
 	@code_locations/$(@:bench-%=%)/.venv/bin/python -m benchmarks.$(@:bench-%=%)
+
+fuzz: setup-development  ## Fuzz what hostile bytes reach first, for MINUTES each (default 10); finds are kept in .terrane/fuzz
+	@for program in fuzz_manifests fuzz_rows; do mkdir -p .terrane/fuzz/$$program && \
+	  $(SPATIAL) tests/fuzz/$$program.py -max_total_time=$$(( $(or $(MINUTES),10) * 60 )) \
+	  -artifact_prefix=$(CURDIR)/.terrane/fuzz/ $(CURDIR)/.terrane/fuzz/$$program || exit 1; done
+
+real-files: setup-development  ## Try every spatial file below FILES: how many load, and why the others are refused
+	@$(SPATIAL) -W ignore tests/real_files.py $(abspath $(FILES))
 
 lock:  ## Compile every requirements.lock anew (UPGRADE=1: take the newest versions allowed)
 	@$(TERRANE) lock $(if $(UPGRADE),--upgrade)

@@ -1,0 +1,53 @@
+"""Fuzzes the parser of manifests, guided by its coverage: whatever the bytes, a manifest or reasons, and nothing else.
+
+python tests/fuzz/fuzz_manifests.py -max_total_time=60 <folder of the corpus>
+"""
+
+from __future__ import annotations
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["spatial.manifest", "spatial.naming", "spatial.errors", "spatial.sniffing"]):
+    from spatial.errors import MAX_REASON_CHARS, MAX_REASONS, BatchRejectedError
+    from spatial.manifest import BATCH_ID, KEY, MAX_FILES, parse
+    from spatial.naming import launder_all
+    from spatial.sniffing import points_elsewhere, sniff
+
+KEY_OF_MANIFEST = "manifests/b-1.json"
+
+
+def check(content: bytes) -> None:
+    """Holds what the rest of the location relies on."""
+    found = sniff(content)
+    assert found is None or found.suffix
+    points_elsewhere(content)
+    try:
+        manifest = parse(KEY_OF_MANIFEST, content)
+    except BatchRejectedError as error:
+        assert error.reasons
+        assert len(error.reasons) <= MAX_REASONS + 1
+        assert all(reason.isprintable() and len(reason) <= MAX_REASON_CHARS + 3 for reason in error.reasons)
+        return
+    assert manifest.batch_id == "b-1"
+    assert BATCH_ID.match(manifest.batch_id)
+    assert 0 < len(manifest.files) <= MAX_FILES
+    for file in manifest.files:
+        assert KEY.match(file.key)
+        assert ".." not in file.key.split("/")
+        assert not file.key.startswith("/")
+        assert file.table.isidentifier()
+        assert file.table.isascii()
+    assert len(set(launder_all(file.key for file in manifest.files).values())) == len(
+        {file.key for file in manifest.files}
+    )
+
+
+def main() -> None:
+    atheris.Setup(sys.argv, check)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
