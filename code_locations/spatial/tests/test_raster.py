@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from rio_cogeo.cogeo import cog_validate
 
 from spatial import raster
 from spatial.errors import BatchRejectedError
+from spatial.formats import RASTER, Format
 
 pytestmark = pytest.mark.unit
 
@@ -122,3 +125,25 @@ def test_a_tif_that_is_another_format_inside_is_refused(tmp_path: Path) -> None:
         f"<SourceFilename>{secret}</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>"
     )
     assert "GDAL cannot convert it as GeoTIFF" in refusal(tmp_path / "x.tif", tmp_path / "o.tif")
+
+
+def test_the_converting_process_can_read_nothing_but_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver that would follow the reference is let in on purpose: the kernel alone keeps it out."""
+    if "files" not in confinement_of_a_child():
+        pytest.skip("this kernel has no Landlock")
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+    secret = write(tmp_path / "secret.tif", terrain(64, 64))
+    (tmp_path / "in" / "x.tif").write_text(
+        '<VRTDataset rasterXSize="64" rasterYSize="64"><SRS>EPSG:32633</SRS><GeoTransform>5,1,0,6,0,-1</GeoTransform>'
+        f'<VRTRasterBand dataType="Float32" band="1"><SimpleSource><SourceFilename>{secret}</SourceFilename>'
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    monkeypatch.setattr(raster, "of_path", lambda _: Format("vrt", "VRT", "VRT", ".tif", kind=RASTER))
+    monkeypatch.setattr(raster, "WRITING_DRIVERS", (*raster.WRITING_DRIVERS, "VRT"))
+    assert "secret.tif: Permission denied" in refusal(tmp_path / "in" / "x.tif", tmp_path / "out" / "o.tif")
+
+
+def confinement_of_a_child() -> str:
+    code = "from spatial.confinement import confine; print(confine(['/usr']))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

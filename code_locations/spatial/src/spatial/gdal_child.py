@@ -35,7 +35,7 @@ def main() -> int:
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     request = json.load(sys.stdin)
-    _limit(request["limits"])
+    limit(request["limits"])
     # Before numpy and Arrow make threads, which would go on without.
     request["confined"] = confine([*program_folders(), Path(request["source"]["path"]).parent])
     try:
@@ -49,7 +49,7 @@ def main() -> int:
     return 0
 
 
-def _limit(limits: dict[str, int]) -> None:
+def limit(limits: dict[str, int]) -> None:
     """Sets the limits. The kernel of macOS takes none on address space; the clock and the others hold there too."""
     for name, value in limits.items():
         if name == "RLIMIT_AS" and sys.platform == "darwin":

@@ -201,7 +201,7 @@ def _flat(geometry: Any, rows: Any, met: Met) -> tuple[Any, Any]:
     import pyarrow as pa
     import shapely
 
-    values = np.array(geometry.to_pylist(), object)
+    values: Any = np.array(geometry.to_pylist(), object)
     shapes = _parsed(values[rows])
     flat = shapely.to_wkb(shapely.force_2d(shapes), output_dimension=2, flavor="iso")
     # Of a curve, or of a collection that holds one, GEOS makes no WKB.

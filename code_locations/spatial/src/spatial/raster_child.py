@@ -16,7 +16,7 @@ from typing import Any
 from spatial.confinement import confine, program_folders
 from spatial.crs import identify, place
 from spatial.errors import BatchRejectedError
-from spatial.gdal_child import _limit
+from spatial.gdal_child import limit
 from spatial.raster import REFUSED
 from spatial.source import RefusedError
 
@@ -40,7 +40,9 @@ def main() -> int:
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     request = json.load(sys.stdin)
-    _limit(request["limits"])
+    limit(request["limits"])
+    # Before numpy and GDAL make threads, which would go on without.
+    confine([*program_folders(), Path(request["path"]).parent], [Path(request["target"]).parent])
     confine([*program_folders(), Path(request["path"]).parent], [Path(request["target"]).parent])
     try:
         told, code = _convert(request), 0
@@ -91,11 +93,7 @@ def _dataset(request: dict[str, Any]) -> str:
 def _decoded_bytes(source: Any) -> int:
     import numpy as np
 
-    return source.width * source.height * sum(np.dtype(_numpy_name(d)).itemsize for d in source.dtypes)
-
-
-def _numpy_name(dtype: str) -> str:
-    return {"complex_int16": "int32"}.get(dtype, dtype)
+    return source.width * source.height * sum(np.dtype(dtype).itemsize for dtype in source.dtypes)
 
 
 def _check(source: Any, request: dict[str, Any]) -> None:
