@@ -132,13 +132,14 @@ def test_columns_of_nulls_alone(golden: Golden, two: Two) -> None:
         ({"id": ValueType.INT32}, "id int2", "u - 3"),
         ({"id": ValueType.STRING}, "id text", "(array['', 'a', 'Größe', '{x}y', 'a*b?[c]', repeat('k', 999)])[u + 1]"),
         ({"id": ValueType.STRING}, "id varchar", "repeat('é', u::int)"),
+        ({"id": ValueType.BYTES}, "id bytea", "sha256(u::text::bytea) || '\\x00'"),
         (
             {"user": ValueType.INT64, "country": ValueType.STRING, "age": ValueType.INT32},
             '"user" int8, country text, age int4',
             "u, 'land ' || repeat('x', u::int), 3 - u",
         ),
     ],
-    ids=["int64", "int32", "int32 of int2", "string", "varchar", "composite"],
+    ids=["int64", "int32", "int32 of int2", "string", "varchar", "bytes", "composite"],
 )
 def test_keys_of_each_type(golden: Golden, two: Two, keys: dict, columns: str, values: str) -> None:
     golden.sql(
