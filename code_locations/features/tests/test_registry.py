@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -63,6 +65,21 @@ def test_the_same_definitions_are_not_applied_again(stores) -> None:
     before = stores.sql("select last_updated_timestamp, feature_view_proto from feast.feature_views")
     assert apply(stores) is None
     assert stores.sql("select last_updated_timestamp, feature_view_proto from feast.feature_views") == before
+
+
+def test_a_run_with_nothing_to_apply_imports_no_feast(stores) -> None:
+    code = """
+import sys
+from features.feast_store import FeastResource
+from features.registering import register
+from terrane.postgres import PostgresResource
+warehouse = PostgresResource.from_process("WAREHOUSE")
+done = register(FeastResource(repo_path=sys.argv[1]), warehouse, allow_deletions=True, run_id="again")
+print(done.applied, "feast" in sys.modules)
+"""
+    apply(stores)
+    command = [sys.executable, "-c", code, str(stores.feast.folder)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["False", "False"]
 
 
 def test_a_registry_that_lost_a_view_is_applied_again_though_the_digest_is_the_same(stores) -> None:
