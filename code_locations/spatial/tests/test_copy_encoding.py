@@ -67,7 +67,8 @@ def test_values_of_every_type_arrive_as_they_were(make_database, with_nulls: boo
 def test_doubles_arrive_to_the_last_bit(make_database) -> None:
     random = np.random.default_rng(3).integers(0, 2**64, 5000, np.uint64).view(np.float64)
     doubles = [float(x) for x in random if not np.isnan(x)]
-    doubles += [69.34615525302567, 0.1, -0.0, 5e-324, 1.7976931348623157e308, float("inf"), -float("inf"), None]
+    doubles += [69.34615525302567, 0.1, 0.0, -0.0, 5e-324, -2.2250738585072009e-308, 1.7976931348623157e308]
+    doubles += [float("inf"), -float("inf"), float("nan"), None]
     rows = copy(make_database(), {"x": pa.array(doubles, pa.float64()), "n": pa.array(range(len(doubles)))})
     assert [bits(x) for x, _ in rows] == [bits(x) for x in doubles]
 
