@@ -30,7 +30,7 @@ def test_views_are_read_with_their_keys_features_and_ttls(served) -> None:
         assert dict(ours.features) == {field.name: field.dtype.to_value_type().value for field in view.features}
         assert ours.ttl_s == (view.ttl.total_seconds() if view.ttl else 0)
         assert (ours.unfit, ours.by_feast, ours.materialized) == ("", "", True)
-    assert catalog.views["derived"].by_feast == "it is a on demand view"
+    assert catalog.views["derived"].by_feast == "its kind is on demand view"
     assert len(catalog.views) == 6
 
 

@@ -135,7 +135,7 @@ def _view(spec: Members, meta: Members, entities: Mapping[str, int], served: fro
 def _other_view(spec: Members, kind: Kind) -> View:
     """A view that Feast answers for: its name, and its features, which on-demand views keep in another field."""
     features = dict(_column(feature) for feature in spec.get({"on demand view": 3}.get(kind, 4), []))
-    return View(_text(spec, 1), features=features, by_feast=f"it is a {kind}")
+    return View(_text(spec, 1), features=features, by_feast=f"its kind is {kind}")
 
 
 def _why_feast(keys: Mapping[str, int], features: Mapping[str, int]) -> str:
