@@ -13,6 +13,7 @@ import pytest
 
 from features.components.online_view import online_view
 from features.components.registry import registry
+from features.components.settings import CheckSettings
 from features.feast_store import FeastResource
 from features.feature_server import FeatureServer
 from features.redis_store import RedisResource
@@ -78,7 +79,7 @@ class Stores:
         """Materialises the registry and every view, as one run."""
         repository = self.feast.repository()
         return dg.materialize(
-            [registry(repository), *(online_view(view, fresh_within_hours=26) for view in repository.views)],
+            [registry(repository), *(online_view(view, CheckSettings()) for view in repository.views)],
             resources={
                 "feast": self.feast,
                 "warehouse": self.warehouse,

@@ -25,7 +25,9 @@ def test_the_view_its_key_its_table_and_its_fields_are_read(repository_copy: Pat
 
 def test_services_and_the_project_are_read(repository_copy: Path) -> None:
     repository = read_repository(repository_copy)
-    assert (repository.project, repository.services) == ("terrane", ("analyzer",))
+    assert repository.project == "terrane"
+    (service,) = repository.services
+    assert (service.name, service.views) == ("analyzer", ("user_journal_features",))
 
 
 def test_the_digest_changes_with_a_definition_and_not_with_the_folder(repository_copy: Path, tmp_path: Path) -> None:

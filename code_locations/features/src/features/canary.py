@@ -19,8 +19,11 @@ from features.repository import FeatureView
 if TYPE_CHECKING:
     import psycopg
     from feast import FeatureStore
+    from psycopg import sql
 
 ENTITIES = 5
+# So many are drawn before ENTITIES of them are, or a sort of all would take as long as the rest.
+CANDIDATES = 1000
 KEY_VARIABLE = "FEATURE_SERVER_API_KEY"
 HTTP_TIMEOUT_S = 5
 # A feature server looks for new definitions every few seconds; until then it does not know a new view.
@@ -40,20 +43,50 @@ class Difference:
     got: Any
 
 
-def sample(connection: psycopg.Connection, view: FeatureView, end: datetime) -> list[dict[str, Any]]:
-    """At most ENTITIES random rows of the view's table with an event up to `end`: join keys and features by name."""
+@dataclass(frozen=True)
+class Reading:
+    """What a reader answered for some entities.
+
+    Attributes:
+        asked: who was asked; or why nobody was.
+        silent: whether somebody should have answered and did not.
+    """
+
+    entities: int
+    differences: list[Difference]
+    asked: str
+    silent: bool = False
+
+
+def sample(connection: psycopg.Connection, rows: sql.Composed, count: int) -> list[dict[str, Any]]:
+    """At most ENTITIES random rows: join keys and features by name.
+
+    Args:
+        rows: a query for the rows that are served, of which there are about `count`.
+    """
     from psycopg import sql
     from psycopg.rows import dict_row
 
-    names = [*view.key_names, *(feature.name for feature in view.features)]
-    query = sql.SQL("select {names} from {table} where {time} <= %s order by random() limit {limit}").format(
-        names=sql.SQL(", ").join(sql.Identifier(name) for name in names),
-        table=sql.Identifier(*view.table.split(".")),
-        time=sql.Identifier(view.timestamp_column),
-        limit=sql.Literal(ENTITIES),
-    )
+    query = sql.SQL(
+        "select * from (select * from ({rows}) as served where random() < {share}) as drawn order by random() limit {n}"
+    ).format(rows=rows, share=sql.Literal(min(1.0, CANDIDATES / max(count, 1))), n=sql.Literal(ENTITIES))
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query, [end]).fetchall()
+        return cursor.execute(query).fetchall()
+
+
+def read_store(view: FeatureView, rows: Sequence[Mapping[str, Any]], store: FeatureStore) -> Reading:
+    """The rows' entities through Feast's own client."""
+    return Reading(len(rows), compare(view, rows, store_reader(store)), "Feast's own client")
+
+
+def read_server(view: FeatureView, rows: Sequence[Mapping[str, Any]], url: str) -> Reading:
+    """The rows' entities through the feature server at `url`, if there is one."""
+    if not url:
+        return Reading(0, [], "nobody: FEATURE_SERVER_URL is not set")
+    try:
+        return Reading(len(rows), compare(view, rows, http_reader(url)), url)
+    except OSError as error:
+        return Reading(0, [], f"{url}, which does not answer ({error})", silent=True)
 
 
 def compare(view: FeatureView, rows: Sequence[Mapping[str, Any]], read: Reader) -> list[Difference]:

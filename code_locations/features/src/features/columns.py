@@ -41,7 +41,11 @@ COLUMNS_SQL = """
 
 
 class ColumnsDoNotFit(ValueError):
-    """A definition names a column that its table does not have, or has with another type."""
+    """A definition names columns that its table does not have, or has with another type; `problems` are sentences."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("Nothing was applied or written. " + " ".join(problems))
 
 
 def read_columns(connection: psycopg.Connection, table: str) -> dict[str, str]:
@@ -53,7 +57,7 @@ def check_views(connection: psycopg.Connection, views: Iterable[FeatureView]) ->
     """Raises ColumnsDoNotFit, which lists every problem of every view, unless all of them fit."""
     problems = [p for view in views for p in problems_of(view, read_columns(connection, view.table))]
     if problems:
-        raise ColumnsDoNotFit("Nothing was applied or written. " + " ".join(problems))
+        raise ColumnsDoNotFit(problems)
 
 
 def problems_of(view: FeatureView, columns: Mapping[str, str]) -> list[str]:

@@ -8,7 +8,7 @@ snapshot of the warehouse. What the table no longer has is counted before anythi
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -83,9 +83,17 @@ class Materialized:
 
 
 def materialize(
-    feast: FeastResource, warehouse: PostgresResource, name: str, *, allow_mass_deletion: bool = False
+    feast: FeastResource,
+    warehouse: PostgresResource,
+    name: str,
+    *,
+    allow_mass_deletion: bool = False,
+    inspect: Callable[[psycopg.Connection, Window], None] | None = None,
 ) -> Materialized:
     """Writes every row of the view's table to Redis, and removes the rows and fields that the table no longer has.
+
+    Args:
+        inspect: looks at the table in the snapshot that is written, before anything is; what it raises stops the run.
 
     Raises ColumnsDoNotFit, NotRegistered, KeyNotSupported or MassDeletionRefused before anything is written,
     psycopg.OperationalError or redis.RedisError when a store goes away. Whatever was written by then stays, and is what
@@ -102,6 +110,8 @@ def materialize(
         client = online_client(store)
         with _one_snapshot(warehouse) as (reading, snapshot):
             window = read_window(reading, view)
+            if inspect:
+                inspect(reading, window)
             table = TableKeys(warehouse, project, view, window.end, snapshot)
             wanted = table.digests()
             gone = _count_gone(client, table, wanted)

@@ -1,31 +1,39 @@
-"""A Feast repository as assets: its registry, and every feature view that is served online.
+"""A Feast repository as assets: its registry, every feature view that is served online, and every feature service.
 
-A view that is added to the repository is an asset after the next load; no Python is written for it here.
+A view or service that is added to the repository is an asset after the next load; no Python is written for it here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
 
+from features.checks.drift import Limits
+from features.components.feature_service import feature_service
 from features.components.online_view import online_view
 from features.components.registry import registry
+from features.components.settings import CheckSettings, DriftLimits
 from features.repository import locate, read_repository
 
 
 @dataclass
 class FeatureViews(dg.Component, dg.Resolvable):
-    """The assets `feast/registry` and `online/<feature view>` of one repository.
+    """The assets `feast/registry`, `online/<feature view>` and `feature_services/<name>` of one repository.
 
     Attributes:
         repository: the folder with feature_store.yaml, where FEAST_REPO_PATH does not name another.
-        fresh_within_hours: a view's asset is late when it is older.
+        fresh_within_hours: a view's asset is late when it is older, and its newest event when the view has no limit of
+            its own (the tag `newest_event_within_hours`).
+        drift: from when on a change of a feature's distribution is told.
     """
 
     repository: str
     fresh_within_hours: int = 26
+    drift: DriftLimits = field(default_factory=DriftLimits)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         repository = read_repository(locate(Path(self.repository)))
-        views = [online_view(view, self.fresh_within_hours) for view in repository.views]
-        return dg.Definitions(assets=[registry(repository), *views])
+        settings = CheckSettings(self.fresh_within_hours, Limits(self.drift.psi, self.drift.null_rate))
+        views = [online_view(view, settings) for view in repository.views]
+        services = [feature_service(service) for service in repository.services]
+        return dg.Definitions(assets=[registry(repository), *views, *services])

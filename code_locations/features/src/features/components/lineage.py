@@ -17,7 +17,15 @@ def source_key(view: FeatureView) -> dg.AssetKey:
 
 
 def online_key(view: FeatureView) -> dg.AssetKey:
-    return dg.AssetKey(["online", view.name])
+    return view_key(view.name)
+
+
+def view_key(name: str) -> dg.AssetKey:
+    return dg.AssetKey(["online", name])
+
+
+def service_key(name: str) -> dg.AssetKey:
+    return dg.AssetKey(["feature_services", name])
 
 
 def when_upstream_or_code_changes() -> dg.AutomationCondition:

@@ -1,7 +1,11 @@
 """The asset feast/registry: the repository's definitions, applied."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
+from features.checks.results import BLOCKING, COLUMNS, columns_check
+from features.columns import ColumnsDoNotFit
 from features.components.lineage import OWNERS, POOL, REGISTRY, TAGS, source_key, when_upstream_or_code_changes
 from features.failures import explained
 from features.feast_store import FeastResource
@@ -33,6 +37,7 @@ def registry(repository: Repository) -> dg.AssetsDefinition:
         code_version=repository.digest,
         automation_condition=when_upstream_or_code_changes(),
         metadata={"freshness": "none: it changes when somebody changes a definition, however long that takes"},
+        check_specs=[dg.AssetCheckSpec(COLUMNS, asset=REGISTRY, description=BLOCKING[COLUMNS], blocking=True)],
         owners=OWNERS,
         tags=TAGS,
         pool=POOL,
@@ -43,10 +48,14 @@ def registry(repository: Repository) -> dg.AssetsDefinition:
         feast: FeastResource,
         warehouse: PostgresResource,
         redis: RedisResource,
-    ) -> dg.MaterializeResult:
-        with explained("applying Feast's definitions", LEFT, warehouse, redis):
-            outcome = register(feast, warehouse, allow_deletions=config.allow_deletions, run_id=context.run.run_id)
-        return dg.MaterializeResult(metadata=metadata_of(outcome))
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+        try:
+            with explained("applying Feast's definitions", LEFT, warehouse, redis):
+                outcome = register(feast, warehouse, allow_deletions=config.allow_deletions, run_id=context.run.run_id)
+        except ColumnsDoNotFit as error:
+            yield columns_check(error.problems)
+            raise dg.Failure(str(error), allow_retries=False) from error
+        yield dg.MaterializeResult(metadata=metadata_of(outcome), check_results=[columns_check([])])
 
     return feast_registry
 
