@@ -157,6 +157,14 @@ def _row(item: Item) -> dict[str, Any]:
     }
 
 
+def _with_numbers(asset: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The asset with every nodata a number: a column has one type, and JSON writes NaN as text."""
+    if "raster:bands" not in asset:
+        return asset
+    bands = [band | ({"nodata": float(band["nodata"])} if "nodata" in band else {}) for band in asset["raster:bands"]]
+    return {**asset, "raster:bands": bands}
+
+
 def _column(name: str, values: list[Any]) -> pa.Array:
     import pyarrow as pa
 

@@ -7,9 +7,10 @@ limits. What it cannot do it says in the last line of its error output.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from typing import Any
+
+from spatial.gdal_child import limit
 
 BATCH_ROWS = 8192
 GEOMETRY, BBOX = "geometry", "bbox"
@@ -18,8 +19,7 @@ NO_INDEX = "NULL geometry not supported with spatial index"
 
 def main() -> int:
     request = json.load(sys.stdin)
-    for name, value in request["limits"].items():
-        resource.setrlimit(getattr(resource, name), (value, value))
+    limit(request["limits"])
     try:
         _copy(request, request["layer_options"])
     except Exception as error:

@@ -58,7 +58,7 @@ def write(name: str, table: Written, layer: str) -> Path:
         "dataset_options": {**export.dataset_options, **({"NAME": layer} if name == "pmtiles" else {})},
         "layer_options": {},
         "epsg": EPSG,
-        "limits": LIMITS if sys.platform != "darwin" else {k: v for k, v in LIMITS.items() if k != "RLIMIT_AS"},
+        "limits": LIMITS,
     }
     try:
         done = subprocess.run(

@@ -28,7 +28,7 @@ class BatchConfig(dg.Config):
     batch_id: str = Field(default="", description="A batch in the ledger; empty for the newest that was accepted.")
 
 
-def _work(
+def work_of(
     context: dg.OpExecutionContext,
     dataset: Dataset,
     compute: PostgresResource,
@@ -36,6 +36,7 @@ def _work(
     ledger: LedgerResource,
     wanted: str = "",
 ) -> Work:
+    """What the op's context and resources say of the run's work."""
     run = context.run
     ancestors = [i for i in (run.parent_run_id, run.root_run_id) if i and i != run.run_id]
     run_ids = (run.run_id, *ancestors)
@@ -52,7 +53,8 @@ def _observer(context: dg.OpExecutionContext, dataset: Dataset) -> Any:
     return observe
 
 
-def _tagger(context: dg.OpExecutionContext) -> Any:
+def tagger(context: dg.OpExecutionContext) -> Any:
+    """A function that tags the run."""
     return lambda tags: context.instance.add_run_tags(context.run_id, tags)
 
 
@@ -70,8 +72,8 @@ def load_op(dataset: Dataset) -> dg.OpDefinition:
         store: ObjectStoreResource,
         ledger: LedgerResource,
     ) -> None:
-        work = _work(context, dataset, compute, store, ledger, config.batch_id)
-        with running.step(work, steps.LOAD, _tagger(context)):
+        work = work_of(context, dataset, compute, store, ledger, config.batch_id)
+        with running.step(work, steps.LOAD, tagger(context)):
             batch_id = steps.load(work)
         context.instance.add_run_tags(context.run_id, {BATCH_TAG: batch_id})
 
@@ -88,8 +90,8 @@ def transform_op(dataset: Dataset, key: dg.AssetKey) -> dg.OpDefinition:
     def transform(
         context: dg.OpExecutionContext, compute: PostgresResource, store: ObjectStoreResource, ledger: LedgerResource
     ) -> Iterator[Any]:
-        work = _work(context, dataset, compute, store, ledger)
-        with running.step(work, steps.TRANSFORM, _tagger(context)):
+        work = work_of(context, dataset, compute, store, ledger)
+        with running.step(work, steps.TRANSFORM, tagger(context)):
             balances = steps.transform(work)
         yield dg.AssetCheckResult(
             passed=all(b.holds for b in balances),
@@ -97,7 +99,7 @@ def transform_op(dataset: Dataset, key: dg.AssetKey) -> dg.OpDefinition:
             check_name=CHECK,
             metadata={b.table: dg.JsonMetadataValue({**asdict(b), "holds": b.holds}) for b in balances},
         )
-        with running.step(work, steps.TRANSFORM, _tagger(context)):
+        with running.step(work, steps.TRANSFORM, tagger(context)):
             steps.require_conservation(balances)
         yield dg.Output(None, "transformed")
 
@@ -114,8 +116,8 @@ def export_op(dataset: Dataset, row_count: str) -> dg.OpDefinition:
     def export(
         context: dg.OpExecutionContext, compute: PostgresResource, store: ObjectStoreResource, ledger: LedgerResource
     ) -> None:
-        work = _work(context, dataset, compute, store, ledger)
-        with running.step(work, steps.EXPORT, _tagger(context)):
+        work = work_of(context, dataset, compute, store, ledger)
+        with running.step(work, steps.EXPORT, tagger(context)):
             published = steps.export(work)
         context.add_output_metadata(_metadata(published, row_count))
 

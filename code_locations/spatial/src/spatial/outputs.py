@@ -50,7 +50,7 @@ def make_and_publish(work: Work, connection: psycopg.Connection, batch_id: str) 
             for wanted in dataset.exports:
                 copy = further_formats.write(wanted, table, name)
                 files[copy.name] = copy
-        bounds = _union([table.bounds for table in written.values() if table.bounds])
+        bounds = union([table.bounds for table in written.values() if table.bounds])
         about = dataset.description
         files[stac.ITEM_FILE] = stac.item_json(dataset.name, batch_id, about, datetime.now(UTC), bounds, files, tables)
         summary = _summary(connection, dataset, written, bounds, time.monotonic() - begun)
@@ -90,7 +90,8 @@ def _counts(each: Balance) -> dict[str, int]:
     return {short: getattr(each, name) for short, name in COUNTS.items()}
 
 
-def _union(bounds: Sequence[tuple[float, float, float, float]]) -> tuple[float, float, float, float]:
+def union(bounds: Sequence[tuple[float, float, float, float]]) -> tuple[float, float, float, float]:
+    """The box around all boxes. Raises StepError when there is none."""
     if not bounds:
         raise StepError("No row with a geometry is left to publish: see in _tally's reasons why all were dropped")
     west, south, east, north = zip(*bounds, strict=True)

@@ -34,8 +34,8 @@ def load(work: Work) -> str:
     Of a batch that is published already nothing is loaded, and nothing is made by the steps after this one.
     """
     begun = time.monotonic()
-    _require_put_if_absent(work)
-    batch = _begin(work)
+    require_put_if_absent(work)
+    batch = begin(work)
     with run_space.connect(work.postgres, work.run_id) as connection:
         run_space.create(connection, work.run_id, batch.batch_id)
         commit = _published_before(work, batch.batch_id)
@@ -84,14 +84,18 @@ def export(work: Work) -> Published:
             )
             require_conservation(transform(work))
         batch_id = _batch_id(connection)
-        published = _found_published(work, batch_id) or outputs.make_and_publish(work, connection, batch_id)
-    commit = published.commit
-    catalog.refresh(work.postgres, work.store.bucket(DATA_LAKE), work.dataset.name, work.dataset.description)
-    with work.ledger.open() as ledger:
-        ledger.publish(batch_id, commit.run_id, commit.summary, commit_key(work.dataset.name, batch_id))
+        published = found_published(work, batch_id) or outputs.make_and_publish(work, connection, batch_id)
+    record(work, published.commit)
     with work.postgres.connect(autocommit=True) as connection:
         run_space.drop(connection, run_space.schema_of(work.run_id))
     return published
+
+
+def record(work: Work, commit: Commit) -> None:
+    """Brings the dataset's index and the ledger up to a commit, this run's or one that was there before."""
+    catalog.refresh(work.postgres, work.store.bucket(DATA_LAKE), work.dataset.name, work.dataset.description)
+    with work.ledger.open() as ledger:
+        ledger.publish(commit.batch_id, commit.run_id, commit.summary, commit_key(work.dataset.name, commit.batch_id))
 
 
 def find_batch(work: Work) -> Batch:
@@ -114,7 +118,7 @@ def find_batch(work: Work) -> Batch:
     return batch
 
 
-def _require_put_if_absent(work: Work) -> None:
+def require_put_if_absent(work: Work) -> None:
     """Refuses a store that lets a second commit of a batch win, before anything is done for the batch."""
     try:
         probe_put_if_absent(work.store.bucket(DATA_LAKE))
@@ -122,7 +126,8 @@ def _require_put_if_absent(work: Work) -> None:
         raise StepError(f"Nothing can be published safely: {error}; then re-execute the run") from None
 
 
-def _begin(work: Work) -> Batch:
+def begin(work: Work) -> Batch:
+    """Finds the batch and marks it as being worked on."""
     batch = find_batch(work)
     with work.ledger.open() as ledger:
         ledger.begin(batch.batch_id, work.run_id)
@@ -166,7 +171,7 @@ def _published_before(work: Work, batch_id: str) -> Commit | None:
         return None
 
 
-def _found_published(work: Work, batch_id: str) -> Published | None:
+def found_published(work: Work, batch_id: str) -> Published | None:
     """The batch as it lies in the lake, when it is published."""
     commit = _published_before(work, batch_id)
     if commit is None:

@@ -1,6 +1,5 @@
 """A spatial dataset, declared in YAML and SQL: batches of the landing zone become a published asset of the lake."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from spatial import steps
+from spatial.components.common import DOMAIN, OWNER, Freshness, landing_spec
 from spatial.dataset import Dataset
 from spatial.formats import VECTORS, declared
 from spatial.keys import landed, published
@@ -15,23 +15,12 @@ from spatial.ops import CHECK, export_op, load_op, transform_op
 from spatial.transforms.parameters import Step
 from spatial.transforms.parsing import SCRIPT, Script, StepsError, check_tables, parse
 
-OWNER = "team:spatial"
-DOMAIN = {"domain": "spatial"}
-
 
 class Preview(dg.Model, dg.Resolvable):
     """Which tables of the run's schema are drawn, in degrees."""
 
     polygons: str | None = None
     points: str | None = None
-
-
-class Freshness(dg.Model, dg.Resolvable):
-    """How old the published asset may be; or, as `reason`, why it has no such limit."""
-
-    fail_hours: float | None = None
-    warn_hours: float | None = None
-    reason: str | None = None
 
 
 def _as_written(_: dg.ResolutionContext, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -87,7 +76,7 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
             exports=tuple(self.exports),
             formats=declared(self.formats),
         )
-        return dg.Definitions(assets=[self._landing_spec(), self._asset(dataset)])
+        return dg.Definitions(assets=[landing_spec(self.dataset, self.tags), self._asset(dataset)])
 
     def _steps(self, folder: Path) -> tuple[Step | Script, ...]:
         if self.steps and self.sql:
@@ -100,17 +89,6 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
         made = parse(self.dataset, self.steps or [{SCRIPT: name} for name in self.sql], folder)
         check_tables(self.dataset, made, self.inputs)
         return made
-
-    def _landing_spec(self) -> dg.AssetSpec:
-        return dg.AssetSpec(
-            landed(self.dataset),
-            description=f"Batches of {self.dataset} that a producer put into the landing zone and the sensor accepted.",
-            group_name="ingestion",
-            owners=[OWNER],
-            kinds={"s3"},
-            tags={**DOMAIN, **self.tags},
-            metadata={"freshness": "none: its producer decides when a batch comes"},
-        )
 
     def _asset(self, dataset: Dataset) -> dg.AssetsDefinition:
         key = published(self.dataset)
@@ -140,13 +118,4 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
                 )
             ],
         )(compose)
-        return asset.map_asset_specs(self._complete)
-
-    def _complete(self, spec: dg.AssetSpec) -> dg.AssetSpec:
-        """The spec with its freshness, which the decorator of a graph does not take."""
-        limits = self.freshness
-        if limits.fail_hours is None:
-            return spec.merge_attributes(metadata={"freshness": f"none: {limits.reason}"})
-        warn = timedelta(hours=limits.warn_hours) if limits.warn_hours is not None else None
-        policy = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=limits.fail_hours), warn_window=warn)
-        return spec.replace_attributes(freshness_policy=policy)
+        return asset.map_asset_specs(self.freshness.applied_to)
