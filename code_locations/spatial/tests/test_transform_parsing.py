@@ -12,6 +12,8 @@ from spatial.transforms.parsing import LIBRARY, Script, StepsError, check_tables
 
 pytestmark = pytest.mark.unit
 
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "spatial.md"
+
 
 def mistake(*entries: Any) -> str:
     with pytest.raises(StepsError) as caught:
@@ -22,6 +24,14 @@ def mistake(*entries: Any) -> str:
 def test_the_library_has_the_steps_that_are_promised() -> None:
     promised = "repair reproject dedupe clip dissolve simplify buffer subdivide spatial_join aggregate_to_grid"
     assert set(promised.split()) <= set(LIBRARY)
+
+
+@pytest.mark.parametrize("name", sorted(LIBRARY))
+def test_every_step_and_parameter_is_in_the_documentation(name: str) -> None:
+    (row,) = [line for line in DOCUMENTATION.read_text().splitlines() if line.startswith(f"| `{name}` |")]
+    common = {"table", "into"}
+    parameters = {field.alias or own for own, field in LIBRARY[name].model_fields.items()} - common
+    assert [parameter for parameter in sorted(parameters) if f"`{parameter}`" not in row] == []
 
 
 def test_steps_and_sql_files_stay_in_order(tmp_path: Path) -> None:
