@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -129,13 +130,15 @@ def _fill(store: ObjectStoreResource) -> list[str]:
     from obstore.exceptions import BaseError
 
     bucket, keys = store.bucket(LANDING_ZONE), []
-    for size in (1 << 20, 1 << 14):
+    for size in (1 << 20, 1 << 16, 1 << 16, 1 << 13):
         for _ in range(256):
             try:
                 obstore.put(bucket, f"filler/{len(keys)}", bytes(size))
             except BaseError:
                 break
             keys.append(f"filler/{len(keys)}")
+        # What was begun and not finished is removed a moment later, and leaves room.
+        time.sleep(5)
     return keys
 
 
