@@ -145,6 +145,9 @@ def _has_its_files_on_a_volume(deployed: Render, name: str) -> None:
     """Whether code server and runs read the volume that the code server's start fills, beside what they had."""
     pod = deployed.location(name)["spec"]["template"]["spec"]
     (filling,) = pod["initContainers"]
+    assert {m["subPath"] for m in [*filling["volumeMounts"], pod["containers"][0]["volumeMounts"][-1]]} == {
+        "just-built"
+    }
     volumes = {v["name"]: v for v in pod["volumes"]}
     assert set(volumes) == {"tmp", "home", "source"}
     claim = volumes["source"]["persistentVolumeClaim"]["claimName"]

@@ -83,11 +83,18 @@ def helm(*words: str) -> str:
     return run(["helm", "--kube-context", context(), "--namespace", NAMESPACE, *words], timeout=600)
 
 
-def helm_values(folder: Path) -> list[str]:
-    """The words for the values that the release has now, which an upgrade by hand is given again."""
-    file = folder / "values.yaml"
-    file.write_text(helm("get", "values", "terrane", "--output", "yaml"))
-    return ["--values", str(file)]
+def upgrade_location(cluster: Cluster, name: str, tag: str, *words: str) -> None:
+    """`helm upgrade` with another tag for one location, and all other values as they are."""
+    values = json.loads(helm("get", "values", "terrane", "--output", "json"))
+    (entry,) = [d for d in values["dagster"]["dagster-user-deployments"]["deployments"] if d["name"] == name]
+    entry["image"]["tag"] = tag
+    # What skaffold adds in development is the image's as well.
+    (filling,) = entry["initContainers"]
+    filling["image"] = f"{entry['image']['repository']}:{tag}"
+    for mount in (filling["volumeMounts"][0], entry["volumeMounts"][-1]):
+        mount["subPath"] = tag
+    command = ["helm", "--kube-context", context(), "--namespace", NAMESPACE, "upgrade", "terrane", cluster.chart]
+    run([*command, "--values", "-", *words], stdin=json.dumps(values))
 
 
 def until(holds: Callable[[], bool], seconds: float) -> None:

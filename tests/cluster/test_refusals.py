@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.cluster.conftest import helm, helm_values, until
+from tests.cluster.conftest import helm, until, upgrade_location
 from tests.cluster.test_platform import ping
 
 from terrane.buckets import ensure_buckets
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.cluster
 
-SPATIAL_TAG = "dagster.dagster-user-deployments.deployments[1].image.tag"
 DEFINITIONS = "/opt/terrane/code_locations/spatial/src/spatial/definitions.py"
 LAUNCH_ASSET = """
 mutation ($location: String!, $path: [String!]!, $tags: [ExecutionTag!]!) { launchRun(executionParams: {
@@ -37,7 +36,7 @@ STATUS = "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } 
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
-def test_an_image_that_cannot_be_imported_is_named_and_the_old_one_goes_on(cluster: Cluster, tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_imported_is_named_and_the_old_one_goes_on(cluster: Cluster) -> None:
     others = _others(cluster)
     image = cluster.image_of("spatial")
     broken = f"{image.rsplit(':', 1)[0]}:broken"
@@ -45,7 +44,7 @@ def test_an_image_that_cannot_be_imported_is_named_and_the_old_one_goes_on(clust
     run(["docker", "build", "--quiet", "--tag", broken, "-"], stdin=recipe)
     run(["kind", "load", "docker-image", broken, "--name", CLUSTER])
     try:
-        helm("upgrade", "terrane", cluster.chart, *helm_values(tmp_path), "--set-string", f"{SPATIAL_TAG}=broken")
+        upgrade_location(cluster, "spatial", "broken")
         until(lambda: "No module named 'a_library_nobody_installed'" in _status(cluster), seconds=120)
         assert cluster.dagster.load_errors() == {}
         assert ping(cluster, "spatial") < 60
@@ -131,13 +130,15 @@ def _fill(store: ObjectStoreResource) -> list[str]:
     from obstore.exceptions import BaseError
 
     bucket, keys = store.bucket(LANDING_ZONE), []
-    for size in (1 << 20, 1 << 14):
+    for size in (1 << 20, 1 << 16, 1 << 16, 1 << 13):
         for _ in range(256):
             try:
                 obstore.put(bucket, f"filler/{len(keys)}", bytes(size))
             except BaseError:
                 break
             keys.append(f"filler/{len(keys)}")
+        # What was begun and not finished is removed a moment later, and leaves room.
+        time.sleep(5)
     return keys
 
 

@@ -7,11 +7,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.cluster.conftest import helm, helm_values, until
+from tests.cluster.conftest import helm, until, upgrade_location
 from tests.cluster.test_platform import RUN, launch_ping, ping, seconds_to_success
 
 from terrane_cli.cluster.commands import CLUSTER, NAMESPACE, context, run
@@ -68,15 +67,14 @@ def _skaffold_dev(cluster: Cluster) -> Iterator[None]:
             skaffold.terminate()
 
 
-def test_upgrading_one_location_loses_no_run_and_touches_no_other_pod(cluster: Cluster, tmp_path: Path) -> None:
+def test_upgrading_one_location_loses_no_run_and_touches_no_other_pod(cluster: Cluster) -> None:
     others, image = cluster.pods("deployment!=spatial"), cluster.image_of("spatial")
     newer = f"{image.rsplit(':', 1)[0]}:newer"
     run(["docker", "tag", image, newer])
     run(["kind", "load", "docker-image", newer, "--name", CLUSTER])
     under_way = launch_ping(cluster, "spatial", seconds=45)
     until(lambda: "STARTED" in cluster.dagster.query(RUN, run=under_way)["runOrError"]["status"], seconds=30)
-    tag = "dagster.dagster-user-deployments.deployments[1].image.tag=newer"
-    helm("upgrade", "terrane", cluster.chart, *helm_values(tmp_path), "--set-string", tag, "--wait", "--timeout", "3m")
+    upgrade_location(cluster, "spatial", "newer", "--wait", "--timeout", "3m")
     assert cluster.dagster.query(RUN, run=under_way)["runOrError"]["status"] == "STARTED"
     assert cluster.image_of("spatial").endswith(":newer")
     assert _ids(cluster.pods("deployment!=spatial")) == _ids(others)

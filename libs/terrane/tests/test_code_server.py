@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from terrane.code_server import NotLoaded, require_loaded
+from terrane.code_server import NotReady, require_healthy, require_loaded
 from terrane.servers.process import free_port, start, stop, wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -38,11 +38,13 @@ def serve(tmp_path: Path) -> Iterator[Callable[[str], int]]:
 
 
 def test_definitions_that_load_are_well(serve: Callable[[str], int]) -> None:
-    require_loaded(serve(GOOD))
+    port = serve(GOOD)
+    require_loaded(port)
+    require_healthy(port)
 
 
 def test_definitions_that_do_not_load_are_refused_with_the_error(serve: Callable[[str], int]) -> None:
-    with pytest.raises(NotLoaded, match="do not load: .*No module named 'a_library_nobody_installed'"):
+    with pytest.raises(NotReady, match="do not load: .*No module named 'a_library_nobody_installed'"):
         require_loaded(serve(BAD))
 
 
@@ -54,6 +56,19 @@ def test_a_server_that_does_not_listen_yet_is_told_without_importing_dagster() -
     assert "| dagster" not in done.stderr
 
 
+def test_a_port_where_nobody_answers_is_not_healthy() -> None:
+    with pytest.raises(NotReady, match="does not answer"):
+        require_healthy(free_port())
+
+
+def test_asking_for_health_imports_no_dagster() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "terrane.code_server", "--health", str(free_port())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "| dagster" not in done.stderr
+
+
 def _healthy(port: int) -> bool:
+    """By Dagster's own command, which this one must agree with."""
     command = [sys.executable, "-m", "dagster", "api", "grpc-health-check", "-p", str(port)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from terrane_cli.project import Project
 
 POLL_S = 0.5
+UNREACHABLE = "DagsterUserCodeUnreachableError"
 LOAD_TIMEOUT_S = 120
 STORY_TIMEOUT_S = 600
 SERVER_TIMEOUT_S = 60
@@ -73,11 +74,16 @@ def tell_the_story(api: DagsterApi, console: Console, landing_zone: Bucket, proj
 
 
 def wait_until_loaded(api: DagsterApi) -> None:
-    """Returns when every location is loaded. Raises DemoFailed for those that are not."""
+    """Returns when every location is loaded. Raises DemoFailed for those that are not.
+
+    A code server that cannot be reached is one that is being replaced, until the time is over.
+    """
     deadline = time.monotonic() + LOAD_TIMEOUT_S
-    while (errors := api.load_errors()) is None:
+    while (errors := api.load_errors()) is None or any(UNREACHABLE in message for message in errors.values()):
         if time.monotonic() > deadline:
-            raise DemoFailed(f"the locations did not load within {LOAD_TIMEOUT_S} s; see {api.url}/locations")
+            unreached = f", and {', '.join(errors)} cannot be reached" if errors else ""
+            told = f"the locations did not load within {LOAD_TIMEOUT_S} s{unreached}"
+            raise DemoFailed(f"{told}; see {api.url}/locations")
         time.sleep(POLL_S)
     if errors:
         told = "\n".join(f"  {name}: {message.strip().splitlines()[0]}" for name, message in errors.items())

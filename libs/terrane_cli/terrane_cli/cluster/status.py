@@ -54,7 +54,7 @@ def show(console: Console) -> bool:
 
 def load_errors() -> dict[str, str]:
     """Why locations do not load, by location; empty as well where the UI does not answer, which its pod explains."""
-    return {name: _cause(error) for name, error in (story.ui().load_errors() or {}).items()}
+    return {name: cause(error) for name, error in (story.ui().load_errors() or {}).items()}
 
 
 def _pod(item: dict[str, Any]) -> Pod:
@@ -100,7 +100,7 @@ def _last_warning(pod: str) -> str:
     chosen = f"involvedObject.name={pod},type=Warning"
     events = kubectl_json("--namespace", NAMESPACE, "get", "events", "--field-selector", chosen)["items"]
     newest = max(events, key=lambda e: e.get("lastTimestamp") or "", default={"message": "not ready yet"})
-    return _cause(newest["message"])
+    return cause(newest["message"])
 
 
 def _death(item: dict[str, Any], container: dict[str, Any], ended: dict[str, Any], *, previous: bool) -> str:
@@ -111,12 +111,12 @@ def _death(item: dict[str, Any], container: dict[str, Any], ended: dict[str, Any
         log = kubectl("--namespace", NAMESPACE, *command, "--tail", str(LOG_LINES))
     except ClusterError:
         log = ""
-    said = ended.get("message") or _cause(log)
+    said = ended.get("message") or cause(log)
     more = f"`kubectl -n {NAMESPACE} {' '.join(command)}` says more"
     return f"container {name} ended with code {ended['exitCode']} ({ended.get('reason', '')}): {said}; {more}"
 
 
-def _cause(text: str) -> str:
+def cause(text: str) -> str:
     """The last line that names an error, or else the last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     causes = [line for line in lines if CAUSE.search(line)]
