@@ -46,6 +46,15 @@ def test_an_s3_store_has_no_folder() -> None:
         ObjectStoreResource(endpoint="127.0.0.1:9000").folder()
 
 
+def test_the_stores_own_address_wins_over_the_one_in_the_environment(
+    s3_store: ObjectStoreResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    bucket = s3_store.bucket(LANDING_ZONE)
+    obstore.put(bucket, "a", b"1")
+    assert bytes(obstore.get(bucket, "a").bytes()) == b"1"
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 48 MiB, which only root can make."""

@@ -23,6 +23,8 @@ LANDING_ZONE = "landing-zone"
 DATA_LAKE = "data-lake"
 COMPUTE_LOGS = "compute-logs"
 DEFAULT_REGION = "us-east-1"
+# As a store tells its setting aws_endpoint_url_s3; it is not taken under this name.
+ENDPOINT_OF_S3 = "endpoint_url_s3"
 # Large enough to need a block of its own on a disk, small enough to cost nothing.
 PROBE_BYTES = 1 << 20
 # How servers and file systems say that a disk is full.
@@ -77,6 +79,8 @@ class ObjectStoreResource(dg.ConfigurableResource):
         return S3Store(
             name,
             endpoint=url,
+            # Under this name as well, or AWS_ENDPOINT_URL_S3 of the environment would win.
+            aws_endpoint_url_s3=url,
             access_key_id=self.access_key,
             secret_access_key=self.secret_key,
             region=self.region,
@@ -141,8 +145,10 @@ def _refuses_as_full(bucket: Bucket, key: str) -> bool:
 
     if not isinstance(bucket, S3Store):
         return False
+    settings: Any = dict(bucket.config)
     once = S3Store(
-        config=bucket.config,
+        aws_endpoint_url_s3=settings.pop(ENDPOINT_OF_S3),
+        config=settings,
         client_options=bucket.client_options,
         retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=30)},
     )
