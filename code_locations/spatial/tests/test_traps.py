@@ -280,3 +280,8 @@ def test_the_report_says_what_confined_the_reader(load: Load) -> None:
         ["files", "network"],
         "no kernel",
     )
+
+
+def test_columns_of_one_name_are_told_apart(load: Load) -> None:
+    load(b'name,WKT\na,"POINT (1 2)"\n', crs="EPSG:4326")
+    assert rows(load, "select name, st_astext(geometry) from t") == [("a", "POINT(1 2)")]
