@@ -5,10 +5,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import obstore
 import pytest
 
 from spatial import steps
 from spatial.dataset import Dataset, Work
+from spatial.errors import StepError
 from spatial.testing import Platform
 from spatial.testing_batches import collection, point
 from terrane.publishing import list_commits
@@ -61,3 +63,19 @@ def _run(platform: Platform, run_id: str, batch_id: str) -> Any:
     balances = steps.transform(work)
     steps.require_conservation(balances)
     return steps.export(work)
+
+
+def test_a_store_that_overwrites_commits_is_refused_before_anything_is_done(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder's store, made to overwrite as a server does that does not know If-None-Match."""
+    put = obstore.put
+    platform.put("b-1", {"wells.geojson": collection([point(1, 1, name="a")])}, dataset="places")
+    assert platform.requests()
+    with monkeypatch.context() as changed:
+        changed.setattr(obstore, "put", lambda store, key, data, **_: put(store, key, data))
+        with pytest.raises(StepError, match="Nothing can be published safely: the object store overwrites"):
+            _run(platform, "run-1", "b-1")
+    assert platform.schemas() == []
+    assert platform.published() == []
+    assert _run(platform, "run-2", "b-1").commit.batch_id == "b-1"
