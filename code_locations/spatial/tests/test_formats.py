@@ -13,6 +13,7 @@ import pytest
 import shapely
 from pyogrio import raw
 
+from spatial.errors import BatchRejectedError
 from spatial.formats import BY_NAME, FORMATS, RASTERS, VECTORS, declared
 from spatial.raster import to_cog
 from spatial.receiving import unpack
@@ -178,3 +179,14 @@ def made_raster(name: str, folder: Path) -> bytes:
         for part in (path, path.with_suffix(".wld")):
             opened.write(part, part.name)
     return archive.getvalue()
+
+
+@pytest.mark.unit
+def test_a_format_that_the_dataset_does_not_take_is_refused_whatever_its_name(tmp_path: Path) -> None:
+    (tmp_path / "object").write_bytes(b'{"type": "FeatureCollection", "features": []}')
+    with pytest.raises(BatchRejectedError) as caught:
+        unpack(tmp_path / "object", "places", "b/places.gpkg", declared(["geopackage", "csv"]))
+    assert str(caught.value) == (
+        "b/places.gpkg: its content is GeoJSON, which this dataset does not take; "
+        "taken are GeoPackage, CSV with coordinates"
+    )
