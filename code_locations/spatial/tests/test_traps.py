@@ -26,6 +26,8 @@ from spatial.loading import Loaded, load_file
 from spatial.manifest import ManifestFile
 from spatial.receiving import unpack
 from terrane.postgres import PostgresResource
+from terrane.servers import postgres
+from terrane.testing import PostgresServer
 
 pytestmark = pytest.mark.integration
 
@@ -34,12 +36,17 @@ LAEA = "+proj=laea +lat_0=52 +lon_0=10 +x_0=0 +y_0=0 +ellps=GRS80 +units=m +no_d
 Load = Callable[..., Loaded]
 
 
-@pytest.fixture
-def database(make_database: Callable[..., PostgresResource]) -> PostgresResource:
-    made = make_database("postgis")
-    with run_space.connect(made, RUN) as connection:
-        run_space.create(connection, RUN, RUN)
-    return made
+@pytest.fixture(scope="module")
+def database(postgres_server: PostgresServer) -> Iterator[PostgresResource]:
+    """One database for all of the module: to make one takes longer than to load a file."""
+    port, password, name = postgres_server.port, postgres_server.password, "t_traps"
+    postgres.ensure_role(port, password, name, password)
+    postgres.ensure_database(port, password, name, name, ("postgis",))
+    made = PostgresResource(host="127.0.0.1", port=str(port), user=name, password=password, database=name)
+    yield made
+    with postgres.administer(port, password) as connection:
+        connection.execute(f"drop database {name} with (force)")
+        connection.execute(f"drop role {name}")
 
 
 @pytest.fixture
@@ -47,10 +54,12 @@ def load(database: PostgresResource, tmp_path: Path) -> Iterator[Load]:
     """Loads bytes as a file of a batch, into the table `t`."""
     numbers = iter(range(100))
     with run_space.connect(database, RUN) as connection:
+        run_space.create(connection, RUN, RUN)
 
         def send(content: bytes, **told: Any) -> Loaded:
             folder = tmp_path / f"in{next(numbers)}"
             folder.mkdir()
+            connection.execute("drop table if exists t; delete from _loads")
             (folder / "object").write_bytes(content)
             file = ManifestFile(key="t.x", size=1, sha256="0" * 64, **told)
             formats = [BY_NAME[name] for name in VECTORS]
