@@ -116,3 +116,19 @@ def test_a_reader_that_is_left_early_leaves_no_process(tmp_path: Path) -> None:
     listed = subprocess.run(["ps", "-A", "-o", "ppid=,command="], capture_output=True, text=True, check=True).stdout
     ours = [line for line in listed.splitlines() if line.split()[0] == str(os.getpid())]
     assert [line for line in ours if "gdal_child" in line] == []
+
+
+def test_a_stream_that_stops_short_is_a_refusal_and_no_layer_without_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gdal_reader, "FREE_BYTES", 1)
+    monkeypatch.setattr(gdal_reader, "MAX_RATIO", 0)
+    path = collection(tmp_path / "x.geojson", 10)
+    seen: list[str] = []
+    with pytest.raises(BatchRejectedError), gdal_reader.read(path, "b/x") as (_, batches):
+        try:
+            list(batches)
+        except BatchRejectedError as error:
+            seen.append(str(error))
+            raise
+    assert "b/x: its rows take more than 1 bytes" in seen[0]
