@@ -53,8 +53,8 @@ bench-spatial bench-features: setup-development  ## Measure a location beside th
 
 fuzz: setup-development  ## Fuzz what hostile bytes reach first, for MINUTES each (default 10); finds are kept in .terrane/fuzz
 	@for program in fuzz_manifests fuzz_rows; do mkdir -p .terrane/fuzz/$$program && \
-	  $(SPATIAL) tests/fuzz/$$program.py -max_total_time=$$(( $(or $(MINUTES),10) * 60 )) \
-	  -artifact_prefix=$(CURDIR)/.terrane/fuzz/ $(CURDIR)/.terrane/fuzz/$$program || exit 1; done
+	  ($(SPATIAL) tests/fuzz/$$program.py -max_total_time=$$(( $(or $(MINUTES),10) * 60 )) \
+	  -artifact_prefix=$(CURDIR)/.terrane/fuzz/ $(CURDIR)/.terrane/fuzz/$$program) || exit 1; done
 
 real-files: setup-development  ## Try every spatial file below FILES: how many load, and why the others are refused
 	@$(SPATIAL) -W ignore tests/real_files.py $(abspath $(FILES))

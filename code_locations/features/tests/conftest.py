@@ -75,11 +75,14 @@ class Stores:
         allow_mass_deletion: bool = False,
         url: str = "",
         raise_on_error: bool = True,
+        only_views: bool = False,
     ) -> dg.ExecuteInProcessResult:
-        """Materialises the registry and every view, as one run."""
+        """Materialises the registry and every view, as one run; or the views alone."""
         repository = self.feast.repository()
+        views = [online_view(view, CheckSettings()) for view in repository.views]
         return dg.materialize(
-            [registry(repository), *(online_view(view, CheckSettings()) for view in repository.views)],
+            [registry(repository), *views],
+            selection=views if only_views else None,
             resources={
                 "feast": self.feast,
                 "warehouse": self.warehouse,
@@ -88,7 +91,7 @@ class Stores:
             },
             run_config={
                 "ops": {
-                    "feast__registry": {"config": {"allow_deletions": allow_deletions}},
+                    **({} if only_views else {"feast__registry": {"config": {"allow_deletions": allow_deletions}}}),
                     **{
                         f"online__{view.name}": {"config": {"allow_mass_deletion": allow_mass_deletion}}
                         for view in repository.views

@@ -17,7 +17,8 @@ GOLD = dg.AssetKey(["gold", "user_journal_features"])
 REGISTRY = dg.AssetKey(["feast", "registry"])
 ONLINE = dg.AssetKey(["online", "user_journal_features"])
 # Without boto3: Dagster imports whatever registers components, and dagster-aws, which does, imports it.
-HEAVY = "feast dbt dagster_dbt pyarrow pandas kubernetes dagster_k8s redis hiredis mmh3 numpy psycopg uvicorn adbc_driver_manager"
+HEAVY = "feast dbt dagster_dbt pyarrow pandas kubernetes dagster_k8s redis hiredis mmh3 numpy psycopg uvicorn"
+HEAVY += " adbc_driver_manager"
 IMPORTS = """
 import sys
 import features.definitions as definitions

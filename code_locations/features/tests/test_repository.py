@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,57 @@ def test_the_environment_names_the_repository_before_the_default_does(
     assert locate(tmp_path / "a") == tmp_path / "a"
     monkeypatch.setenv("FEAST_REPO_PATH", str(tmp_path / "b"))
     assert locate(tmp_path / "a") == tmp_path / "b"
+
+
+def test_a_views_span_and_tags_are_read(repository_copy: Path) -> None:
+    (view,) = read_repository(repository_copy).views
+    assert (view.ttl, view.tags) == (timedelta(days=3650), {"domain": "features"})
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("timedelta(hours=1, minutes=30)", timedelta(minutes=90)), ("timedelta(0)", None), ("timedelta(days=DAYS)", None)],
+)
+def test_a_span_that_is_no_plain_number_counts_as_none(
+    repository_copy: Path, written: str, read: timedelta | None
+) -> None:
+    file = repository_copy / "user_journal.py"
+    file.write_text(file.read_text().replace("timedelta(days=3650)", written))
+    assert read_repository(repository_copy).views[0].ttl == read
+
+
+SERVICES = """
+import feast
+from feast import FeatureService, RequestSource
+from feast.on_demand_feature_view import on_demand_feature_view
+from user_journal import user_journal_features
+import user_journal
+
+asked = RequestSource(name="asked", schema=[])
+
+
+@on_demand_feature_view(sources=[user_journal_features, asked], schema=[])
+def derived(inputs):
+    return inputs
+
+
+some = user_journal.user_journal_features[["avg_mood"]]
+renamed = some.with_name("other").with_join_key_map({"user_id": "friend"})
+a = FeatureService(name="projected", features=[some])
+b = feast.FeatureService(name="renamed", features=[renamed])
+c = FeatureService(name="derived", features=[derived])
+"""
+
+
+def test_a_services_views_are_found_through_projections_names_and_on_demand_views(repository_copy: Path) -> None:
+    (repository_copy / "services.py").write_text(SERVICES)
+    found = {service.name: service.views for service in read_repository(repository_copy).services}
+    assert found == dict.fromkeys(["analyzer", "projected", "renamed", "derived"], ("user_journal_features",))
+
+
+def test_a_service_of_something_unknown_is_refused_with_its_line(repository_copy: Path) -> None:
+    (repository_copy / "services.py").write_text(
+        'from feast import FeatureService\n\nx = FeatureService(name="x", features=[gone])\n'
+    )
+    with pytest.raises(RepositoryError, match=r"services\.py:3: features= holds something that is no feature view"):
+        read_repository(repository_copy)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pyogrio
@@ -116,3 +117,17 @@ def test_a_reader_that_is_left_early_leaves_no_process(tmp_path: Path) -> None:
     listed = subprocess.run(["ps", "-A", "-o", "ppid=,command="], capture_output=True, text=True, check=True).stdout
     ours = [line for line in listed.splitlines() if line.split()[0] == str(os.getpid())]
     assert [line for line in ours if "gdal_child" in line] == []
+
+
+def test_a_stream_that_stops_short_is_a_refusal_and_no_layer_without_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gdal_reader, "FREE_BYTES", 1)
+    monkeypatch.setattr(gdal_reader, "MAX_RATIO", 0)
+    path = collection(tmp_path / "x.geojson", 10)
+    with ExitStack() as stack:
+        _, batches = stack.enter_context(gdal_reader.read(path, "b/x"))
+        with pytest.raises(BatchRejectedError, match="b/x: its rows take more than 1 bytes"):
+            list(batches)
+        with pytest.raises(BatchRejectedError):
+            stack.close()

@@ -85,7 +85,7 @@ def test_curves_are_left_for_postgis() -> None:
     assert met.types == {"CircularString": 1, "Point": 1}
 
 
-@pytest.mark.parametrize("value", [b"", b"\x01", b"\x01\x01\0\0"])
+@pytest.mark.parametrize("value", [b"\x01", b"\x01\x01\0\0"])
 def test_what_is_too_short_to_be_a_geometry_is_rejected(value: bytes) -> None:
     _, kept, met = cleaned(POINT, value)
     assert kept == [0]
@@ -96,6 +96,12 @@ def test_what_is_too_short_to_be_a_geometry_is_rejected(value: bytes) -> None:
 def test_a_batch_without_a_geometry_is_no_trouble(values: list[None]) -> None:
     _, kept, met = cleaned(*values)
     assert len(kept) == met.rows == len(values)
+
+
+def test_a_value_without_a_byte_is_no_geometry() -> None:
+    values, kept, met = cleaned(b"", POINT)
+    assert (values, kept, met.rejected) == ([None, POINT], [0, 1], {})
+    assert met.counts == {"null geometries": 1}
 
 
 def test_part_of_a_batch_is_judged_as_that_part() -> None:
@@ -147,3 +153,10 @@ def test_strictly_read_what_postgis_would_refuse_is_rejected_by_its_row() -> Non
     _, keep = clean(pa.array([open_ring, line(0, 0), POINT, None, CURVE], pa.binary()), met, strict=True)
     assert list(keep) == [False, False, True, True, True]
     assert met.rejected == {"geometry that is not whole": 2}
+
+
+def test_strictly_read_a_ring_without_points_goes() -> None:
+    met = Met()
+    values, keep = clean(pa.array([struct.pack("<BIII", 1, 3, 1, 0)], pa.binary()), met, strict=True)
+    assert values.to_pylist() == [shapely.to_wkb(shapely.from_wkt("POLYGON EMPTY"))]
+    assert keep is None or keep.all()

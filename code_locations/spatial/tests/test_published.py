@@ -78,6 +78,7 @@ def test_places_have_the_country_they_lie_in(published: tuple[Platform, Commit])
 
 def test_countries_stay_within_the_world(published: tuple[Platform, Commit]) -> None:
     countries = frame(content(*published, "countries.parquet"))
+    assert countries.columns.tolist() == ["name", "iso_a3", "continent", "population", "geometry"]
     assert len(countries) == 177
     assert countries.is_valid.all()
     assert set(countries.geom_type) == {"MultiPolygon"}

@@ -8,6 +8,7 @@ from features.feast_store import FeastResource
 from features.feature_server import FeatureServer
 from features.redis_store import RedisResource
 from terrane.executors import executor_from_env
+from terrane.object_store import ObjectStoreResource
 from terrane.policies import ping_job
 from terrane.postgres import PostgresResource
 
@@ -24,6 +25,7 @@ def defs() -> dg.Definitions:
                 "warehouse": PostgresResource.from_env("WAREHOUSE"),
                 "redis": RedisResource.from_env(),
                 "feature_server": FeatureServer.from_env(),
+                "object_store": ObjectStoreResource.from_env(),
             },
         ),
     )

@@ -108,7 +108,7 @@ def materialize(
             raise NotRegistered(f"{name} is not in Feast's registry: materialise feast/registry first")
         store = feast.store()
         client = online_client(store)
-        with _one_snapshot(warehouse) as (reading, snapshot):
+        with one_snapshot(warehouse) as (reading, snapshot):
             window = read_window(reading, view)
             if inspect:
                 inspect(reading, window)
@@ -155,7 +155,7 @@ def read_window(connection: psycopg.Connection, view: FeatureView) -> Window:
 
 
 @contextmanager
-def _one_snapshot(warehouse: PostgresResource) -> Iterator[tuple[psycopg.Connection, str]]:
+def one_snapshot(warehouse: PostgresResource) -> Iterator[tuple[psycopg.Connection, str]]:
     """A transaction that sees the warehouse as it is now, and the name by which others see the same."""
     from psycopg import IsolationLevel
 

@@ -31,7 +31,8 @@ def bars(counts: Sequence[int], open_ends: bool) -> bytes:
     for place, count in enumerate(counts):
         colour = OPEN if open_ends and place in {0, len(counts) - 1} else BAR
         height = -(-count * (HEIGHT - 1) // top) if top else 0
-        left, right = round(place * slot), max(round((place + 1) * slot) - GAP, round(place * slot) + 1)
+        left = min(round(place * slot), WIDTH - 1)
+        right = min(max(round((place + 1) * slot) - GAP, left + 1), WIDTH)
         for y in range(HEIGHT - 1 - height, HEIGHT - 1):
             rows[y][left:right] = bytes([colour]) * (right - left)
     return _png(rows)

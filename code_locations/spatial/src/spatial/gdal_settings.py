@@ -13,7 +13,10 @@ import os
 import subprocess
 import sys
 
+# Where every request goes that a library makes in spite of the rest: a port that nobody listens on.
+NOWHERE = "http://127.0.0.1:1"
 HARDENING = {
+    **dict.fromkeys(("GDAL_HTTP_PROXY", "GDAL_HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"), NOWHERE),
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{noext}",
     "CPL_VSIL_CURL_HEADER_FILE_KVP_ENABLED": "NO",
     "GDAL_HTTP_TIMEOUT": "1",

@@ -37,7 +37,9 @@ def open_source(source: Source, batch_rows: Any) -> Iterator[Opened]:
         rows = batch_rows(info["features"])
         with pyogrio.open_arrow(source.path, layer=layer, batch_size=rows, use_pyarrow=True, **options) as found:
             meta, reader = found
-            yield Opened(_facts(layer, info, meta, reader.schema), reader.schema, _sound(reader, source))
+            schema = _with_names_of_their_own(reader.schema)
+            batches = (_renamed(batch, schema) for batch in reader)
+            yield Opened(_facts(layer, info, meta, schema), schema, _sound(batches, source))
     except (DataSourceError, DataLayerError, CRSError) as error:
         raise _refusal(error, source) from None
 
@@ -50,6 +52,30 @@ def import_pyogrio() -> Any:
         import pyogrio
 
     return pyogrio
+
+
+def _with_names_of_their_own(schema: Any) -> Any:
+    """The schema; of columns of one name, as a geometry and its text in a CSV file, the later get numbers."""
+    names = schema.names
+    if len(set(names)) == len(names):
+        return schema
+    import pyarrow as pa
+
+    first = {field.name: at for at, field in reversed(list(enumerate(schema))) if is_wkb(field)}
+    taken, fields = set(first), []
+    for at, field in enumerate(schema):
+        name, number = field.name, 2
+        while name in taken and first.get(name) != at:
+            name, number = f"{field.name} {number}", number + 1
+        taken.add(name)
+        fields.append(field.with_name(name))
+    return pa.schema(fields)
+
+
+def _renamed(batch: Any, schema: Any) -> Any:
+    import pyarrow as pa
+
+    return batch if batch.schema.names == schema.names else pa.RecordBatch.from_arrays(batch.columns, schema=schema)
 
 
 def _sound(reader: Any, source: Source) -> Iterator[Any]:

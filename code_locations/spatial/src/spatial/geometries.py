@@ -71,6 +71,7 @@ def clean(geometry: Any, met: Met, strict: bool = False) -> tuple[Any, Any]:
     import numpy as np
 
     met.rows += len(geometry)
+    geometry = _nothing_as_null(geometry)
     _count(met.counts, "null geometries", geometry.null_count)
     short = _shorter_than_a_head(geometry)
     codes = wkb_codes(geometry)
@@ -95,7 +96,8 @@ def clean(geometry: Any, met: Met, strict: bool = False) -> tuple[Any, Any]:
         geometry, unread = _flat(geometry, raised, met)
         bad |= {NOT_WHOLE: _mask(len(geometry), unread)} if len(unread) else {}
     if strict:
-        bad[NOT_WHOLE] = bad.get(NOT_WHOLE, False) | _mask(len(geometry), _not_whole(geometry, rows, kinds))
+        geometry, unread = _rewritten(geometry, rows[kinds <= COLLECTION])
+        bad[NOT_WHOLE] = bad.get(NOT_WHOLE, False) | _mask(len(geometry), unread)
     if (wild := _not_finite(geometry)) is not None:
         bad[NOT_FINITE] = wild
     if bad:
@@ -143,6 +145,18 @@ def _lengths(geometry: Any) -> Any:
         return np.zeros(len(geometry), np.int64)
     bounds = np.frombuffer(offsets, np.int32)[geometry.offset : geometry.offset + len(geometry) + 1]
     return np.diff(bounds).astype(np.int64)
+
+
+def _nothing_as_null(geometry: Any) -> Any:
+    """The array with null for values without a byte: what GDAL gives for a geometry that is not there."""
+    import pyarrow as pa
+
+    nothing = geometry.is_valid().to_numpy(zero_copy_only=False) & (_lengths(geometry) == 0)
+    if not nothing.any():
+        return geometry
+    return pa.array(
+        [None if empty else value for value, empty in zip(geometry.to_pylist(), nothing, strict=True)], pa.binary()
+    )
 
 
 def _shorter_than_a_head(geometry: Any) -> Any:
@@ -214,14 +228,20 @@ def _flat(geometry: Any, rows: Any, met: Met) -> tuple[Any, Any]:
     return pa.array(values, pa.binary()), rows[~read]
 
 
-def _not_whole(geometry: Any, rows: Any, kinds: Any) -> Any:
-    """The rows whose geometry GEOS does not read: rings not closed, too few points, counts beyond the end."""
+def _rewritten(geometry: Any, rows: Any) -> tuple[Any, Any]:
+    """The array with those rows as GEOS writes them, so that PostGIS reads them; and the rows GEOS does not read.
+
+    Those have rings that are not closed, too few points, or counts beyond the end.
+    """
     import numpy as np
+    import pyarrow as pa
     import shapely
 
-    plain = rows[kinds <= COLLECTION]
-    shapes = _parsed(np.array(geometry.to_pylist(), object)[plain])
-    return plain[shapely.is_missing(shapes)]
+    values = np.array(geometry.to_pylist(), object)
+    shapes = _parsed(values[rows])
+    read = ~shapely.is_missing(shapes)
+    values[rows[read]] = shapely.to_wkb(shapes[read], flavor="iso")
+    return pa.array(values, pa.binary()), rows[~read]
 
 
 def _parsed(values: Any) -> Any:

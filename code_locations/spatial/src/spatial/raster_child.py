@@ -43,7 +43,6 @@ def main() -> int:
     limit(request["limits"])
     # Before numpy and GDAL make threads, which would go on without.
     confine([*program_folders(), Path(request["path"]).parent], [Path(request["target"]).parent])
-    confine([*program_folders(), Path(request["path"]).parent], [Path(request["target"]).parent])
     try:
         told, code = _convert(request), 0
     except (RefusedError, BatchRejectedError) as refusal:

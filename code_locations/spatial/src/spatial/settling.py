@@ -69,7 +69,7 @@ def told_of(layer: Layer, met: Met) -> dict[str, Any]:
     facts: dict[str, Any] = {"layer": layer.layer, "driver": layer.driver, "geometry types": dict(met.types)}
     if layer.geometry_type not in (None, "Unknown", *met.types):
         facts["layer says its geometries are"] = layer.geometry_type
-    if layer.features not in (-1, met.rows):
+    if layer.features >= 0 and layer.features != met.rows:
         facts["layer says its features are"] = layer.features
     if layer.left_out:
         facts["columns left out"] = list(layer.left_out)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pyogrio
 import pytest
 import shapely
+from pyogrio import raw
 
 from spatial import gdal_reader
 
@@ -99,7 +99,7 @@ def flatgeobuf(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path: Path = tmp_path_factory.mktemp("fgb") / "x.fgb"
     points = shapely.to_wkb([shapely.Point(i, i) for i in range(50)])
     names = np.array([f"n{i}" for i in range(50)], object)
-    pyogrio.raw.write(path, points, [names], ["name"], driver="FlatGeobuf", geometry_type="Point", crs="EPSG:4326")
+    raw.write(path, points, [names], ["name"], driver="FlatGeobuf", geometry_type="Point", crs="EPSG:4326")
     return path.read_bytes()
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import pytest
 import shapely
+from pyogrio import raw
 
 from spatial.gdal_reader import Limits
 
@@ -25,7 +25,7 @@ def geopackage(path: Path, *statements: str, layer: str = "p", field: str = "nam
     """A GeoPackage of one point, then changed by statements that no honest writer makes."""
     point = shapely.to_wkb([shapely.Point(1, 2)])
     options: dict[str, Any] = {"layer": "p", "driver": "GPKG", "geometry_type": "Point", "crs": "EPSG:4326"}
-    pyogrio.raw.write(path, point, [np.array(["a"], object)], [field], layer_options={"SPATIAL_INDEX": "NO"}, **options)
+    raw.write(path, point, [np.array(["a"], object)], [field], layer_options={"SPATIAL_INDEX": "NO"}, **options)
     with sqlite3.connect(path) as connection:
         for statement in statements:
             connection.execute(statement)

@@ -48,8 +48,10 @@ def quadratic() -> str:
 @pytest.mark.parametrize(
     "document",
     [
-        "<OGRVRTDataSource><OGRVRTLayer name='secret'><SrcDataSource>CSV:{secret}</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>",
-        "<VRTDataset rasterXSize='9' rasterYSize='9'><VRTRasterBand dataType='Byte' band='1' subClass='VRTRawRasterBand'>"
+        "<OGRVRTDataSource><OGRVRTLayer name='secret'><SrcDataSource>CSV:{secret}</SrcDataSource></OGRVRTLayer>"
+        "</OGRVRTDataSource>",
+        "<VRTDataset rasterXSize='9' rasterYSize='9'>"
+        "<VRTRasterBand dataType='Byte' band='1' subClass='VRTRawRasterBand'>"
         "<SourceFilename relativetoVRT='0'>{secret}</SourceFilename></VRTRasterBand></VRTDataset>",
         "<MRF_META><CachedSource><Source>{secret}</Source></CachedSource><Raster><Size x='9' y='9'/>"
         "<DataFile>{folder}/written</DataFile></Raster></MRF_META>",
@@ -108,7 +110,8 @@ def test_a_gml_reads_no_schema_and_resolves_no_link(attack: Callable[..., Any], 
 def test_a_kml_fetches_no_link_style_or_overlay(attack: Callable[..., Any], canary: Any) -> None:
     for address in (canary.url, f"file://{canary.secret}", canary.secret):
         link = f"<Link><href>{address}</href></Link>"
-        more = f"<NetworkLink>{link}</NetworkLink><styleUrl>{address}#s</styleUrl><GroundOverlay><Icon>{link}</Icon></GroundOverlay>"
+        more = f"<NetworkLink>{link}</NetworkLink><styleUrl>{address}#s</styleUrl>"
+        more += f"<GroundOverlay><Icon>{link}</Icon></GroundOverlay>"
         attack(kml(more=more + f"<Style id='s'><IconStyle><Icon><href>{address}</href></Icon></IconStyle></Style>"))
 
 

@@ -102,7 +102,8 @@ def test_sizes_that_no_raster_has_are_refused(convert: Callable[[bytes], str], w
 @pytest.mark.parametrize(
     "document",
     [
-        "<VRTDataset rasterXSize='9' rasterYSize='9'><VRTRasterBand dataType='Byte' band='1' subClass='VRTRawRasterBand'>"
+        "<VRTDataset rasterXSize='9' rasterYSize='9'>"
+        "<VRTRasterBand dataType='Byte' band='1' subClass='VRTRawRasterBand'>"
         "<SourceFilename relativetoVRT='0'>{secret}</SourceFilename></VRTRasterBand></VRTDataset>",
         "<MRF_META><CachedSource><Source>{secret}</Source></CachedSource><Raster><Size x='9' y='9'/>"
         "<DataFile>{folder}/written</DataFile></Raster></MRF_META>",

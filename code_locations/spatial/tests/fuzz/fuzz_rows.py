@@ -7,6 +7,9 @@ of its own, and `tests/attacks` holds that up to it.
     python tests/fuzz/fuzz_rows.py -max_total_time=60 <folder of the corpus>
 """
 
+# pyright: reportAttributeAccessIssue=false, reportMissingImports=false
+# atheris makes its functions at import, and has no wheel for every machine.
+
 from __future__ import annotations
 
 import struct
@@ -70,8 +73,7 @@ def _column(source: Any, rows: int) -> pa.Array:
     if kind == len(KINDS) + 1:
         return pa.array([[len(v), None] if v else None for v in values], pa.list_(pa.int64()))
     raw = pa.array(values, pa.binary())
-    text = pa.Array.from_buffers(pa.string(), rows, raw.buffers())
-    return text
+    return pa.Array.from_buffers(pa.string(), rows, raw.buffers())
 
 
 def _expected(columns: list[pa.Array]) -> list[tuple[Any, ...]]:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg import sql
 
-# 20,000 rows place the 1st and 99th percentile within a third of a percentile.
-SAMPLE_ROWS = 20_000
+# Shares of so many rows are good to half a percentage point, however many rows there are.
+SAMPLE_ROWS = 50_000
 # Between these lie the bins of equal width; what is beyond has a bin on each side.
 LOW, HIGH = 0.01, 0.99
 BINS = 24
@@ -79,11 +79,11 @@ def choose(
     connection: psycopg.Connection, rows: sql.Composed, count: int, columns: Sequence[Column]
 ) -> dict[str, Bins]:
     """Bins for every column, from about SAMPLE_ROWS of the rows; without bins for what has no value in them."""
-    share = min(1.0, SAMPLE_ROWS / max(count, 1))
+    drawn = sample_of(rows, count)
     numbers = [c for c in columns if c.kind != "text"]
     texts = [c for c in columns if c.kind == "text"]
-    found = dict(_numeric(connection, rows, share, numbers)) if numbers else {}
-    found |= dict(_categories(connection, rows, share, texts, count)) if texts else {}
+    found = dict(_numeric(connection, drawn, numbers)) if numbers else {}
+    found |= dict(_categories(connection, drawn, texts, min(count, SAMPLE_ROWS))) if texts else {}
     return found
 
 
@@ -104,7 +104,17 @@ def edges_of(values: Sequence[float], distinct: int, low: float, high: float) ->
     return (values[0] - reach, *inner, values[-1] + reach)
 
 
-def _sampled(rows: sql.Composed, share: float, columns: Sequence[Column]) -> sql.Composed:
+def sample_of(rows: sql.Composed, count: int) -> sql.Composed:
+    """A query for about SAMPLE_ROWS of the rows, drawn evenly; for all of them where there are no more."""
+    from psycopg import sql
+
+    if count <= SAMPLE_ROWS:
+        return rows
+    share = sql.Literal(SAMPLE_ROWS / count)
+    return sql.SQL("select * from ({}) as served where random() < {}").format(rows, share)
+
+
+def _sampled(drawn: sql.Composed, columns: Sequence[Column]) -> sql.Composed:
     """A common table of (feature's number, value), a row a value."""
     from psycopg import sql
 
@@ -112,15 +122,13 @@ def _sampled(rows: sql.Composed, share: float, columns: Sequence[Column]) -> sql
         sql.SQL("({}, {})").format(sql.Literal(number), c.value) for number, c in enumerate(columns)
     )
     return sql.SQL(
-        "with sampled as materialized (select * from ({rows}) as served where random() < {share}),"
+        "with sampled as materialized ({drawn}),"
         " cells(feature, x) as (select feature, x from sampled cross join lateral (values {values})"
         " as cell(feature, x) where x is not null)"
-    ).format(rows=rows, share=sql.Literal(share), values=values)
+    ).format(drawn=drawn, values=values)
 
 
-def _numeric(
-    connection: psycopg.Connection, rows: sql.Composed, share: float, columns: Sequence[Column]
-) -> list[tuple[str, Bins]]:
+def _numeric(connection: psycopg.Connection, drawn: sql.Composed, columns: Sequence[Column]) -> list[tuple[str, Bins]]:
     from psycopg import sql
 
     query = sql.SQL(
@@ -128,7 +136,7 @@ def _numeric(
         " percentile_disc({low}) within group (order by x), percentile_disc({high}) within group (order by x)"
         " from cells where abs(x) < 'Infinity' group by feature"
     ).format(
-        cells=_sampled(rows, share, columns),
+        cells=_sampled(drawn, columns),
         levels=sql.Literal(LEVELS),
         low=sql.Literal(LOW),
         high=sql.Literal(HIGH),
@@ -140,16 +148,16 @@ def _numeric(
 
 
 def _categories(
-    connection: psycopg.Connection, rows: sql.Composed, share: float, columns: Sequence[Column], count: int
+    connection: psycopg.Connection, drawn: sql.Composed, columns: Sequence[Column], count: int
 ) -> list[tuple[str, Bins]]:
     from psycopg import sql
 
-    least = max(LEAST_ROWS, math.ceil(min(count, SAMPLE_ROWS) * LEAST_SHARE))
+    least = max(LEAST_ROWS, math.ceil(count * LEAST_SHARE))
     query = sql.SQL(
         "{cells} select feature, x from (select feature, x, row_number() over"
         " (partition by feature order by count(*) desc, x) as place from cells group by feature, x"
         " having count(*) >= {least}) as ranked where place <= {levels} order by feature, place"
-    ).format(cells=_sampled(rows, share, columns), least=sql.Literal(least), levels=sql.Literal(LEVELS))
+    ).format(cells=_sampled(drawn, columns), least=sql.Literal(least), levels=sql.Literal(LEVELS))
     levels: Mapping[int, list[str]] = {number: [] for number in range(len(columns))}
     for number, text in connection.execute(query):
         levels[number].append(text)

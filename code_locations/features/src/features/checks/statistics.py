@@ -1,6 +1,6 @@
-"""Every feature of a view counted in bins, in the warehouse: one pass over the rows, after a sample chose the bins.
+"""The features of a view counted in the warehouse: all rows in one pass, and an even sample of them in bins.
 
-No row leaves the warehouse; what comes back is a line for each bin of each feature.
+No row leaves the warehouse; what comes back is a line of totals, and one for each bin of each feature.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from features.checks.bins import Bins, Column, choose, column
+from features.checks.bins import Bins, Column, choose, column, sample_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # The bin of NaN and the infinities, which have no place on a scale.
 STRANGE = -1
+TOTALS = 5
 LONGEST_S = 120
 
 
@@ -31,9 +32,9 @@ class FeatureStatistics:
     """What a feature's values were like.
 
     Attributes:
-        nulls, strange: rows without a value, and with NaN or an infinity.
-        counts: rows in each of the bins.
-        mean, least, most: of the other numbers; None for texts, and where there is none.
+        rows, nulls, strange: all, those without a value, and those with NaN or an infinity.
+        counts: rows of the sample in each of the bins.
+        mean, least, most: of all other numbers; None for texts, and where there is none.
     """
 
     bins: Bins
@@ -55,7 +56,7 @@ class Statistics:
     """A view's features, counted.
 
     Attributes:
-        compared: the same rows in the bins of the last run, where it had the feature.
+        compared: the same sample in the bins of the last run, where it had the feature.
     """
 
     rows: int
@@ -103,15 +104,18 @@ def _measure(
     before: Statistics | None,
 ) -> Statistics:
     bins = choose(connection, rows, count, columns)
+    totals = connection.execute(_totals_query(columns, rows, count)).fetchone()
+    assert totals is not None
     now = [bins.get(c.name, Bins(c.kind)) for c in columns]
     then = [_bins_before(before, c) for c in columns]
-    cells = connection.execute(_query(columns, rows, now, then, count)).fetchall()
+    cells = connection.execute(_bins_query(columns, sample_of(rows, count), now, then)).fetchall()
     features, compared = {}, {}
     for number, c in enumerate(columns):
         own = [cell[1:] for cell in cells if cell[0] == number]
-        features[c.name] = _feature(own, now[number], count)
+        counts = _counts([(place, n) for place, _, n in own], now[number])
+        features[c.name] = _feature(totals[TOTALS * number : TOTALS * (number + 1)], now[number], count, counts)
         if (old := then[number]) is not None:
-            compared[c.name] = _counts([(at, n) for _, at, n, *_ in own], old)
+            compared[c.name] = _counts([(placed, n) for _, placed, n in own], old)
     return Statistics(count, features, compared)
 
 
@@ -121,24 +125,38 @@ def _bins_before(before: Statistics | None, c: Column) -> Bins | None:
     return feature.bins if feature and feature.bins.kind == c.kind else None
 
 
-def _query(
-    columns: Sequence[Column], rows: sql.Composed, now: Sequence[Bins], then: Sequence[Bins | None], count: int
-) -> sql.Composed:
-    """One scan: a cell a feature a row, grouped by its bin of now and of then.
+def _totals_query(columns: Sequence[Column], rows: sql.Composed, count: int) -> sql.Composed:
+    """One scan for TOTALS of each feature: values, finite ones, and their mean, least and most.
 
     The mean is a sum of shares, which cannot overflow.
     """
     from psycopg import sql
 
+    numeric = (
+        "count({x}), count(*) filter (where abs({x}) < 'Infinity'),"
+        " sum({x} / {n}) filter (where abs({x}) < 'Infinity'), min({x}) filter (where abs({x}) < 'Infinity'),"
+        " max({x}) filter (where abs({x}) < 'Infinity')"
+    )
+    text = "count({x}), count({x}), null::float8, null::float8, null::float8"
+    share = sql.Literal(float(max(count, 1)))
+    totals = [sql.SQL(text if c.kind == "text" else numeric).format(x=c.value, n=share) for c in columns]
+    return sql.SQL("select {} from ({}) as served").format(sql.SQL(", ").join(totals), rows)
+
+
+def _bins_query(
+    columns: Sequence[Column], drawn: sql.Composed, now: Sequence[Bins], then: Sequence[Bins | None]
+) -> sql.Composed:
+    """Rows by feature, bin of now and bin of then."""
+    from psycopg import sql
+
     cells = []
     for number, (c, new, old) in enumerate(zip(columns, now, then, strict=True)):
-        number_of_row = sql.SQL("null::float8") if c.kind == "text" else c.value
         placed = _place(c, old) if old else sql.SQL("null::int")
-        cells.append(sql.SQL("({}, {}, {}, {})").format(sql.Literal(number), _place(c, new), placed, number_of_row))
+        cells.append(sql.SQL("({}, {}, {})").format(sql.Literal(number), _place(c, new), placed))
     return sql.SQL(
-        "select feature, place, placed, count(*), sum(x / {count}), min(x), max(x) from ({rows}) as served"
-        " cross join lateral (values {cells}) as cell(feature, place, placed, x) group by feature, place, placed"
-    ).format(count=sql.Literal(float(max(count, 1))), rows=rows, cells=sql.SQL(", ").join(cells))
+        "select feature, place, placed, count(*) from ({drawn}) as drawn cross join lateral (values {cells})"
+        " as cell(feature, place, placed) group by feature, place, placed"
+    ).format(drawn=drawn, cells=sql.SQL(", ").join(cells))
 
 
 def _place(c: Column, bins: Bins) -> sql.Composed:
@@ -157,20 +175,10 @@ def _place(c: Column, bins: Bins) -> sql.Composed:
     return place.format(value=c.value, edges=edges, strange=sql.Literal(STRANGE))
 
 
-def _feature(cells: Sequence[tuple[Any, ...]], bins: Bins, rows: int) -> FeatureStatistics:
-    """From a feature's cells: place now, place then, rows, sum of shares, least, most."""
-    nulls = sum(n for place, _, n, *_ in cells if place is None)
-    ordinary = [cell for cell in cells if cell[0] is not None and cell[0] != STRANGE]
-    strange = sum(n for place, _, n, *_ in cells if place == STRANGE)
-    counts = _counts([(place, n) for place, _, n, *_ in cells], bins)
-    numbers = [cell for cell in ordinary if cell[3] is not None]
-    if not numbers:
-        return FeatureStatistics(bins, rows, nulls, strange, counts)
-    some = sum(n for _, _, n, *_ in numbers)
-    mean = sum(share for *_, share, _, _ in numbers) * (rows / some)
-    return FeatureStatistics(
-        bins, rows, nulls, strange, counts, mean, min(c[4] for c in numbers), max(c[5] for c in numbers)
-    )
+def _feature(totals: Sequence[Any], bins: Bins, rows: int, counts: tuple[int, ...]) -> FeatureStatistics:
+    values, finite, share, least, most = totals
+    mean = share * (rows / finite) if share is not None else None
+    return FeatureStatistics(bins, rows, rows - values, values - finite, counts, mean, least, most)
 
 
 def _counts(places: Sequence[tuple[int | None, int]], bins: Bins) -> tuple[int, ...]:

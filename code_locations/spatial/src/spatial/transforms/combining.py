@@ -207,8 +207,8 @@ class SpatialJoin(Step):
     def _joined(self, table: Relation, other: Relation) -> Composable:
         from psycopg import sql
 
-        order: list[Composable] = [sql.SQL("st_distance(matched.geometry, o.geometry)")] if self.distance else []
-        order += [sql.Identifier("o", name) for name in self.order_by]
+        nearest = sql.SQL("st_distance(matched.geometry, o.geometry), " if self.distance else "")
+        order: list[Composable] = [sql.Identifier("o", name) for name in self.order_by]
         order.append(sql.SQL("row({})::text").format(sql.SQL(", ").join(sql.Identifier("o", n) for n in other.columns)))
         order.append(sql.SQL("st_asbinary(o.geometry)"))
         found = [
@@ -232,9 +232,9 @@ class SpatialJoin(Step):
             from {table} as t
             left join (
                 select {found} matched.line as _line,
-                    row_number() over (partition by matched.line order by {order}) as _number,
+                    row_number() over (partition by matched.line order by {nearest} o._rank) as _number,
                     count(*) over (partition by matched.line) as _matches
-                from {other} as o
+                from (select o.*, row_number() over (order by {order}) as _rank from {other} as o) as o
                 cross join lateral (
                     select t.ctid as line, t.geometry from {table} as t where {condition} offset 0
                 ) as matched
@@ -244,6 +244,7 @@ class SpatialJoin(Step):
             columns=columns_of(table, without=list(self.columns)),
             chosen=followed(sql.Identifier("found", name) for name in self.columns),
             found=followed(found),
+            nearest=nearest,
             order=sql.SQL(", ").join(order),
             unmatched=sql.Literal("kept" if self.unmatched == "keep" else "dropped"),
             none=sql.Literal(f"matches none of {other.name}"),

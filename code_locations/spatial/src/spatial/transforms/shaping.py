@@ -120,7 +120,7 @@ class Clip(Step):
                     case
                         when compared.is_inside then t.geometry
                         else st_collectionextract(
-                            st_intersection(mask.geometry, t.geometry), st_dimension(t.geometry) + 1
+                            st_intersection(t.geometry, mask.geometry), st_dimension(t.geometry) + 1
                         )
                     end as geometry
                 offset 0
