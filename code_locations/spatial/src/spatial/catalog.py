@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from spatial.geoparquet import EDGES, GEOMETRY, VERSION
 from spatial.stac import COLLECTION_FILE, INDEX_FILE, INDEX_FOLDER, ITEM_FILE, PARQUET_TYPE
+from terrane.object_store import put
 from terrane.postgres import PostgresResource
 from terrane.publishing import Commit
 
@@ -37,15 +38,13 @@ Item = dict[str, Any]
 
 def refresh(postgres: PostgresResource, lake: Bucket, dataset: str, description: str) -> int:
     """Makes the dataset's collection and index of what is published now; returns how many items they have."""
-    import obstore
-
     with _only_writer(postgres, dataset):
         items = read_items(lake, dataset)
         folder = f"{dataset}/{INDEX_FOLDER}"
         collection = collection_of(dataset, description, items)
-        obstore.put(lake, f"{folder}/{INDEX_FILE}", parquet(items, collection), use_multipart=False)
+        put(lake, f"{folder}/{INDEX_FILE}", parquet(items, collection))
         text = json.dumps(collection, indent=2, ensure_ascii=False).encode()
-        obstore.put(lake, f"{folder}/{COLLECTION_FILE}", text, use_multipart=False)
+        put(lake, f"{folder}/{COLLECTION_FILE}", text)
     return len(items)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from spatial.errors import BatchRejectedError
 from spatial.manifest import FOLDER, REJECTED_SUFFIX, SUFFIX, Manifest, ManifestFile, marker_key
+from terrane.object_store import put
 
 if TYPE_CHECKING:
     from terrane.object_store import Bucket
@@ -47,7 +48,6 @@ def read(landing: Bucket, key: str, at_most: int | None = None) -> bytes:
 
 def write_marker(landing: Bucket, manifest: str, sha256: str, reasons: list[str]) -> None:
     """Puts the reasons beside the manifest, unless a marker is there."""
-    import obstore
     from obstore.exceptions import AlreadyExistsError
 
     content = {
@@ -60,7 +60,7 @@ def write_marker(landing: Bucket, manifest: str, sha256: str, reasons: list[str]
     }
     text = json.dumps(content, indent=2, ensure_ascii=False).encode()
     try:
-        obstore.put(landing, marker_key(manifest), text, mode="create", use_multipart=False)
+        put(landing, marker_key(manifest), text, create=True)
     except AlreadyExistsError:
         return
 

@@ -152,14 +152,17 @@ def download(lake: Bucket, published: PublishedObject, target: Path) -> Path:
 
 
 def probe_put_if_absent(lake: Bucket) -> None:
-    """Raises RuntimeError when the store lets a second put-if-absent win, for then commits could be overwritten."""
+    """Raises RuntimeError when the store lets a second put-if-absent win, for then commits could be overwritten.
+
+    Raises StoreFull for a store that has no room even for this.
+    """
     import obstore
     from obstore.exceptions import AlreadyExistsError
 
     key = f"_probes/{uuid.uuid4().hex}"
-    obstore.put(lake, key, b"first", mode="create", use_multipart=False)
+    put(lake, key, b"first", create=True)
     try:
-        obstore.put(lake, key, b"second", mode="create", use_multipart=False)
+        put(lake, key, b"second", create=True)
     except AlreadyExistsError:
         return
     finally:
