@@ -90,6 +90,13 @@ def test_a_changed_definition_starts_them_too(repository_copy: Path, monkeypatch
         assert after.get_num_requested(ONLINE) == 1
 
 
+def test_a_service_is_downstream_of_its_views_and_nothing_runs_for_it(loaded: dg.Definitions) -> None:
+    service = loaded.resolve_asset_graph().get(dg.AssetKey(["feature_services", "analyzer"]))
+    assert (service.parent_keys, service.is_materializable) == ({ONLINE}, False)
+    assert (service.group_name, service.owners, service.kinds) == ("serving", ["team:features"], {"feast"})
+    assert service.description == "What the Analyzer service asks for.\n\nAsked for as `feature_service: analyzer`."
+
+
 def test_the_scheduled_job_materialises_both_and_is_off(loaded: dg.Definitions) -> None:
     job = loaded.resolve_job_def("materialize_user_journal_features")
     assert job.asset_layer.executable_asset_keys == {REGISTRY, ONLINE}

@@ -85,9 +85,10 @@ def test_a_definition_applied_later_is_served_without_a_restart(stores, server: 
 
 def test_the_canary_reads_through_it(stores, server: httpx.Client) -> None:
     result = stores.run(url=str(server.base_url))
-    (read_back,) = [e for e in result.get_asset_check_evaluations() if e.check_name.startswith("random")]
+    (read_back,) = [e for e in result.get_asset_check_evaluations() if e.check_name.startswith("feature_server")]
     assert read_back.passed
-    assert str(read_back.metadata["feature_server"].value).startswith("asked at http://127.0.0.1")
+    assert str(read_back.metadata["asked"].value).startswith("http://127.0.0.1")
+    assert read_back.metadata["entities"].value == 5
 
 
 @ONLY_STOCK

@@ -82,7 +82,7 @@ def test_a_run_publishes_the_rows_and_what_they_were_made_with(
 
 def test_a_refused_query_publishes_nothing_and_says_so(build, folder_store: ObjectStoreResource) -> None:
     (failure,) = run(build(entities=f"{LABELS} where false")).get_step_failure_events()
-    told = str(failure.step_failure_data.user_failure_data.description)
+    told = str(failure.step_failure_data.user_failure_data)
     assert "has no rows" in told
     assert "Nothing was published of training_sets/who_wins." in told
     assert list_commits(folder_store.bucket(DATA_LAKE), "training_sets/who_wins") == []

@@ -40,6 +40,7 @@ def last(connection: psycopg.Connection, project: str, view: str) -> Statistics 
 
 def keep(connection: psycopg.Connection, project: str, view: str, statistics: Statistics, run_id: str) -> None:
     """Puts the statistics in the place of the last run's."""
+    connection.execute("select pg_advisory_xact_lock(hashtextextended('terrane feature statistics', 0))")
     connection.execute(SCHEMA_SQL)
     content = {"rows": statistics.rows, "features": {n: asdict(f) for n, f in statistics.features.items()}}
     connection.execute(KEEP_SQL, [project, view, run_id, json.dumps(content)])
