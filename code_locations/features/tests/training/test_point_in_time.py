@@ -11,6 +11,7 @@ import pytest
 from histories import START, Histories, generate, put
 
 from features.materializing import materialize
+from features.registering import register
 from features.repository import RepositoryError
 from features.training.entities import EntitiesRefused
 from features.training.point_in_time import NoSuchService, NotJoined, write_training_set
@@ -181,6 +182,32 @@ def test_a_service_that_is_not_applied_or_not_declared_is_named(players, tmp_pat
     players.edit("players.py", 'name="alone"', 'name="new"')
     with pytest.raises(NoSuchService, match="new is not in Feast's registry: materialise feast/registry first"):
         written(players, tmp_path / "a", service="new")
+
+
+ON_DEMAND = """
+import pandas as pd
+from feast.on_demand_feature_view import on_demand_feature_view
+
+
+@on_demand_feature_view(sources=[scores], schema=[Field(name="doubled", dtype=Float64)], mode="pandas")
+def derived(inputs: pd.DataFrame) -> pd.DataFrame:
+    return (inputs["score"] * 2.0).to_frame("doubled")
+
+
+with_derived = FeatureService(name="with_derived", features=[scores[["score"]], derived])
+"""
+
+
+def test_on_demand_features_are_computed_by_feast_from_what_was_known_then(players, tmp_path: Path) -> None:
+    players.edit("players.py", "alone = ", f"{ON_DEMAND}\nalone = ")
+    register(players.feast, players.warehouse, allow_deletions=False, run_id="test")
+    histories = generate(4, players=5, events=10, labels=80)
+    put(players, histories)
+    rows = written(players, tmp_path / "a", service="with_derived")
+    assert pq.read_schema(tmp_path / "a").names[-2:] == ["score", "doubled"]
+    assert ordered([row[:5] for row in rows]) == ordered([row[:5] for row in brute_force(histories)])
+    assert [row[5] for row in rows] == [None if row[4] is None else row[4] * 2.0 for row in rows]
+    assert [row[2] for row in rows] == sorted(row[2] for row in rows)
 
 
 def test_what_is_served_is_what_a_set_of_now_holds(players, tmp_path: Path) -> None:

@@ -88,6 +88,13 @@ def test_a_refused_query_publishes_nothing_and_says_so(build, folder_store: Obje
     assert list_commits(folder_store.bucket(DATA_LAKE), "training_sets/who_wins") == []
 
 
+def test_a_query_that_postgres_cannot_read_is_told_with_postgres_words(build) -> None:
+    (failure,) = run(build(entities="select player_id form gold.labels")).get_step_failure_events()
+    told = str(failure.step_failure_data.user_failure_data)
+    assert "failed while training_sets/who_wins was joined: syntax error at or near" in told
+    assert "Correct the `entities` of its defs.yaml" in told
+
+
 def test_a_service_that_nobody_declares_is_refused_when_the_location_loads(build) -> None:
     with pytest.raises(Exception, match=r"defs\.yaml \(TrainingSet\) \(error\)") as raised:
         build(feature_service="nobody")

@@ -76,6 +76,8 @@ class TrainingSet(dg.Component, dg.Resolvable):
     def _run(
         self, run_id: str, feast: FeastResource, warehouse: PostgresResource, object_store: ObjectStoreResource
     ) -> dg.MaterializeResult:
+        import psycopg
+
         dataset = f"training_sets/{self.name}"
         with tempfile.TemporaryDirectory(prefix="terrane-training-") as folder:
             file = Path(folder, FILE)
@@ -91,6 +93,8 @@ class TrainingSet(dg.Component, dg.Resolvable):
                 )
             except (EntitiesRefused, NoSuchService, NotJoined) as error:
                 raise dg.Failure(f"{error} Nothing was published of {dataset}.", allow_retries=False) from error
+            except psycopg.Error as error:
+                raise _of_postgres(error, warehouse, dataset) from error
             summary = {
                 "rows": written.rows,
                 "feature_service": self.feature_service,
@@ -108,3 +112,13 @@ class TrainingSet(dg.Component, dg.Resolvable):
                 "commit": commit_key(dataset, commit.batch_id),
             }
         )
+
+
+def _of_postgres(error: Exception, warehouse: PostgresResource, dataset: str) -> dg.Failure:
+    """What Postgres says of the join, or of its own absence."""
+    first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return dg.Failure(
+        f"Postgres at {warehouse.host}:{warehouse.port}, database {warehouse.database}, failed while {dataset} was"
+        f" joined: {first_line}. Nothing was published. Correct the `entities` of its defs.yaml if they are at fault,"
+        " see that the server is up, and re-execute this run."
+    )

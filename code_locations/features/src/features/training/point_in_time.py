@@ -8,7 +8,7 @@ among rows of one event the one created last. A row without a created time was k
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,10 +68,11 @@ def write_training_set(
     views = [repository.view(name) for name in service.views]
     store = feast.store()
     with one_snapshot(warehouse) as (connection, snapshot):
-        found = examine(connection, query, views, _names(store, service, full_feature_names))
+        names = _names(store, service, full_feature_names)
+        found = examine(connection, query, views, names)
         job = _job(store, service.name, query, full_feature_names, known_at_the_time)
         keys = sorted({name for view in views for name in view.key_names})
-        with _batches(job, warehouse, keys, snapshot) as batches:
+        with _batches(job, warehouse, found.columns, names, keys, snapshot) as batches:
             rows, columns = _write(batches, target)
     if rows != found.rows:
         raise NotJoined(
@@ -109,18 +110,35 @@ def _job(store: FeatureStore, service: str, query: str, full: bool, known: bool)
 
 @contextmanager
 def _batches(
-    job: RetrievalJob, warehouse: PostgresResource, keys: Sequence[str], snapshot: str
+    job: RetrievalJob,
+    warehouse: PostgresResource,
+    columns: Mapping[str, str],
+    names: Sequence[str],
+    keys: Sequence[str],
+    snapshot: str,
 ) -> Iterator[Iterator[pa.RecordBatch]]:
     """The join's rows. On-demand views are computed by Feast, from all rows at once."""
     from features.engine import reading
     from features.engine.reading import WORK_MEM
 
     if job.on_demand_feature_views:
-        yield iter(job.to_arrow().to_batches())
+        # Feast leaves in what on-demand views were computed from, and nobody asked for.
+        table = _with_zones(job.to_arrow().select([*columns, *names]), columns)
+        yield iter(table.sort_by([(name, "ascending") for name in [MOMENT, *keys]]).to_batches())
         return
     order = ", ".join(f'"{name}"' for name in [MOMENT, *keys])
     query = f"select * from ({job.to_sql()}) as joined order by {order}"  # noqa: S608 - Feast's own text
     yield reading.batches(warehouse.uri(), query, {"work_mem": WORK_MEM}, snapshot)
+
+
+def _with_zones(table: pa.Table, columns: Mapping[str, str]) -> pa.Table:
+    """Times of the entities' query as moments again: Feast hands out their UTC without saying that it is."""
+    import pyarrow as pa
+
+    for name in [name for name, kind in columns.items() if kind == "timestamptz"]:
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, name, table.column(name).cast(pa.timestamp("us", "UTC")))
+    return table
 
 
 def _write(batches: Iterator[pa.RecordBatch], target: Path) -> tuple[int, tuple[str, ...]]:
