@@ -104,7 +104,9 @@ def test_uninstalling_leaves_the_volumes_and_nothing_else(cluster: Cluster) -> N
     kinds = "deployments,statefulsets,services,configmaps,secrets,serviceaccounts,roles,rolebindings,ingresses"
     left = {o["metadata"]["name"] for o in cluster.objects(kinds)} - ITS_OWN
     assert {name for name in left if not name.startswith("sh.helm.release")} == set()
-    assert len(cluster.objects("persistentvolumeclaims")) == 4
+    claims = {o["metadata"]["name"] for o in cluster.objects("persistentvolumeclaims")}
+    stores = {f"data-terrane-{store}-0" for store in ("minio", "postgis", "postgres", "redis")}
+    assert claims == stores | {f"terrane-source-of-{location}" for location in cluster.project.locations}
 
 
 def _log_of_a_run(cluster: Cluster, location: str) -> str:
