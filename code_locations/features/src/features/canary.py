@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from features.checks.comparing import comparable, same
 from features.repository import FeatureView
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ KEY_VARIABLE = "FEATURE_SERVER_API_KEY"
 HTTP_TIMEOUT_S = 5
 # A feature server looks for new definitions every few seconds; until then it does not know a new view.
 REFRESH_WAIT_S = 20
-FLOAT32 = {"Float32"}
 
 Reader = Callable[[FeatureView, Mapping[str, Sequence[Any]]], Mapping[str, Sequence[Any]]]
 
@@ -98,7 +96,8 @@ def compare(view: FeatureView, rows: Sequence[Mapping[str, Any]], read: Reader) 
         Difference(", ".join(str(row[name]) for name in view.key_names), f.name, row[f.name], answer[f.name][i])
         for i, row in enumerate(rows)
         for f in view.features
-        if not _same(row[f.name], answer[f.name][i], f.dtype)
+        if comparable(f.dtype)
+        if not same(row[f.name], answer[f.name][i], f.dtype)
     ]
 
 
@@ -148,13 +147,3 @@ def _ask(url: str, question: dict[str, Any]) -> dict[str, Any]:
 
 def _references(view: FeatureView) -> list[str]:
     return [f"{view.name}:{feature.name}" for feature in view.features]
-
-
-def _same(expected: Any, got: Any, dtype: str) -> bool:
-    if isinstance(expected, float) and isinstance(got, int | float):
-        if math.isnan(expected):
-            return math.isnan(got)
-        return math.isclose(expected, got, rel_tol=1e-6) if dtype in FLOAT32 else expected == got
-    if isinstance(expected, datetime):
-        return expected == (datetime.fromisoformat(got) if isinstance(got, str) else got)
-    return expected == got
