@@ -90,7 +90,8 @@ def _reason(item: dict[str, Any], containers: list[dict[str, Any]]) -> str:
     for condition in item["status"].get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"Unschedulable: {condition.get('message', '')}"
-    if item["status"]["phase"] == "Running" and not all(c["ready"] for c in containers):
+    # A container that is done is not ready either.
+    if any("running" in c.get("state", {}) and not c["ready"] for c in containers):
         return f"Starting: {_last_warning(item['metadata']['name'])}"
     return ""
 
