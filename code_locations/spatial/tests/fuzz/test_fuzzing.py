@@ -38,7 +38,9 @@ def seeds(folder: Path) -> Path:
 
 def run(program: str, corpus: Path, *options: str) -> subprocess.CompletedProcess[str]:
     artifacts = f"-artifact_prefix={corpus.parent}/"
-    command = [sys.executable, str(HERE / f"{program}.py"), artifacts, *options, str(corpus)]
+    # Not by resident memory, whose peak a process takes over from the one that started it.
+    limits = ["-rss_limit_mb=0", "-malloc_limit_mb=1024"]
+    command = [sys.executable, str(HERE / f"{program}.py"), artifacts, *limits, *options, str(corpus)]
     return subprocess.run(command, capture_output=True, text=True, cwd=corpus.parent, timeout=SECONDS * 10)
 
 
