@@ -142,19 +142,21 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
 
 
 def _has_its_files_on_a_volume(deployed: Render, name: str) -> None:
-    """Whether code server and runs read the volume that the code server's start fills, beside what they had."""
+    """Whether code server and runs read the volume that is filled before, beside what they had."""
     pod = deployed.location(name)["spec"]["template"]["spec"]
-    (filling,) = pod["initContainers"]
-    assert {m["subPath"] for m in [*filling["volumeMounts"], pod["containers"][0]["volumeMounts"][-1]]} == {
-        "just-built"
-    }
+    filling = deployed.get("Job", "terrane-sources")["spec"]["template"]["spec"]
+    (container,) = [c for c in filling["containers"] if c["name"] == name]
+    assert container["image"].removeprefix("docker.io/") == pod["containers"][0]["image"].removeprefix("docker.io/")
+    (filled,) = container["volumeMounts"]
+    assert filled["subPath"] == pod["containers"][0]["volumeMounts"][-1]["subPath"] == "just-built"
     volumes = {v["name"]: v for v in pod["volumes"]}
     assert set(volumes) == {"tmp", "home", "source"}
     claim = volumes["source"]["persistentVolumeClaim"]["claimName"]
+    assert claim == {v["name"]: v for v in filling["volumes"]}[name]["persistentVolumeClaim"]["claimName"]
     assert claim in deployed.names("PersistentVolumeClaim")
-    assert name in claim
-    assert filling["image"] == pod["containers"][0]["image"]
     runs = deployed.container_context(name)["k8s"]
     for mounts in (pod["containers"][0]["volumeMounts"], runs["volume_mounts"]):
         paths = {m["name"]: m.get("mountPath", m.get("mount_path")) for m in mounts}
         assert paths == {"tmp": "/tmp", "home": "/opt/dagster/dagster_home", "source": "/opt/terrane"}
+    # A run that had to wait for a container before its own would be half a second later.
+    assert "init_containers" not in runs.get("run_k8s_config", {}).get("pod_spec_config", {})

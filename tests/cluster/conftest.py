@@ -88,11 +88,10 @@ def upgrade_location(cluster: Cluster, name: str, tag: str, *words: str) -> None
     values = json.loads(helm("get", "values", "terrane", "--output", "json"))
     (entry,) = [d for d in values["dagster"]["dagster-user-deployments"]["deployments"] if d["name"] == name]
     entry["image"]["tag"] = tag
-    # What skaffold adds in development is the image's as well.
-    (filling,) = entry["initContainers"]
-    filling["image"] = f"{entry['image']['repository']}:{tag}"
-    for mount in (filling["volumeMounts"][0], entry["volumeMounts"][-1]):
-        mount["subPath"] = tag
+    # Its files on the volume of development are the image's as well.
+    (source,) = [d for d in values["development"]["sharedSource"] if d["location"] == name]
+    source["image"] = f"{entry['image']['repository']}:{tag}"
+    source["folder"] = entry["volumeMounts"][-1]["subPath"] = tag
     command = ["helm", "--kube-context", context(), "--namespace", NAMESPACE, "upgrade", "terrane", cluster.chart]
     run([*command, "--values", "-", *words], stdin=json.dumps(values))
 
