@@ -202,7 +202,7 @@ def _report(
         "ours p50 / p99, ms",
         "asking",
     ]
-    text = f"""Machine: {machine()}
+    text = f"""### Serve
 
 {len(FEATURES)} features of random users among {IDS:,}, over HTTP on loopback, both servers one process; `feast serve`
 with one worker that is never recycled. {ROUNDS} rounds of {SECONDS:.0f} s each in turns, medians; the ratio is the
