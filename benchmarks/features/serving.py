@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.features.contender import FEATURES
 from benchmarks.features.load import IDS
 from benchmarks.features.stores import Stores, stores
-from benchmarks.report import ROOT, machine, median_ratio, table
+from benchmarks.report import ROOT, median_ratio, table
 from terrane.servers.process import free_port, stop
 
 ROUNDS = 7
