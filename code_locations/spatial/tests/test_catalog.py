@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import multiprocessing
 import posixpath
 from datetime import UTC, datetime, timedelta
@@ -157,3 +158,20 @@ def test_an_item_says_through_stock_extensions_what_its_files_are(platform: Plat
     assert TableExtension.ext(table).row_count == 243
     assert item.collection_id == "places"
     assert {a.media_type for a in item.assets.values()} == {"application/vnd.apache.parquet", "image/png"}
+
+
+def test_batches_whose_raster_has_a_number_and_nan_for_nodata_share_an_index() -> None:
+    def item(name: str, nodata: float | str) -> dict[str, Any]:
+        return {
+            "type": "Feature",
+            "id": name,
+            "geometry": {"type": "Point", "coordinates": [1, 2]},
+            "bbox": [1, 2, 1, 2],
+            "properties": {"datetime": "2026-01-01T00:00:00Z"},
+            "assets": {"hills.tif": {"href": name, "raster:bands": [{"nodata": nodata}]}},
+        }
+
+    made = catalog.parquet([item("a", -9999), item("b", "nan")], {"id": "hills"})
+    bands = [row["hills.tif"]["raster:bands"] for row in pq.read_table(io.BytesIO(made))["assets"].to_pylist()]
+    assert bands[0] == [{"nodata": -9999.0}]
+    assert math.isnan(bands[1][0]["nodata"])

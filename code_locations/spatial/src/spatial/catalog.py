@@ -147,6 +147,7 @@ def _row(item: Item) -> dict[str, Any]:
     import shapely
 
     plain = {name: value for name, value in item.items() if name != "properties"}
+    plain["assets"] = {name: _with_numbers(asset) for name, asset in item["assets"].items()}
     geometry = shapely.to_wkb(shapely.from_geojson(json.dumps(item["geometry"])))
     return {
         **plain,
