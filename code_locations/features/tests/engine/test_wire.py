@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import pyarrow as pa
 import pytest
 from redis import Redis, exceptions
 
 from features.engine.nodes import Nodes
-from features.engine.writing import ahead
+from terrane.ahead import read_ahead
 from terrane.testing import RedisServer
 
 KEYS = [b"key %d" % n for n in range(200)]
@@ -107,7 +108,7 @@ def test_a_stage_hands_on_its_items_and_then_its_error() -> None:
 
 
 def _take_all(items: Iterator[int], taken: list[int]) -> None:
-    with ahead(items) as ready:
+    with closing(read_ahead(items)) as ready:
         taken.extend(ready)
 
 
@@ -121,7 +122,7 @@ def test_a_stage_ends_when_nobody_takes_its_items() -> None:
             yield number
 
     before = threading.active_count()
-    with ahead(items()) as ready:
+    with closing(read_ahead(items())) as ready:
         next(ready)
     assert len(made) < 10
     assert threading.active_count() == before

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spatial import geoparquet, run_space
-from spatial.ahead import read_ahead
+from terrane.ahead import read_ahead
 from terrane.postgres import PostgresResource
 
 if TYPE_CHECKING:

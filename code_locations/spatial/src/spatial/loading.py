@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatial import copy_encoding, gdal_reader
-from spatial.ahead import read_ahead
 from spatial.columns import NotUtf8Error, plain, plain_type
 from spatial.crs import place
 from spatial.errors import BatchRejectedError
@@ -18,6 +17,7 @@ from spatial.manifest import ManifestFile
 from spatial.naming import launder_all
 from spatial.progress import Meter
 from spatial.settling import settle, told_of
+from terrane.ahead import read_ahead
 
 if TYPE_CHECKING:
     import psycopg

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from features.engine.nodes import Nodes
 from features.engine.times import newer
+from terrane.ahead import read_ahead
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from features.engine.commands import Layout
 
-T = TypeVar("T")
 # Batches that wait between two stages: one that is ready, while the next is made.
 DEPTH = 1
 
@@ -49,9 +47,9 @@ def write(
     What was sent by then stays.
     """
     done = Written()
-    with Nodes(client) as nodes, Nodes(client) as questions, ahead(batches) as read:
+    with Nodes(client) as nodes, Nodes(client) as questions, closing(read_ahead(batches, DEPTH)) as read:
         encoded = _encoded(read, layout, questions if only_newer else None, done)
-        with ahead(encoded) as ready:
+        with closing(read_ahead(encoded, DEPTH)) as ready:
             for keys, commands in ready:
                 nodes.send(commands, keys, layout.replies_a_row)
                 done.written += len(keys)
@@ -77,45 +75,3 @@ def _encoded(
                 batch, keys = batch.filter(chosen), keys.filter(chosen)
         if len(batch):
             yield keys, layout.hset(batch, keys)
-
-
-@contextmanager
-def ahead(items: Iterator[T]) -> Iterator[Iterator[T]]:
-    """Runs an iterator in a thread of its own, DEPTH items ahead. Its exception is raised where its items are taken."""
-    ready: queue.Queue[T | None] = queue.Queue(DEPTH)
-    stopped = threading.Event()
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            for item in items:
-                if not _offered(ready, item, stopped):
-                    return
-        except BaseException as error:
-            failures.append(error)
-        _offered(ready, None, stopped)
-
-    def taken() -> Iterator[T]:
-        while (item := ready.get()) is not None:
-            yield item
-        if failures:
-            raise failures[0]
-
-    thread = threading.Thread(target=run, name="ahead", daemon=True)
-    thread.start()
-    try:
-        yield taken()
-    finally:
-        stopped.set()
-        thread.join()
-
-
-def _offered(ready: queue.Queue, item: object, stopped: threading.Event) -> bool:
-    """Waits for room; False when nobody takes items any more."""
-    while not stopped.is_set():
-        try:
-            ready.put(item, timeout=0.2)
-        except queue.Full:
-            continue
-        return True
-    return False

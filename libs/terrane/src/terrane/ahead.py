@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, TypeVar
 
 DEPTH = 2
@@ -13,8 +13,11 @@ POLL_S = 0.1
 Item = TypeVar("Item")
 
 
-def read_ahead(items: Iterator[Item], depth: int = DEPTH) -> Iterator[Item]:
-    """The items, made in a thread of their own while the last one is being used; at most `depth` wait."""
+def read_ahead(items: Iterator[Item], depth: int = DEPTH) -> Generator[Item, None, None]:
+    """The items, made in a thread of their own while the last one is being used; at most `depth` wait.
+
+    What making one raises is raised where it would have come. Whoever may leave early closes it, which ends the thread.
+    """
     waiting: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
     given_up = threading.Event()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from spatial.ahead import read_ahead
+from terrane.ahead import read_ahead
 
 pytestmark = pytest.mark.unit
 
@@ -56,7 +56,7 @@ def test_no_more_is_made_than_may_wait() -> None:
     assert all_made.wait(5)
     # One is used, two wait, one is in the hands of who makes them.
     assert len(made) == 4
-    ahead.close()  # type: ignore[attr-defined]
+    ahead.close()
     assert len(made) == 4
 
 
@@ -64,5 +64,5 @@ def test_a_reader_that_is_left_early_leaves_no_thread() -> None:
     before = threading.active_count()
     ahead = read_ahead(iter(range(1000)))
     next(ahead)
-    ahead.close()  # type: ignore[attr-defined]
+    ahead.close()
     assert threading.active_count() == before
