@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections.abc import Callable
 
 from features.server.catalog import Catalog
 from features.server.registry import BeingWritten, NotApplied, look
+from features.server.repeating import Repeating
 from features.server.settings import Settings
 
 log = logging.getLogger("features.server.registry")
 
 
-class Watch:
+class Watch(Repeating):
     """Keeps the newest catalog that could be read.
 
     Attributes:
@@ -26,37 +25,18 @@ class Watch:
     """
 
     def __init__(self, settings: Settings, refresh_s: float) -> None:
+        super().__init__(refresh_s, "registry")
         self.catalog: Catalog | None = None
         self.problem: str | None = "starting"
         self.empty = False
         self.failures = 0
         self.on_change: Callable[[Catalog], None] = lambda _: None
         self._settings = settings
-        self._refresh_s = refresh_s
         self._digest: str | None = None
-        self._looked_at = time.monotonic()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="registry", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-
-    @property
-    def age_s(self) -> float:
-        """Seconds since the registry was last looked at with success."""
-        return time.monotonic() - self._looked_at
 
     def feature_views(self) -> int:
         """How many views the copy holds."""
         return len(self.catalog.views) if self.catalog else 0
-
-    def _watch(self) -> None:
-        while not self._stopped.is_set():
-            self._look()
-            self._stopped.wait(self._refresh_s)
 
     def _look(self) -> None:
         settings = self._settings
@@ -78,7 +58,7 @@ class Watch:
             # Whatever it is, the next look may go better, and the old catalog serves until then.
             self._report(f"{type(error).__name__}: {' '.join(str(error).split())}")
             return
-        self._looked_at = time.monotonic()
+        self._looked()
         self.problem = None
 
     def _replace(self, catalog: Catalog) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from typing import TYPE_CHECKING
 
 from features.feast_store import FeastResource
 from features.registry_state import steady
+from features.server.repeating import Repeating
 from features.server.serving_store import serving_store
 from terrane.postgres import PostgresResource
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("features.server")
 
 
-class RegistryCopy:
+class RegistryCopy(Repeating):
     """Keeps what Feast knows up to date, in a thread of its own.
 
     Attributes:
@@ -29,37 +28,18 @@ class RegistryCopy:
     """
 
     def __init__(self, feast: FeastResource, warehouse: PostgresResource, refresh_s: float) -> None:
+        super().__init__(refresh_s, "definitions")
         self.app: FastAPI | None = None
         self.problem: str | None = "starting"
         self.empty = False
         self._feast = feast
         self._warehouse = warehouse
-        self._refresh_s = refresh_s
         self._store: FeatureStore | None = None
-        self._looked_at = time.monotonic()
         self._known: int | None = None
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="definitions", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-
-    @property
-    def age_s(self) -> float:
-        """Seconds since the registry was last read."""
-        return time.monotonic() - self._looked_at
 
     def feature_views(self) -> int:
         """How many views the copy holds."""
         return len(self._store.list_feature_views(allow_cache=True)) if self._store and self.app else 0
-
-    def _watch(self) -> None:
-        while not self._stopped.is_set():
-            self._look()
-            self._stopped.wait(self._refresh_s)
 
     def _look(self) -> None:
         try:
@@ -70,7 +50,7 @@ class RegistryCopy:
         except Exception as error:
             self._report(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
             return
-        self._looked_at = time.monotonic()
+        self._looked()
         self._report(None)
 
     def _report(self, problem: str | None) -> None:
