@@ -13,7 +13,7 @@ from spatial.dataset import Work
 from spatial.errors import BatchRejectedError, StepError, printable
 from spatial.ledger import Batch
 from spatial.manifest import manifest_key
-from terrane.object_store import LANDING_ZONE
+from terrane.object_store import LANDING_ZONE, StoreFull
 
 NO_RETRIES = {"dagster/max_retries": "0"}
 LOST_CONNECTION = ("08", "57P01", "57P02", "57P03")
@@ -48,7 +48,7 @@ def step(work: Work, name: str, tag_run: Callable[[dict[str, str]], None]) -> It
                 f"step {name}: {_first_line(error)}. The batch is unharmed: see that Postgres runs, "
                 "then re-execute the run."
             ) from error
-        if isinstance(error, StepError):
+        if isinstance(error, StepError | StoreFull):
             raise dg.Failure(str(error)) from error
         raise
 

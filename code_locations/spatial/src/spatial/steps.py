@@ -19,8 +19,8 @@ from spatial.ledger import Batch
 from spatial.manifest import Manifest, manifest_key, parse
 from spatial.outputs import STAGE
 from spatial.receiving import receive
-from terrane.object_store import DATA_LAKE, LANDING_ZONE, StoreFull
-from terrane.publishing import Commit, commit_key, probe_put_if_absent, read_commit
+from terrane.object_store import DATA_LAKE, LANDING_ZONE
+from terrane.publishing import Commit, CommitsAreOverwritten, commit_key, probe_put_if_absent, read_commit
 
 if TYPE_CHECKING:
     import psycopg
@@ -122,9 +122,7 @@ def require_put_if_absent(work: Work) -> None:
     """Refuses a store that lets a second commit of a batch win, before anything is done for the batch."""
     try:
         probe_put_if_absent(work.store.bucket(DATA_LAKE))
-    except StoreFull as full:
-        raise StepError(str(full)) from full
-    except RuntimeError as error:
+    except CommitsAreOverwritten as error:
         raise StepError(f"Nothing can be published safely: {error}; then re-execute the run") from None
 
 

@@ -77,6 +77,10 @@ class AlreadyPublished(Exception):
         )
 
 
+class CommitsAreOverwritten(RuntimeError):
+    """The object store lets a second put-if-absent win."""
+
+
 def commit_key(dataset: str, batch_id: str) -> str:
     return f"{dataset}/_commits/{batch_id}.json"
 
@@ -152,7 +156,7 @@ def download(lake: Bucket, published: PublishedObject, target: Path) -> Path:
 
 
 def probe_put_if_absent(lake: Bucket) -> None:
-    """Raises RuntimeError when the store lets a second put-if-absent win, for then commits could be overwritten.
+    """Raises CommitsAreOverwritten when the store lets a second put-if-absent win, for then two could publish a batch.
 
     Raises StoreFull for a store that has no room even for this.
     """
@@ -167,7 +171,7 @@ def probe_put_if_absent(lake: Bucket) -> None:
         return
     finally:
         obstore.delete(lake, key)
-    raise RuntimeError(
+    raise CommitsAreOverwritten(
         "the object store overwrites on put-if-absent, so two runs could both publish one batch; "
         "use a store that honours If-None-Match on PUT (MinIO, S3, a local folder)"
     )
