@@ -58,6 +58,21 @@ def tagger(context: dg.OpExecutionContext) -> Any:
     return lambda tags: context.instance.add_run_tags(context.run_id, tags)
 
 
+def commit_metadata(published: Published, picture_is: str) -> dict[str, Any]:
+    """What there is to say of any published batch, whatever is in it."""
+    commit = published.commit
+    picture = base64.b64encode(published.preview).decode()
+    return {
+        "batch_id": commit.batch_id,
+        "commit": commit_key(commit.dataset, commit.batch_id),
+        "published_by": dg.MetadataValue.dagster_run(commit.run_id),
+        "bytes": sum(o.size for o in commit.objects),
+        "bounds": dg.JsonMetadataValue(commit.summary["bounds"]),
+        "objects": dg.JsonMetadataValue([asdict(o) for o in commit.objects]),
+        "preview": dg.MarkdownMetadataValue(f"![{picture_is} of {commit.batch_id}](data:image/png;base64,{picture})"),
+    }
+
+
 def load_op(dataset: Dataset) -> dg.OpDefinition:
     @dg.op(
         name=f"load_{dataset.name}",
@@ -125,22 +140,15 @@ def export_op(dataset: Dataset, row_count: str) -> dg.OpDefinition:
 
 
 def _metadata(published: Published, row_count: str) -> dict[str, Any]:
-    commit, summary = published.commit, published.commit.summary
-    picture = base64.b64encode(published.preview).decode()
+    summary = published.commit.summary
     per_table = {
         f"rows {table} {what}": number for table, counts in summary["tables"].items() for what, number in counts.items()
     }
     return {
         "dagster/row_count": summary["rows"][row_count],
         **per_table,
-        "batch_id": commit.batch_id,
-        "commit": commit_key(commit.dataset, commit.batch_id),
-        "published_by": dg.MetadataValue.dagster_run(commit.run_id),
-        "bytes": sum(o.size for o in commit.objects),
+        **commit_metadata(published, "map"),
         **{f"seconds {name}": round(seconds, 3) for name, seconds in summary["seconds"].items()},
         "loads": dg.JsonMetadataValue(summary["loads"]),
-        "bounds": dg.JsonMetadataValue(summary["bounds"]),
         "tally": dg.JsonMetadataValue(summary["tally"]),
-        "objects": dg.JsonMetadataValue([asdict(o) for o in commit.objects]),
-        "preview": dg.MarkdownMetadataValue(f"![map of {commit.batch_id}](data:image/png;base64,{picture})"),
     }

@@ -3,8 +3,6 @@
 Annotations are evaluated here, because Dagster reads resources and configuration from them.
 """
 
-import base64
-from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -13,10 +11,9 @@ from spatial import raster_steps, running
 from spatial.dataset import Dataset, Published
 from spatial.keys import BATCH_TAG
 from spatial.ledger import LedgerResource
-from spatial.ops import BatchConfig, tagger, work_of
+from spatial.ops import BatchConfig, commit_metadata, tagger, work_of
 from terrane.object_store import ObjectStoreResource
 from terrane.postgres import PostgresResource
-from terrane.publishing import commit_key
 
 
 def publish_op(dataset: Dataset, categories: bool) -> dg.OpDefinition:
@@ -43,16 +40,9 @@ def publish_op(dataset: Dataset, categories: bool) -> dg.OpDefinition:
 
 
 def _metadata(published: Published) -> dict[str, Any]:
-    commit, summary = published.commit, published.commit.summary
-    picture = base64.b64encode(published.preview).decode()
+    summary = published.commit.summary
     return {
-        "batch_id": commit.batch_id,
-        "commit": commit_key(commit.dataset, commit.batch_id),
-        "published_by": dg.MetadataValue.dagster_run(commit.run_id),
-        "bytes": sum(o.size for o in commit.objects),
+        **commit_metadata(published, "preview"),
         "rasters": dg.JsonMetadataValue(summary["rasters"]),
-        "bounds": dg.JsonMetadataValue(summary["bounds"]),
         "seconds": summary["seconds"],
-        "objects": dg.JsonMetadataValue([asdict(o) for o in commit.objects]),
-        "preview": dg.MarkdownMetadataValue(f"![preview of {commit.batch_id}](data:image/png;base64,{picture})"),
     }

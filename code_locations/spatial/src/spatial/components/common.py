@@ -1,10 +1,13 @@
-"""What the datasets' assets have in common: their owner, the asset of the landing zone, how fresh they must be."""
+"""What the datasets' assets have in common: their owner, the two assets of each, how fresh they must be."""
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
-from spatial.keys import landed
+from spatial.dataset import Dataset
+from spatial.keys import landed, published
 
 OWNER = "team:spatial"
 DOMAIN = {"domain": "spatial"}
@@ -37,3 +40,25 @@ def landing_spec(dataset: str, tags: dict[str, str]) -> dg.AssetSpec:
         tags={**DOMAIN, **tags},
         metadata={"freshness": "none: its producer decides when a batch comes"},
     )
+
+
+def lake_asset(
+    dataset: Dataset,
+    compose: Callable[..., Any],
+    kinds: set[str],
+    tags: dict[str, str],
+    freshness: Freshness,
+    checks: Sequence[dg.AssetCheckSpec] = (),
+) -> dg.AssetsDefinition:
+    """The asset of the lake that the composed ops make of the batches in the landing zone."""
+    asset = dg.graph_asset(
+        key=published(dataset.name),
+        ins={"batches": dg.AssetIn(landed(dataset.name), dagster_type=dg.Nothing)},
+        description=dataset.description,
+        group_name="transformations",
+        owners=[OWNER],
+        kinds=kinds,
+        tags={**DOMAIN, **tags},
+        check_specs=checks,
+    )(compose)
+    return asset.map_asset_specs(freshness.applied_to)

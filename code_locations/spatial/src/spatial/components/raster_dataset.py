@@ -5,10 +5,9 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from spatial.components.common import DOMAIN, OWNER, Freshness, landing_spec
+from spatial.components.common import Freshness, lake_asset, landing_spec
 from spatial.dataset import Dataset
 from spatial.formats import RASTERS, declared
-from spatial.keys import landed, published
 from spatial.raster_ops import publish_op
 from spatial.steps import LOAD
 
@@ -43,20 +42,11 @@ class RasterDataset(dg.Component, dg.Model, dg.Resolvable):
             outputs=(),
             formats=declared(self.formats),
         )
-        key, convert = published(self.dataset), publish_op(dataset, self.categories)
+        convert = publish_op(dataset, self.categories)
 
         # The step has the name under which the sensor configures every dataset's first step.
         def compose(batches: Any) -> Any:
             return convert.alias(LOAD)(batches)
 
-        asset = dg.graph_asset(
-            key=key,
-            ins={"batches": dg.AssetIn(landed(self.dataset), dagster_type=dg.Nothing)},
-            description=self.description,
-            group_name="transformations",
-            owners=[OWNER],
-            kinds={"gdal", "geotiff"},
-            tags={**DOMAIN, **self.tags},
-        )(compose)
-        lake = asset.map_asset_specs(self.freshness.applied_to)
+        lake = lake_asset(dataset, compose, {"gdal", "geotiff"}, self.tags, self.freshness)
         return dg.Definitions(assets=[landing_spec(self.dataset, self.tags), lake])

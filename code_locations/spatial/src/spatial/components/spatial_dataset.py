@@ -7,10 +7,10 @@ import dagster as dg
 from pydantic import Field
 
 from spatial import steps
-from spatial.components.common import DOMAIN, OWNER, Freshness, landing_spec
+from spatial.components.common import Freshness, lake_asset, landing_spec
 from spatial.dataset import Dataset
 from spatial.formats import VECTORS, declared
-from spatial.keys import landed, published
+from spatial.keys import published
 from spatial.ops import CHECK, export_op, load_op, transform_op
 from spatial.transforms.parameters import Step
 from spatial.transforms.parsing import SCRIPT, Script, StepsError, check_tables, parse
@@ -101,21 +101,11 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
                 f"{key.to_python_identifier()}_{CHECK}": conserved,
             }
 
-        asset = dg.graph_asset(
-            key=key,
-            ins={"batches": dg.AssetIn(landed(self.dataset), dagster_type=dg.Nothing)},
-            description=self.description,
-            group_name="transformations",
-            owners=[OWNER],
-            kinds={"gdal", "postgres", "parquet"},
-            tags={**DOMAIN, **self.tags},
-            check_specs=[
-                dg.AssetCheckSpec(
-                    CHECK,
-                    asset=key,
-                    blocking=True,
-                    description="Every row of every input is published, dropped with a reason, or a duplicate.",
-                )
-            ],
-        )(compose)
-        return asset.map_asset_specs(self.freshness.applied_to)
+        conservation = dg.AssetCheckSpec(
+            CHECK,
+            asset=key,
+            blocking=True,
+            description="Every row of every input is published, dropped with a reason, or a duplicate.",
+        )
+        kinds = {"gdal", "postgres", "parquet"}
+        return lake_asset(dataset, compose, kinds, self.tags, self.freshness, [conservation])
