@@ -11,6 +11,7 @@ import httpx
 TIMEOUT_S = 20
 # More than the daily partitions of two months, each of which has its own materialisation.
 MATERIALIZATIONS = 200
+FAILURE_CLASS = "dagster._core.definitions.events.Failure"
 
 LOCATIONS = """
 query { workspaceOrError { __typename ... on Workspace { locationEntries {
@@ -199,7 +200,10 @@ def _asset_state(key: str, node: dict[str, Any], info: dict[str, Any]) -> AssetS
 
 
 def _root_cause(error: dict[str, Any]) -> str:
-    """The first line of the innermost error: Dagster wraps what a step raised in an error of its own."""
-    while error.get("cause"):
+    """The first line of what a step raised: Dagster wraps it in an error of its own.
+
+    Of a `Failure` its own message, which is written for people; of anything else the innermost error.
+    """
+    while error.get("cause") and not error["message"].startswith(FAILURE_CLASS):
         error = error["cause"]
-    return error["message"].strip().splitlines()[0]
+    return error["message"].strip().splitlines()[0].removeprefix(f"{FAILURE_CLASS}: ")
