@@ -75,16 +75,15 @@ def test_the_lake_holds_the_batch_and_no_schema_is_left(cluster: Cluster) -> Non
 
 
 def test_the_log_of_a_run_is_read_from_the_object_store(cluster: Cluster) -> None:
-    run = cluster.dagster.assets(["data_lake/places"])["data_lake/places"].run_id
-    events = cluster.dagster.query(LOGS, run=run)["runOrError"]["eventConnection"]["events"]
-    keys = [e["fileKey"] for e in events if e["__typename"] == "LogsCapturedEvent"]
-    assert keys
-    texts = [cluster.dagster.query(CAPTURED, key=[run, "compute_logs", key])["capturedLogs"] for key in keys]
-    assert any((text["stderr"] or "") + (text["stdout"] or "") for text in texts)
+    assert _log(cluster, "data_lake/places")
     with story.object_store() as store:
         import obstore
 
         assert [e for page in obstore.list(store.bucket(COMPUTE_LOGS)) for e in page]
+
+
+def test_what_reads_a_producer_s_file_in_a_pod_is_confined_by_the_kernel(cluster: Cluster) -> None:
+    assert "'confined to the file by': ['files', 'network']" in _log(cluster, "data_lake/places")
 
 
 def test_runs_are_pods_of_their_location_with_limits_and_an_end(cluster: Cluster) -> None:
@@ -132,6 +131,15 @@ def test_the_ui_shows_the_lineage_in_a_browser(cluster: Cluster, pictures: Path)
     for name in ("located_entries", "journal_entries", "registry"):
         assert name in page.stdout
     assert picture.stat().st_size > 50_000
+
+
+def _log(cluster: Cluster, asset: str) -> str:
+    """What the steps of the asset's last run wrote, as the UI shows it."""
+    run = cluster.dagster.assets([asset])[asset].run_id
+    events = cluster.dagster.query(LOGS, run=run)["runOrError"]["eventConnection"]["events"]
+    keys = [e["fileKey"] for e in events if e["__typename"] == "LogsCapturedEvent"]
+    texts = [cluster.dagster.query(CAPTURED, key=[run, "compute_logs", key])["capturedLogs"] for key in keys]
+    return "".join((text["stderr"] or "") + (text["stdout"] or "") for text in texts)
 
 
 def _features(body: dict[str, Any]) -> dict[str, Any]:
