@@ -11,7 +11,7 @@ from pathlib import Path
 import pyogrio
 import pytest
 
-from spatial import gdal_reader, gdal_settings
+from spatial import gdal_process, gdal_reader, gdal_settings
 from spatial.errors import BatchRejectedError
 from spatial.formats import FORMATS, RASTER
 from spatial.gdal_reader import Limits
@@ -21,6 +21,14 @@ pytestmark = pytest.mark.unit
 POINT = {"type": "Feature", "properties": {"name": "a"}, "geometry": {"type": "Point", "coordinates": [1, 2]}}
 VRT = """<OGRVRTDataSource><OGRVRTLayer name="secret"><SrcDataSource>CSV:{path}</SrcDataSource>
 <SrcLayer>{layer}</SrcLayer></OGRVRTLayer></OGRVRTDataSource>"""
+
+TELL_LIBRARIES = """
+import sys
+from spatial import gdal_child
+
+gdal_child.main()
+sys.exit(f"imported {sorted({'json', 'pandas', 'pyarrow.compute', 'shapely', 'pyproj'} & set(sys.modules))}")
+"""
 
 
 def refusal(path: Path, layer: str | None = None, limits: Limits | None = None) -> str:
@@ -47,9 +55,16 @@ def test_a_file_is_read_as_batches_with_what_gdal_knows(tmp_path: Path) -> None:
     assert max(rows) <= gdal_reader.BATCH_ROWS
 
 
+def test_a_plain_file_is_read_without_libraries_that_take_longer_to_import_than_the_file_to_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gdal_process, "CHILD", ("-c", TELL_LIBRARIES))
+    assert "imported ['json']" in refusal(collection(tmp_path / "x.geojson"))
+
+
 def test_only_the_one_driver_is_there_and_no_credential_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSTGRES_PASSWORD", "secret")
-    gdal_settings.environment.cache_clear()
+    gdal_settings.registered.cache_clear()
     environment = gdal_settings.environment("GPKG")
     assert "secret" not in json.dumps(environment)
     assert set(pyogrio.list_drivers()) - set(environment["OGR_SKIP"].split(",")) == {"GPKG"}

@@ -6,6 +6,7 @@ import math
 import struct
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import shapely
@@ -71,6 +72,33 @@ def test_an_empty_point_is_empty_and_not_wild() -> None:
     _, kept, met = cleaned(*empties, POINT)
     assert kept == [0, 1, 2, 3]
     assert met.counts == {"empty geometries": 3}
+
+
+def test_points_alone_are_judged_as_points_among_others_are() -> None:
+    empty, half, wild = (struct.pack("<BIdd", 1, 1, *xy) for xy in ((math.nan,) * 2, (1, math.nan), (math.inf, 2)))
+    _, kept, met = cleaned(POINT, empty, half, wild, POINT)
+    assert kept == [0, 1, 4]
+    assert met.counts == {"empty geometries": 1}
+    assert met.rejected == {"coordinates that are not finite numbers": 2}
+    assert cleaned(POINT, empty, half, wild, POINT, line(0, 1))[2].rejected == met.rejected
+    assert cleaned(POINT, POINT)[1] == [0, 1]
+
+
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("kind", ["LineString", "Polygon", "MultiPoint"])
+def test_of_many_geometries_only_those_with_a_number_that_is_none_are_rejected(kind: str, order: int) -> None:
+    random, shapes, expected = np.random.default_rng(3), [], []
+    for row in range(500):
+        ring = random.normal(0, 1e3, (random.integers(4, 30), 2))
+        ring[-1] = ring[0]
+        if random.random() < 0.1:
+            ring[random.integers(1, len(ring) - 1), random.integers(2)] = random.choice([math.nan, math.inf])
+        else:
+            expected.append(row)
+        with np.errstate(invalid="ignore"):
+            shapes.append(getattr(shapely, kind)(ring))
+    values: list[Any] = shapely.to_wkb(shapes, byte_order=order).tolist()
+    assert cleaned(*values)[1] == expected
 
 
 def test_surfaces_of_a_solid_are_rejected_by_their_type() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 import math
@@ -294,3 +295,71 @@ def test_the_report_says_what_confined_the_reader(load: Load) -> None:
 def test_columns_of_one_name_are_told_apart(load: Load) -> None:
     load(b'name,WKT\na,"POINT (1 2)"\n', crs="EPSG:4326")
     assert rows(load, "select name, st_astext(geometry) from t") == [("a", "POINT(1 2)")]
+
+
+def timed(*times: str | None) -> bytes:
+    """GeoJSON whose features have those times, as text."""
+    place = {"type": "Point", "coordinates": [1, 2]}
+    features = [{"type": "Feature", "properties": {"t": time, "n": 1}, "geometry": place} for time in times]
+    return json.dumps({"type": "FeatureCollection", "features": features}).encode()
+
+
+NOON, SAME_NOON, LOCAL = "2020-01-01T12:00:00Z", "2020-01-01T14:00:00+02:00", "2020-01-01T12:00:00"
+KEPT = "times left as text, for only some tell their zone"
+# More rows than the first batch has.
+MANY = 9000
+
+
+@pytest.mark.parametrize("before", [0, MANY])
+def test_times_with_zones_are_instants_whatever_their_zones(load: Load, before: int) -> None:
+    loaded = load(timed(*[None] * before, NOON, SAME_NOON))
+    found = rows(load, "select pg_typeof(t)::text, t at time zone 'UTC' from t where t is not null")
+    assert found == [("timestamp with time zone", dt.datetime(2020, 1, 1, 12))] * 2
+    assert KEPT not in loaded.facts
+
+
+def test_times_without_a_zone_are_given_none(load: Load) -> None:
+    load(timed(LOCAL, None, LOCAL))
+    assert (
+        rows(load, "select pg_typeof(t)::text, t::text from t where t is not null")
+        == [("timestamp without time zone", "2020-01-01 12:00:00")] * 2
+    )
+
+
+@pytest.mark.parametrize("times", [(NOON, LOCAL), (LOCAL, SAME_NOON)], ids=["zoned first", "local first"])
+@pytest.mark.parametrize("between", [0, MANY])
+def test_times_of_which_only_some_tell_their_zone_stay_as_they_are_written(
+    load: Load, times: tuple[str, str], between: int
+) -> None:
+    loaded = load(timed(times[0], *[None] * between, times[1]))
+    assert loaded.facts[KEPT] == ["t"]
+    assert loaded.rows == between + 2
+    assert {t for (t,) in rows(load, "select t from t where t is not null")} == set(times)
+
+
+def test_a_track_s_times_keep_their_zone(load: Load) -> None:
+    point = '<wpt lat="1" lon="2"><time>{}</time></wpt>'
+    root = '<gpx version="1.1" creator="x" xmlns="http://www.topografix.com/GPX/1/1">'
+    load(f"{root}{point.format(NOON)}{point.format(SAME_NOON)}</gpx>".encode(), layer="waypoints")
+    assert rows(load, "select distinct time from t") == [(dt.datetime(2020, 1, 1, 12, tzinfo=dt.UTC),)]
+
+
+def test_signed_bytes_keep_their_sign(load: Load, tmp_path: Path) -> None:
+    def of_type(kind: str) -> bytes:
+        (tmp_path / kind).mkdir()
+        number = {"n": np.array([1], kind)}
+        return written(tmp_path / kind / "x.fgb", [shapely.Point(1, 2)], fields=number, SPATIAL_INDEX="NO")
+
+    as_bool, as_short = of_type("bool"), of_type("int16")
+    # No driver writes a column of bytes: the two files differ in its type, and in the size of a row's attributes.
+    kind, size = (at for at, (a, b) in enumerate(zip(as_bool, as_short, strict=True)) if a != b)
+    content = bytearray(as_bool)
+    content[kind], content[size + struct.calcsize("<IH")] = 0, 0xFF
+    load(bytes(content))
+    assert rows(load, "select n from t") == [(-1,)]
+
+
+@pytest.mark.parametrize("text", ["import { utils, geom, error } from './x';\nimport { a, b, c };\n", "x,y\n,\n,\n"])
+def test_text_with_commas_in_which_no_row_has_coordinates_is_refused(load: Load, text: str) -> None:
+    with pytest.raises(BatchRejectedError, match="it has columns for coordinates, and no row with any"):
+        load(text.encode(), crs="EPSG:4326")

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatial import gdal_reader
+from spatial import gdal_process, gdal_reader
 from spatial.loading import Loaded, load_file
 from spatial.manifest import ManifestFile
 from spatial.progress import Meter, StoppedError
@@ -51,12 +51,15 @@ def load_files(
     stop = threading.Event()
     meters = {file.key: Meter(file.key, stop) for file in files}
     threading.Thread(target=gdal_reader.prepare, name="prepare", daemon=True).start()
-    with ThreadPoolExecutor(at_once or min(len(files), processors(), MAX_AT_ONCE), "load") as pool:
-        futures = [pool.submit(_load, file, fetch, connect, meters[file.key]) for file in files]
-        try:
-            _watch(futures, list(meters.values()), say, observe)
-        finally:
-            stop.set()
+    try:
+        with ThreadPoolExecutor(at_once or min(len(files), processors(), MAX_AT_ONCE), "load") as pool:
+            futures = [pool.submit(_load, file, fetch, connect, meters[file.key]) for file in files]
+            try:
+                _watch(futures, list(meters.values()), say, observe)
+            finally:
+                stop.set()
+    finally:
+        gdal_process.dismiss()
     _raise_first(futures)
     loaded = [future.result() for future in futures]
     for file, each in zip(files, loaded, strict=True):
@@ -77,6 +80,7 @@ def processors() -> int:
 def _load(file: ManifestFile, fetch: Fetch, connect: Connect, meter: Meter) -> Loaded:
     if meter.stop.is_set():
         raise StoppedError(meter.name)
+    gdal_process.start_ahead()
     with tempfile.TemporaryDirectory() as folder:
         path = fetch(file, Path(folder))
         with connect() as connection:

@@ -43,9 +43,9 @@ def plain(column: pa.Array, name: str, counts: Counter[str]) -> pa.Array:
         _count(counts, "nested values written as JSON", len(column) - column.null_count)
         texts = [None if v is None else json.dumps(v, ensure_ascii=False, default=str) for v in column.to_pylist()]
         column = pa.array(texts, pa.string())
-    elif column_type(column.type) == "text" and not _is_text(column.type):
+    elif column_type(column.type) == "text" and not is_text(column.type):
         column = pc.cast(column, pa.string())
-    if _is_text(column.type):
+    if is_text(column.type):
         return _clean_text(column, name, counts)
     return column
 
@@ -77,7 +77,8 @@ def _count(counts: Counter[str], what: str, number: int) -> None:
         counts[what] += number
 
 
-def _is_text(arrow: pa.DataType) -> bool:
+def is_text(arrow: pa.DataType) -> bool:
+    """Whether values are text, of whatever length."""
     import pyarrow.types as t
 
     return t.is_string(arrow) or t.is_large_string(arrow)

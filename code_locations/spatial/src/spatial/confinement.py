@@ -42,7 +42,7 @@ MOST_LIKELY_KILLED = b"1000"
 def confine(readable: Iterable[Path | str], writable: Iterable[Path | str] = ()) -> list[str]:
     """Takes from this process what it has no need of; returns what the kernel now enforces: `files`, `network`.
 
-    To be called before any thread is made.
+    To be called before any thread is made, which would go on without: raises RuntimeError where there is one.
 
     Args:
         readable: folders whose files may be read, and listed.
@@ -50,6 +50,8 @@ def confine(readable: Iterable[Path | str], writable: Iterable[Path | str] = ())
     """
     if sys.platform != "linux":
         return []
+    if (threads := len(os.listdir("/proc/self/task"))) > 1:
+        raise RuntimeError(f"{threads - 1} threads beside the first would not be confined")
     libc = ctypes.CDLL(None, use_errno=True)
     _offer_to_the_oom_killer()
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):

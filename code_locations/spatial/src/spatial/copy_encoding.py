@@ -11,7 +11,7 @@ modifier stamps the SRID.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spatial.buffers import valid, values_of
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 TRAILER = struct.pack(">h", -1)
-NULL = struct.pack(">i", -1)
 UNIX_TO_POSTGRES_DAYS = 10957
 UNIX_TO_POSTGRES_US = UNIX_TO_POSTGRES_DAYS * 86_400_000_000
 MAX_STREAM_BYTES = 64 << 20
@@ -62,39 +61,39 @@ def encode(batch: pa.RecordBatch) -> list[memoryview | bytes]:
 
 def _encode(batch: pa.RecordBatch) -> memoryview | bytes:
     import numpy as np
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     rows = batch.num_rows
     parts: list[pa.Array] = []
-    fixed = [np.broadcast_to(np.frombuffer(struct.pack(">h", batch.num_columns), np.uint8), (rows, 2))]
+    fixed: list[tuple[str, Any]] = [(">i2", batch.num_columns)]
     for column in batch.columns:
         if _is_sized(column.type):
-            payload = column if column.type == pa.binary() else column.cast(pa.binary())
-            fixed.append(_lengths(payload))
-            parts += [_as_binary(fixed), payload]
-            fixed = []
-        elif column.null_count:
-            if fixed:
-                parts.append(_as_binary(fixed))
-            field = _as_binary([_fixed_width(column)])
-            parts.append(pc.if_else(column.is_valid(), field, _scalar(NULL)))
-            fixed = []
+            lengths, payload = _sized(column)
+            if rows and lengths[0] > 0 and (lengths == lengths[0]).all():
+                fixed += [(">i4", lengths[0]), _of_one_length(payload, lengths[0])]
+                continue
         else:
-            fixed.append(_fixed_width(column))
+            values = _wire_values(column)
+            if not column.null_count:
+                fixed += [(">i4", values.dtype.itemsize), (values.dtype.str, values)]
+                continue
+            lengths = np.where(valid(column), values.dtype.itemsize, -1)
+            payload = _equally_long(values, column)
+        parts += [_block([*fixed, (">i4", lengths)], rows), payload]
+        fixed = []
     if fixed:
-        parts.append(_as_binary(fixed))
+        parts.append(_block(fixed, rows))
     if len(parts) == 1:
         return _data(parts[0])
-    # A null of a sized column has its length, -1, and no payload.
-    return _data(pc.binary_join_element_wise(*parts, _scalar(b""), null_handling="replace", null_replacement=b""))
+    # Of a null there is its length, -1, and no payload.
+    return _data(pc.binary_join_element_wise(*parts, _nothing(), null_handling="replace", null_replacement=b""))
 
 
-def _scalar(value: bytes) -> pa.Scalar:
-    """The bytes as Arrow's; `pyarrow.scalar` imports pandas where that is installed."""
+def _nothing() -> pa.Scalar:
+    """No bytes, as Arrow's; `pyarrow.scalar` imports pandas where that is installed."""
     import numpy as np
 
-    return _as_binary([np.frombuffer(value, np.uint8).reshape(1, len(value))])[0]
+    return _equally_long(np.zeros(1, "V0"))[0]
 
 
 def _is_sized(arrow: pa.DataType) -> bool:
@@ -102,27 +101,28 @@ def _is_sized(arrow: pa.DataType) -> bool:
     return column_type(arrow) in ("text", "bytea")
 
 
-def _lengths(payload: pa.Array) -> np.ndarray:
-    """(rows, 4) bytes: the big-endian length of each value, -1 for null."""
+def _sized(column: pa.Array) -> tuple[np.ndarray, pa.Array]:
+    """The length of each value, -1 for null, and the values as binary."""
+    import numpy as np
+    import pyarrow as pa
+
+    payload = column if column.type == pa.binary() else column.cast(pa.binary())
+    lengths = np.diff(_offsets(payload))
+    return (np.where(valid(payload), lengths, -1) if payload.null_count else lengths), payload
+
+
+def _offsets(payload: pa.Array) -> np.ndarray:
     import numpy as np
 
-    offsets = np.frombuffer(payload.buffers()[1], np.int32)[payload.offset : payload.offset + len(payload) + 1]
-    lengths = np.diff(offsets)
-    if payload.null_count:
-        lengths = np.where(valid(payload), lengths, -1)
-    return lengths.astype(">i4").view(np.uint8).reshape(len(payload), 4)
+    return np.frombuffer(payload.buffers()[1], np.int32)[payload.offset : payload.offset + len(payload) + 1]
 
 
-def _fixed_width(column: pa.Array) -> np.ndarray:
-    """(rows, 4 + width) bytes: the length, then the value in network order; nulls hold anything."""
+def _of_one_length(payload: pa.Array, length: int) -> tuple[str, np.ndarray]:
+    """Values that all have that many bytes, as one kind of numpy's."""
     import numpy as np
 
-    values = _wire_values(column)
-    width = values.dtype.itemsize
-    out = np.empty((len(column), 4 + width), np.uint8)
-    out[:, :4] = np.frombuffer(struct.pack(">i", width), np.uint8)
-    out[:, 4:] = values.view(np.uint8).reshape(len(column), width)
-    return out
+    kind = f"V{length}"
+    return kind, np.frombuffer(payload.buffers()[2], kind, len(payload), _offsets(payload)[0])
 
 
 def _wire_values(column: pa.Array) -> np.ndarray:
@@ -140,15 +140,25 @@ def _wire_values(column: pa.Array) -> np.ndarray:
     return values_of(column).astype(WIRE_TYPES[kind])
 
 
-def _as_binary(blocks: list[np.ndarray]) -> pa.Array:
-    """(rows, width) bytes, side by side, as a binary array of equally long values."""
+def _block(fields: list[tuple[str, Any]], rows: int) -> pa.Array:
+    """Fields side by side, each of a kind of numpy's and one value or one a row, as binary."""
+    import numpy as np
+
+    out = np.empty(rows, [(f"f{at}", kind) for at, (kind, _) in enumerate(fields)])
+    for at, (_, values) in enumerate(fields):
+        out[f"f{at}"] = values
+    return _equally_long(out)
+
+
+def _equally_long(values: np.ndarray, nulls_of: pa.Array | None = None) -> pa.Array:
+    """The bytes of each value, as a binary array; null where the other array is."""
     import numpy as np
     import pyarrow as pa
 
-    block = np.ascontiguousarray(np.concatenate(blocks, axis=1) if len(blocks) > 1 else blocks[0])
-    rows, width = block.shape
+    rows, width = len(values), values.dtype.itemsize
+    bits = None if nulls_of is None else pa.py_buffer(np.packbits(valid(nulls_of), bitorder="little"))
     offsets = np.arange(rows + 1, dtype=np.int32) * np.int32(width)
-    return pa.Array.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(block)])
+    return pa.Array.from_buffers(pa.binary(), rows, [bits, pa.py_buffer(offsets), pa.py_buffer(values)])
 
 
 def _data(array: pa.Array) -> memoryview | bytes:

@@ -1,8 +1,9 @@
 """The process that lets GDAL read one file: started with a clean environment and limits, it writes Arrow to its output.
 
-Its input is one JSON object: the source, batch bounds, limits. Its output is an Arrow IPC stream whose schema carries
-what is known of the layer, under the key `layer`. The last line of its error output is a JSON object: `met`, what was
-met in the geometries; or `refused`, the reason why the file is not to be had, and then it exits with REFUSED.
+Its input is one JSON object: the source, batch bounds, limits, the drivers to do without. Its output is an Arrow IPC
+stream whose schema carries what is known of the layer, under the key `layer`. The last line of its error output is a
+JSON object: `met`, what was met in the geometries; or `refused`, the reason why the file is not to be had, or
+`times`, what columns are to be taken for, and then it exits with REFUSED.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from typing import Any
 from spatial import gdal_source, parquet_source
 from spatial.confinement import confine, program_folders
 from spatial.crs import identify
+from spatial.gdal_settings import SKIPPED
 from spatial.geometries import Met, clean
 from spatial.source import RefusedError, Source, size_of
+from spatial.times import TimesDifferError
 
 REFUSED = 3
 MIN_BATCH_ROWS = 16
@@ -34,9 +37,10 @@ def main() -> int:
     gc.disable()
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    _import_ahead()
     request = json.load(sys.stdin)
     limit(request["limits"])
-    # Before numpy and Arrow make threads, which would go on without.
+    os.environ[SKIPPED] = request["skipped_drivers"]
     request["confined"] = confine([*program_folders(), Path(request["source"]["path"]).parent])
     try:
         _stream(request, output)
@@ -44,9 +48,17 @@ def main() -> int:
     except RefusedError as refusal:
         print(json.dumps({"refused": str(refusal)}), file=sys.stderr)
         return REFUSED
+    except TimesDifferError as found:
+        print(json.dumps({"times": {found.column: found.kind}}), file=sys.stderr)
+        return REFUSED
     except BrokenPipeError:
         return 1
     return 0
+
+
+def _import_ahead() -> None:
+    """Imports what takes longest and has nothing to do with the file, which may still be on its way; not yet GDAL."""
+    import pyarrow  # noqa: F401
 
 
 def limit(limits: dict[str, int]) -> None:

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatial import gdal_settings
+from spatial import gdal_process, gdal_settings
 from spatial.crs import System
 from spatial.errors import BatchRejectedError
 from spatial.formats import of_path
 from spatial.gdal_child import REFUSED
+from spatial.gdal_process import STOP_TIMEOUT_S, GdalProcess
 from spatial.geometries import Met
 from spatial.source import size_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# 8192 rows load no faster, and take 20 MB more.
-BATCH_ROWS = 4096
-BATCH_BYTES = 4 << 20
-PIPE_BYTES = 1 << 20
-STOP_TIMEOUT_S = 5
-CHILD = ("-I", "-m", "spatial.gdal_child")
-MAX_LINE_BYTES = 1 << 16
+# Of rows as small as points, 4096 take a twentieth longer; of large ones the bytes are the bound.
+BATCH_ROWS = 8192
+BATCH_BYTES = 2 << 20
 # Rows in Arrow may take so many times the file's bytes; no format packs that densely what people send.
 FREE_BYTES, MAX_RATIO = 1 << 30, 200
 WALL_BYTES_PER_S, CPU_BYTES_PER_S = 200_000, 1_000_000
@@ -83,6 +77,14 @@ class Layer:
     confined: tuple[str, ...] = ()
 
 
+class OtherTimesError(BatchRejectedError):
+    """A column's times are of another kind than they were taken for; `times` says which, for another try."""
+
+    def __init__(self, message: str, times: dict[str, str]):
+        self.times = times
+        super().__init__(message)
+
+
 class Batches:
     """The batches of a layer, to be read once; then `met` has what was met in its geometries."""
 
@@ -99,7 +101,7 @@ class Batches:
 
 def prepare() -> None:
     """Does once in a process what the first file would wait for: a third of a second, to be had while it is fetched."""
-    gdal_settings.environment("")
+    gdal_settings.registered(gdal_settings.LIST_VECTOR_DRIVERS)
     _libraries()
 
 
@@ -111,6 +113,7 @@ def read(
     encoding: str | None = None,
     limits: Limits | None = None,
     strict: bool = False,
+    times: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Layer, Batches]]:
     """The layer and its batches; geometry is WKB in the column the layer names.
 
@@ -121,8 +124,10 @@ def read(
         encoding: of the file's text, where the file does not say.
         limits: what reading may cost; by the file's size unless given.
         strict: whether every geometry is parsed, which takes longer, to reject the row that PostGIS would refuse.
+        times: what columns of times hold, where an earlier try told.
 
     Raises:
+        OtherTimesError: times of a column differ from those of its first batch; also while batches are read.
         BatchRejectedError: the file cannot be read, or costs more than the limits; also while batches are read.
     """
     if path.is_symlink() or not (path.is_file() or (path.is_dir() and path.suffix == ".gdb")):
@@ -137,34 +142,32 @@ def read(
             "layer": layer,
             "encoding": encoding,
             "options": dict(kind.options),
+            "times": dict(times or {}),
         },
         "batch_rows": BATCH_ROWS,
         "batch_bytes": BATCH_BYTES,
         "strict": strict,
         "most_bytes": max(FREE_BYTES, size * MAX_RATIO),
         "limits": limits.of_process(),
+        "skipped_drivers": gdal_settings.skipped(kind.driver),
     }
-    with _child(kind.driver) as (process, errors):
+    with _process() as process:
         expired = threading.Event()
         timer = threading.Timer(limits.wall_s, _give_up, (process, expired))
         timer.start()
         try:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(json.dumps(request).encode())
-            process.stdin.close()
-            pa = _libraries()
-            reader = pa.ipc.open_stream(process.stdout)
+            process.ask(request)
+            reader = _libraries().ipc.open_stream(process.output)
             facts = json.loads(reader.schema.metadata[b"layer"])
-            yield _layer(facts), Batches(reader, lambda: _met(name, process, errors, limits, expired))
+            yield _layer(facts), Batches(reader, lambda: _met(name, process, limits, expired))
             # The timer ends what does not end; a wait with a limit of its own would poll, and lose 50 ms.
-            process.wait()
+            process.popen.wait()
         except (_libraries().ArrowInvalid, OSError) as error:
-            process.wait(STOP_TIMEOUT_S)
-            raise _rejection(name, process.returncode, errors, limits, expired) or error from error
+            process.popen.wait(STOP_TIMEOUT_S)
+            raise _rejection(name, process, limits, expired) or error from error
         finally:
             timer.cancel()
-        if rejection := _rejection(name, process.returncode, errors, limits, expired):
+        if rejection := _rejection(name, process, limits, expired):
             raise rejection
 
 
@@ -182,84 +185,46 @@ def _layer(facts: dict[str, Any]) -> Layer:
     return Layer(**{**facts, "system": System(**system) if system else None})
 
 
-def _met(
-    name: str, process: subprocess.Popen[bytes], errors: _LastLine, limits: Limits, expired: threading.Event
-) -> Met:
+@contextmanager
+def _process() -> Iterator[GdalProcess]:
+    process = gdal_process.take()
+    try:
+        yield process
+    finally:
+        process.end()
+
+
+def _met(name: str, process: GdalProcess, limits: Limits, expired: threading.Event) -> Met:
     """What the process says it met, once it has ended. Raises BatchRejectedError when it did not end well.
 
     A stream that stops short between two messages looks like one that is whole.
     """
-    if rejection := _rejection(name, process.wait(), errors, limits, expired):
+    process.popen.wait()
+    if rejection := _rejection(name, process, limits, expired):
         raise rejection
-    return Met.from_dict(json.loads(errors.text())["met"])
+    return Met.from_dict(json.loads(process.last_line())["met"])
 
 
-def _give_up(process: subprocess.Popen[bytes], expired: threading.Event) -> None:
+def _give_up(process: GdalProcess, expired: threading.Event) -> None:
     expired.set()
-    process.kill()
+    process.popen.kill()
 
 
-class _LastLine:
-    """Reads a pipe to its end in a thread of its own and keeps the last line; the child may write no file."""
-
-    def __init__(self, pipe: Any):
-        self._line = b""
-        self._thread = threading.Thread(target=self._read, args=(pipe,), daemon=True)
-        self._thread.start()
-
-    def text(self) -> str:
-        """The last line, once the child has ended."""
-        self._thread.join(STOP_TIMEOUT_S)
-        return self._line.decode(errors="replace")
-
-    def _read(self, pipe: Any) -> None:
-        for line in iter(lambda: pipe.readline(MAX_LINE_BYTES), b""):
-            self._line = line.strip() or self._line
-
-
-@contextmanager
-def _child(driver: str) -> Iterator[tuple[subprocess.Popen[bytes], _LastLine]]:
-    process = subprocess.Popen(
-        [sys.executable, *CHILD],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=gdal_settings.environment(driver),
-        cwd="/",
-        close_fds=True,
-        start_new_session=True,
-    )
-    _widen(process.stdout)
-    errors = _LastLine(process.stderr)
-    try:
-        yield process, errors
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        errors.text()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe and not pipe.closed:
-                pipe.close()
-
-
-def _widen(pipe: Any) -> None:
-    """Lets the child run ahead by more than 64 KiB, where the system can; a user's pipes together have a limit."""
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
-        with suppress(OSError):
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-
-
-def _rejection(
-    name: str, code: int | None, errors: _LastLine, limits: Limits, expired: threading.Event
-) -> BatchRejectedError | None:
-    """Why the child ended, when it did not end well."""
+def _rejection(name: str, process: GdalProcess, limits: Limits, expired: threading.Event) -> BatchRejectedError | None:
+    """Why the process ended, when it did not end well."""
+    code = process.popen.returncode
     if code == 0:
         return None
     if expired.is_set():
         return BatchRejectedError(f"{name}: reading it took longer than {limits.wall_s:.0f} s")
-    last = errors.text()
+    last = process.last_line()
     if code == REFUSED:
-        return BatchRejectedError(f"{name}: {json.loads(last)['refused']}")
+        return _refusal(name, json.loads(last))
     how = f"by signal {-code}" if code and code < 0 else f"with code {code}"
     return BatchRejectedError(f"{name}: reading it ended {how}: {last or 'no message'}")
+
+
+def _refusal(name: str, told: dict[str, Any]) -> BatchRejectedError:
+    if "times" in told:
+        return OtherTimesError(f"{name}: times of its columns {', '.join(told['times'])} differ in kind", told["times"])
+    return BatchRejectedError(f"{name}: {told['refused']}")

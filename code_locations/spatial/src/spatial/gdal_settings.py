@@ -38,27 +38,40 @@ HARDENING = {
     "OGR_SQLITE_ALLOW_EXTERNAL_ACCESS": "NO",
     "OGR_SQLITE_LOAD_EXTENSIONS": "",
     "OGR_GPKG_NUM_THREADS": "1",
+    # GDAL 3.12's own way from FlatGeobuf to Arrow takes signed bytes for unsigned: -1 becomes 255.
+    "OGR_FLATGEOBUF_STREAM_BASE_IMPL": "YES",
     "PROJ_NETWORK": "OFF",
     "OPENBLAS_NUM_THREADS": "1",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
+SKIPPED = "OGR_SKIP"
 LIST_VECTOR_DRIVERS = """
 import json
 from spatial.gdal_source import import_pyogrio
 print(json.dumps(sorted(import_pyogrio().list_drivers())))
 """
 LIST_RASTER_DRIVERS = """
-import json, rasterio
-with rasterio.Env() as env:
+import json
+from spatial.raster_child import import_rasterio
+with import_rasterio().Env() as env:
     print(json.dumps(sorted(env.drivers())))
 """
 
 
-@functools.cache
 def environment(*drivers: str) -> dict[str, str]:
-    """All the environment of a process that reads a file: no credentials, no addresses, every other driver skipped."""
-    unwanted = [name for name in registered(LIST_VECTOR_DRIVERS) if name not in drivers]
-    return {**_base(), **HARDENING, "OGR_SKIP": ",".join(unwanted)}
+    """All the environment of a process that uses those drivers: no credentials, no addresses, no other driver."""
+    return {**hardened(), SKIPPED: skipped(*drivers)}
+
+
+def hardened() -> dict[str, str]:
+    """The environment of a process that is yet to be told which drivers it may use, before it loads GDAL."""
+    return {**_base(), **HARDENING}
+
+
+def skipped(*drivers: str) -> str:
+    """The value of SKIPPED that leaves GDAL those drivers for vectors alone."""
+    return ",".join(name for name in registered(LIST_VECTOR_DRIVERS) if name not in drivers)
 
 
 @functools.cache

@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from spatial.source import Opened, RefusedError, Source, is_wkb
+from spatial.times import typed
 
+# Drivers whose format knows no other zone.
+ALWAYS_UTC = ("GPKG",)
 MAX_COLUMNS = 1500
 MAX_COUNTED_LAYERS = 30
 ADVICE = re.compile(r"; It might help|\. It might help|, it might help", re.IGNORECASE)
@@ -35,11 +38,13 @@ def open_source(source: Source, batch_rows: Any) -> Iterator[Opened]:
         layer = _choose_layer(pyogrio, source)
         info = pyogrio.read_info(source.path, layer=layer, **options)
         rows = batch_rows(info["features"])
-        with pyogrio.open_arrow(source.path, layer=layer, batch_size=rows, use_pyarrow=True, **options) as found:
+        how = {"batch_size": rows, "use_pyarrow": True, "datetime_as_string": source.driver not in ALWAYS_UTC}
+        with pyogrio.open_arrow(source.path, layer=layer, **how, **options) as found:
             meta, reader = found
-            schema = _with_names_of_their_own(reader.schema)
-            batches = (_renamed(batch, schema) for batch in reader)
-            yield Opened(_facts(layer, info, meta, schema), schema, _sound(batches, source))
+            named = _with_names_of_their_own(reader.schema)
+            batches = (_renamed(batch, named) for batch in reader)
+            schema, batches = typed(named, _sound(batches, source), source.times)
+            yield Opened(_facts(layer, info, meta, schema), schema, batches)
     except (DataSourceError, DataLayerError, CRSError) as error:
         raise _refusal(error, source) from None
 

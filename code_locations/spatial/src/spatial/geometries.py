@@ -18,6 +18,8 @@ from spatial.wkb import to_two_dimensions
 
 POINT, LINE, POLYGON, MULTIPOLYGON, COLLECTION = 1, 2, 3, 6, 7
 COUNT_END, POINT_END = 9, 21
+# The bits of a double's exponent, in its first two bytes.
+EXPONENT = 0x7FF0
 TYPE_NAMES = (
     *("Geometry", "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon"),
     *("GeometryCollection", "CircularString", "CompoundCurve", "CurvePolygon", "MultiCurve", "MultiSurface"),
@@ -111,12 +113,40 @@ def clean(geometry: Any, met: Met, strict: bool = False) -> tuple[Any, Any]:
 def _clean_plain(geometry: Any, kind: int, met: Met) -> tuple[Any, Any]:
     """What `clean` does, for geometries all of one type and in two dimensions: what most files are, in a sixth."""
     met.types[TYPE_NAMES[kind]] += len(geometry) - geometry.null_count
-    _count(met.counts, EMPTY, _empty(geometry, kind))
-    wild = _not_finite(geometry)
+    numbers = _plain_points(geometry) if kind == POINT else None
+    if numbers is None:
+        empty, wild = _empty(geometry, kind), _not_finite(geometry)
+    else:
+        empty, wild = _of_points(numbers)
+    _count(met.counts, EMPTY, empty)
     if wild is None:
         return geometry, None
     _count(met.rejected, NOT_FINITE, int(wild.sum()))
     return geometry, ~wild
+
+
+def _plain_points(geometry: Any) -> Any:
+    """(n, 2) coordinates of points that follow each other as most machines write them; None when some are else."""
+    import numpy as np
+
+    _, offsets, data = geometry.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[geometry.offset : geometry.offset + len(geometry) + 1]
+    if geometry.null_count or not (np.diff(bounds) == POINT_END).all():
+        return None
+    points = np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]].reshape(len(geometry), POINT_END)
+    return points[:, WKB_HEAD:].copy().view("<f8") if (points[:, 0] == 1).all() else None
+
+
+def _of_points(numbers: Any) -> tuple[int, Any]:
+    """How many of the points are empty, and which have a coordinate that is not finite; None for none."""
+    import numpy as np
+
+    finite = np.isfinite(numbers)
+    if finite.all():
+        return 0, None
+    empty = np.isnan(numbers).all(axis=1)
+    wild = ~finite.all(axis=1) & ~empty
+    return int(empty.sum()), wild if wild.any() else None
 
 
 def _type_name(code: int) -> str:
@@ -151,7 +181,9 @@ def _nothing_as_null(geometry: Any) -> Any:
     """The array with null for values without a byte: what GDAL gives for a geometry that is not there."""
     import pyarrow as pa
 
-    nothing = geometry.is_valid().to_numpy(zero_copy_only=False) & (_lengths(geometry) == 0)
+    nothing = _lengths(geometry) == 0
+    if geometry.null_count:
+        nothing &= valid(geometry)
     if not nothing.any():
         return geometry
     return pa.array(
@@ -296,10 +328,9 @@ def _suspects(content: Any, starts: Any) -> Any:
     import numpy as np
 
     first = content[starts[:-1][np.diff(starts) > 0]]
-    low, high = content[:-1], content[1:]
     if len(content) < COUNT_END:
         return np.empty(0, np.int64)
-    found = np.flatnonzero(((high & 0x7F) == 0x7F) & (low >= 0xF0))
+    found = _exponents(content, "<u2")
     rows = np.searchsorted(starts, found, side="right") - 1
     # Bytes 6 and 7 of a number, little end first. Numbers lie behind a head of 5 bytes and counts of 4, so at 1 or 5
     # from the row's start, but for a whole number of numbers; the parts of a collection have heads of their own.
@@ -310,5 +341,15 @@ def _suspects(content: Any, starts: Any) -> Any:
     little = rows[(kind > POLYGON) | after_one_count | after_none_or_two]
     if (first == 1).all():
         return little
-    found = np.flatnonzero(((low & 0x7F) == 0x7F) & (high >= 0xF0))
-    return np.concatenate([little, np.searchsorted(starts, found, side="right") - 1])
+    return np.concatenate([little, np.searchsorted(starts, _exponents(content, ">u2"), side="right") - 1])
+
+
+def _exponents(content: Any, kind: str) -> Any:
+    """Where two bytes are that end, or begin, a number whose exponent is all ones; at even places, then at odd ones."""
+    import numpy as np
+
+    found = []
+    for begin in (0, 1):
+        pairs = np.frombuffer(content, kind, (len(content) - begin) // 2, begin)
+        found.append(np.flatnonzero((pairs & EXPONENT) == EXPONENT) * 2 + begin)
+    return np.concatenate(found)

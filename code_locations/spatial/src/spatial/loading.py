@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,12 @@ from spatial import copy_encoding, gdal_reader
 from spatial.columns import NotUtf8Error, plain, plain_type
 from spatial.crs import place
 from spatial.errors import BatchRejectedError
+from spatial.gdal_reader import OtherTimesError
 from spatial.manifest import ManifestFile
 from spatial.naming import launder_all
 from spatial.progress import Meter
 from spatial.settling import settle, told_of
+from spatial.times import EVERY, TEXT
 from terrane.ahead import read_ahead
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 GEOMETRY = "geometry"
+# Of one file: a row that PostGIS refuses, and columns of times that differ. After these all times are text.
+MAX_TRIES = 5
 
 
 class RowRefusedError(BatchRejectedError):
@@ -71,7 +75,7 @@ def load_file(connection: psycopg.Connection, path: Path, file: ManifestFile, me
 
 
 def _declared_encoding(path: Path, file: ManifestFile) -> str | None:
-    with gdal_reader.read(path, file.key, file.layer) as (layer, reader):
+    with gdal_reader.read(path, file.key, file.layer, times={EVERY: TEXT}) as (layer, reader):
         for _ in reader:
             pass
         return layer.encoding
@@ -80,11 +84,22 @@ def _declared_encoding(path: Path, file: ManifestFile) -> str | None:
 def _loaded(
     connection: psycopg.Connection, path: Path, file: ManifestFile, encoding: str | None, meter: Meter
 ) -> Loaded:
-    """The file, loaded; when PostGIS refuses one of its rows, again, with that row rejected before it gets there."""
-    try:
-        return _load(connection, path, file, encoding, meter)
-    except RowRefusedError:
-        return _load(connection, path, file, encoding, meter, strict=True)
+    """The file, loaded; again, when the try before has told how its rows or its times are to be taken.
+
+    Where PostGIS refused a row, that row is rejected before it gets there.
+    """
+    times: dict[str, str] = {}
+    strict = False
+    for _ in range(MAX_TRIES):
+        try:
+            return _load(connection, path, file, encoding, meter, times, strict)
+        except RowRefusedError:
+            if strict:
+                raise
+            strict = True
+        except OtherTimesError as error:
+            times |= error.times
+    return _load(connection, path, file, encoding, meter, {EVERY: TEXT}, strict=True)
 
 
 def _load(
@@ -93,13 +108,14 @@ def _load(
     file: ManifestFile,
     encoding: str | None,
     meter: Meter,
-    strict: bool = False,
+    times: Mapping[str, str],
+    strict: bool,
 ) -> Loaded:
     import psycopg
 
     meter.begin()
     counts: Counter[str] = Counter()
-    with gdal_reader.read(path, file.key, file.layer, encoding, strict=strict) as (layer, reader):
+    with gdal_reader.read(path, file.key, file.layer, encoding, strict=strict, times=times) as (layer, reader):
         placed = place(file.key, layer.system, file.crs)
         number = placed.srid
         names = launder_all([n for n in reader.schema.names if n != layer.geometry_column], {GEOMETRY})
@@ -113,6 +129,8 @@ def _load(
                 renamed = {old: new for old, new in names.items() if old != new and old != layer.geometry_column}
                 if reader.met.rows == 0:
                     raise BatchRejectedError(f"{file.key}: its layer {layer.layer} has no features")
+                if layer.driver == "CSV" and not reader.met.types:
+                    raise BatchRejectedError(f"{file.key}: it has columns for coordinates, and no row with any")
                 if rows == 0:
                     reasons = ", ".join(reader.met.rejected)
                     raise BatchRejectedError(f"{file.key}: every row of its layer {layer.layer} has {reasons}")
@@ -121,6 +139,7 @@ def _load(
                     **counts,
                     **settle(connection, file.key, file.table, reader.met, placed),
                     **({"renamed": renamed} if renamed else {}),
+                    **_as_text(times),
                 }
                 connection.execute(
                     "insert into _loads (table_name, rows, srid, facts) values (%s, %s, %s, %s)",
@@ -132,6 +151,12 @@ def _load(
             ) from error
     meter.end()
     return Loaded(file.table, rows, number, facts)
+
+
+def _as_text(times: Mapping[str, str]) -> dict[str, Any]:
+    """Of columns of times, those that stay text because some of their values tell a zone and some do not."""
+    columns = ["all columns" if name == EVERY else name for name, kind in times.items() if kind == TEXT]
+    return {"times left as text, for only some tell their zone": columns} if columns else {}
 
 
 def _known_to_postgis(connection: psycopg.Connection, name: str, number: int) -> None:

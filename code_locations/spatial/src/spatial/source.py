@@ -6,7 +6,7 @@ import glob
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class Source:
         layer: the one that is wanted, where there are several.
         encoding: of its text, where it does not say.
         options: the driver's open options.
+        times: kinds of columns of times, where an earlier try told; see `times`.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Source:
     layer: str | None
     encoding: str | None
     options: dict[str, str]
+    times: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

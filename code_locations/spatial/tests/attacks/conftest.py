@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from spatial import gdal_reader
+from spatial import gdal_process, gdal_reader
 from spatial.errors import BatchRejectedError
 from spatial.formats import FORMATS
 from spatial.gdal_reader import Limits
@@ -129,7 +129,7 @@ def attack(
     place.mkdir()
     number = iter(range(1000))
     if not confined:
-        monkeypatch.setattr(gdal_reader, "CHILD", ("-I", "-c", UNCONFINED))
+        monkeypatch.setattr(gdal_process, "CHILD", ("-I", "-c", UNCONFINED))
 
     def send(content: bytes, layer: str | None = None, limits: Limits = SHORT) -> Outcome:
         folder = place / str(next(number))
