@@ -93,6 +93,47 @@ def test_a_png_with_a_world_file_takes_its_system_from_the_manifest(tmp_path: Pa
     assert "does not say its coordinate reference system" in refusal(tmp_path / "x.png", tmp_path / "no.tif")
 
 
+def test_of_a_tiff_with_several_pages_the_manifest_names_one(tmp_path: Path) -> None:
+    path = tmp_path / "x.tif"
+    for number in (1, 2, 3):
+        write(path, np.full((64, 64), number, np.uint8), **({"APPEND_SUBDATASET": "YES"} if number > 1 else {}))
+    assert "it has several pages, 1, 2, 3; the manifest's field layer says which" in refusal(path, tmp_path / "o.tif")
+    cog = raster.to_cog(path, "b/x", tmp_path / "second.tif", layer="2")
+    with rasterio.open(cog.path) as made:
+        assert set(np.unique(made.read(1))) == {2}
+
+
+@pytest.mark.parametrize("shape", [(512, 512), (2001, 1)])
+def test_a_small_or_narrow_raster_has_no_overviews_not_even_its_own(tmp_path: Path, shape: tuple[int, int]) -> None:
+    path = write(tmp_path / "x.tif", np.ones(shape, np.uint8))
+    with rasterio.open(path, "r+") as source:
+        source.build_overviews([2])
+    cog = raster.to_cog(path, "b/x", tmp_path / "out.tif")
+    assert cog.overviews == ()
+    assert cog_validate(cog.path)[1] == []
+
+
+def test_values_of_an_odd_number_of_bits_are_kept(tmp_path: Path) -> None:
+    values = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) % 1024
+    cog = raster.to_cog(write(tmp_path / "x.tif", values, nbits=10), "b/x", tmp_path / "out.tif")
+    with rasterio.open(cog.path) as made:
+        assert np.array_equal(made.read(1), values)
+
+
+def test_bands_of_different_numbers_of_bits_are_refused_as_one_would_be_cut(tmp_path: Path) -> None:
+    # GDAL writes every band of a JPEG 2000 with as many bits as it is told; the box that says so is changed by hand.
+    path = write(
+        tmp_path / "x.jp2", np.ones((2, 64, 64), np.uint8), driver="JP2OpenJPEG", quality=100, reversible="YES"
+    )
+    content = bytearray(path.read_bytes())
+    sizes = content.index(b"\xff\x51") + 40
+    assert content[sizes : sizes + 6] == b"\x07\x01\x01\x07\x01\x01"
+    content[sizes] = 0
+    content[content.index(b"ihdr") + 14] = 0xFF
+    path.write_bytes(content)
+    assert "different numbers of bits" in refusal(path, tmp_path / "o.tif")
+
+
 def test_a_system_that_the_manifest_contradicts_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "x.tif", terrain(64, 64))
     assert "says EPSG:32633 and the manifest says EPSG:3857" in refusal(path, tmp_path / "o.tif", crs="EPSG:3857")

@@ -8,6 +8,7 @@ thrown away: only they know how much that is.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from spatial.crs import identify, place
 from spatial.errors import BatchRejectedError
 from spatial.gdal_child import limit
 from spatial.raster import REFUSED
-from spatial.source import RefusedError
+from spatial.source import RefusedError, without
 
 BLOCK = 512
 MAX_BANDS = 512
@@ -55,7 +56,7 @@ def main() -> int:
 
 
 def _convert(request: dict[str, Any]) -> dict[str, Any]:
-    import rasterio
+    rasterio = import_rasterio()
     from rasterio._err import CPLE_BaseError
     from rasterio.errors import RasterioError
 
@@ -71,22 +72,38 @@ def _convert(request: dict[str, Any]) -> dict[str, Any]:
         raise RefusedError(f"GDAL cannot convert it as {request['title']}: {told}") from None
 
 
+def import_rasterio() -> Any:
+    """rasterio without the client of a store in a cloud, which it imports if it can: a third of its time."""
+    with without("boto3"):
+        import rasterio
+    return rasterio
+
+
 def _dataset(request: dict[str, Any]) -> str:
-    """What to open: the file, or of a netCDF file the wanted variable, or the only one that is a grid."""
+    """What to open: the file, or what is wanted of several: a variable of netCDF, a page of TIFF; or the only one."""
     import rasterio
 
     with rasterio.open(request["path"], driver=request["driver"]) as whole:
-        found = {name.rpartition(":")[2]: name for name in whole.subdatasets}
+        found = {_part(name, request["path"]): name for name in whole.subdatasets}
         if not found:
             return request["path"]
     wanted = request["layer"]
     if wanted is not None and wanted not in found:
-        raise RefusedError(f"it has no variable {wanted!r}; its variables are {', '.join(found)}")
+        raise RefusedError(f"it has no {_kind(request)} {wanted!r}; its {_kind(request)}s are {', '.join(found)}")
     if wanted is None and len(found) > 1:
         raise RefusedError(
-            f"it has several variables, {', '.join(found)}; the manifest's field layer says which is meant"
+            f"it has several {_kind(request)}s, {', '.join(found)}; the manifest's field layer says which is meant"
         )
     return found[wanted] if wanted is not None else next(iter(found.values()))
+
+
+def _part(name: str, path: str) -> str:
+    """What GDAL's name of a subdataset says beside driver and file: `NETCDF:"<path>":depth`, `GTIFF_DIR:2:<path>`."""
+    return name.partition(":")[2].replace(f'"{path}"', "").replace(path, "").strip(":")
+
+
+def _kind(request: dict[str, Any]) -> str:
+    return "page" if request["driver"] == "GTiff" else "variable"
 
 
 def _decoded_bytes(source: Any) -> int:
@@ -100,6 +117,8 @@ def _check(source: Any, request: dict[str, Any]) -> None:
         raise RefusedError(f"it has {source.count} bands; from 1 to {MAX_BANDS} are taken")
     if any("complex" in dtype for dtype in source.dtypes):
         raise RefusedError("its values are complex numbers, which no map shows")
+    if len(_odd_bits(source)) > 1:
+        raise RefusedError("values of its bands have different numbers of bits, which no GeoTIFF can hold")
     decoded = _decoded_bytes(source)
     if decoded > request["decoded_bytes"]:
         raise RefusedError(
@@ -110,6 +129,11 @@ def _check(source: Any, request: dict[str, Any]) -> None:
         raise RefusedError("it does not say where on Earth it lies: it has no transform, nor a world file beside it")
     if source.transform.is_degenerate:
         raise RefusedError("its transform puts all pixels into one point or line")
+
+
+def _odd_bits(source: Any) -> set[str | None]:
+    """How many bits the values of its bands have, where that is no whole number of bytes."""
+    return {source.tags(band, ns="IMAGE_STRUCTURE").get("NBITS") for band in source.indexes}
 
 
 def _system(source: Any, request: dict[str, Any]) -> Any:
@@ -127,14 +151,41 @@ def _write(source: Any, request: dict[str, Any], system: Any) -> None:
     import rasterio.shutil
 
     by_nearest = request["categories"] or source.colorinterp[0].name == "palette"
-    options = {**COG_OPTIONS, "RESAMPLING": "NEAREST" if by_nearest else "AVERAGE"}
+    options = {**COG_OPTIONS, **_fitting(source), "RESAMPLING": "NEAREST" if by_nearest else "AVERAGE"}
     if system is None:
         rasterio.shutil.copy(source, request["target"], driver="COG", **options)
+        with rasterio.open(request["target"]) as made:
+            system = None if made.crs else _by_number(source)
+    if system is None:
         return
     placed = f"{request['target']}.placed.tif"
     _copy_placed(source, placed, system)
     rasterio.shutil.copy(placed, request["target"], driver="COG", **options)
     os.unlink(placed)
+
+
+def _by_number(source: Any) -> Any:
+    """The source's system as its number alone has it: what else it said, as a height, GeoTIFF could not keep."""
+    from rasterio.crs import CRS
+
+    told = identify(source.crs.to_wkt())
+    if told is None or told.epsg is None:
+        raise RefusedError("its reference system goes into no GeoTIFF; make it one with an EPSG number")
+    return CRS.from_epsg(told.epsg)
+
+
+def _fitting(source: Any) -> dict[str, str]:
+    """Options that go with the source.
+
+    No predictor knows odd numbers of bits. A raster that is small, or as narrow as a line, has no smaller ones; GDAL
+    would take those that the source has.
+    """
+    levels = math.ceil(math.log2(max(1, max(source.width, source.height) / BLOCK)))
+    no_smaller = levels == 0 or min(source.width, source.height) < 2**levels
+    return {
+        **({} if _odd_bits(source) == {None} else {"PREDICTOR": "NO"}),
+        **({"OVERVIEWS": "NONE"} if no_smaller else {}),
+    }
 
 
 def _copy_placed(source: Any, target: str, system: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -61,6 +62,7 @@ def _publish(work: Work, batch: Batch, categories: bool) -> Published:
 
 def _convert(work: Work, batch: Batch, folder: Path, categories: bool) -> Mapping[str, Cog]:
     """The batch's rasters by the name of what was written, each converted in a folder that its reader alone can see."""
+    threading.Thread(target=raster.prepare, name="prepare", daemon=True).start()
     zone, cogs = work.store.bucket(LANDING_ZONE), {}
     for number, file in enumerate(parse(manifest_key(batch.batch_id), batch.manifest.encode()).files):
         begun = time.monotonic()
