@@ -3,7 +3,8 @@
 `make real-files FILES=<folder>` walks the folder, makes of each file what a producer would send (files that
 belong together in one zip archive, a geodatabase's folder in another), loads it into a Postgres of its own as a batch
 would be, and prints a table by format and by reason. A layer is named where a file has several, and EPSG:4326 is told
-of a file that says nothing, as a producer would after the first refusal; both are counted apart.
+of a file that says nothing, as a producer would after the first refusal; both are counted apart. What loads is compared
+with what ogr2ogr makes of the same file, where there is one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import real_files_compared as compared
 
 from spatial import run_space
 from spatial.errors import BatchRejectedError
@@ -39,14 +42,19 @@ from terrane.testing import NO_POSTGRES, PostgresServer, temporary_server_folder
 if TYPE_CHECKING:
     import psycopg
 
+    from spatial.loading import Loaded
+
+Result = TypeVar("Result")
+Compare = Callable[["psycopg.Connection", Path, "Loaded"], None]
 Connect = Callable[[], "AbstractContextManager[psycopg.Connection]"]
 
 NAME = "real_files"
 LOADED, NEEDS_LAYER, NEEDS_CRS, CRASHED = "loads", "needs a layer", "needs a crs", "CRASHED"
-SEVERAL, NO_CRS = "it has several layers, ", "coordinate reference system; give"
+SEVERAL = re.compile(r"it has several (?:layers|variables|pages), (.+?)(?:, |;|$)")
+NO_CRS = "coordinate reference system; give"
 NO_NUMBER = "which has no EPSG number; give"
 PARTS = {part for each in FORMATS for part in each.parts}
-LAYERS_TRIED = 3
+ATTEMPTS = 3
 # What differs from file to file in a reason that is the same: quoted text, numbers, names.
 VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|\b0x[0-9a-f]+\b|\b\d[\d.,e+-]*\b")
 
@@ -60,6 +68,8 @@ class Report:
     examples: dict[tuple[str, str], str] = field(default_factory=dict)
     slowest: list[tuple[float, str]] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
+    compared: Counter[str] = field(default_factory=Counter)
+    differences: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, kind: str, path: str, outcome: str, reason: str = "", seconds: float = 0.0) -> None:
         self.outcomes[kind, outcome] += 1
@@ -70,6 +80,11 @@ class Report:
             self.examples.setdefault((kind, short), path)
         if outcome == CRASHED:
             self.crashes.append(f"{path}: {reason}")
+
+    def compare(self, path: str, result: str) -> None:
+        self.compared[result if result in (compared.SAME, compared.NOT_COMPARED) else "different"] += 1
+        if result not in (compared.SAME, compared.NOT_COMPARED):
+            self.differences.append((path, result))
 
 
 def candidates(folder: Path) -> Iterator[tuple[str, list[Path], str]]:
@@ -97,42 +112,64 @@ def try_all(folder: Path, connect: Connect, limit: int | None = None) -> Report:
         if limit is not None and number >= limit:
             break
         begun = time.monotonic()
+        path = str(Path(name).relative_to(folder))
+
+        def compare(connection: psycopg.Connection, read: Path, loaded: Loaded, path: str = path) -> None:
+            if compared.available():
+                report.compare(path, compared.compare(connection, read, loaded))
+
         with tempfile.TemporaryDirectory() as place:
-            outcome, reason = _try(Path(place), files, connect)
-        report.add(kind, str(Path(name).relative_to(folder)), outcome, reason, time.monotonic() - begun)
+            outcome, reason = _try(Path(place), files, connect, compare)
+        report.add(kind, path, outcome, reason, time.monotonic() - begun)
     return report
 
 
-def _try(place: Path, files: list[Path], connect: Connect) -> tuple[str, str]:
+def _try(place: Path, files: list[Path], connect: Connect, compare: Compare) -> tuple[str, str]:
+    formats = [BY_NAME[name] for name in VECTORS]
+
+    def load(folder: Path, layer: str | None, crs: str | None) -> None:
+        path = unpack(sent(folder, files), "t", "file", formats)
+        file = ManifestFile(key="file", size=1, sha256="0" * 64, layer=layer, crs=crs)
+        with connect() as connection:
+            connection.execute('drop table if exists "file"')
+            connection.execute("delete from _loads")
+            compare(connection, path, load_file(connection, path, file))
+
+    outcome, reason, _ = as_asked(place, load, "EPSG:3857")
+    return outcome, reason
+
+
+def as_asked(place: Path, attempt: Callable[..., Result], system: str) -> tuple[str, str, Result | None]:
+    """Sends again what a refusal asks for, as a producer would: the layer, the reference system.
+
+    Args:
+        attempt: takes an empty folder, the layer and the system.
+
+    Returns:
+        The outcome, the reason where it is a refusal, and what the attempt returned where it is none.
+    """
     outcome, layer, crs = LOADED, None, None
-    for attempt in range(LAYERS_TRIED):
-        folder = place / str(attempt)
+    for number in range(ATTEMPTS):
+        folder = place / str(number)
         folder.mkdir()
         try:
-            path = unpack(_sent(folder, files), "t", "file", [BY_NAME[name] for name in VECTORS])
-            file = ManifestFile(key="file", size=1, sha256="0" * 64, layer=layer, crs=crs)
-            with connect() as connection:
-                connection.execute('drop table if exists "file"')
-                connection.execute("delete from _loads")
-                load_file(connection, path, file)
+            return outcome, "", attempt(folder, layer, crs)
         except BatchRejectedError as error:
             reason = str(error).removeprefix("file: ").removeprefix("file ")
-            if SEVERAL in reason and layer is None:
-                outcome, layer = NEEDS_LAYER, reason.split(SEVERAL)[1].split(", ")[0].split(";")[0]
+            if (several := SEVERAL.search(reason)) and layer is None:
+                outcome, layer = NEEDS_LAYER, several[1]
             elif (NO_CRS in reason or NO_NUMBER in reason) and crs is None:
-                outcome, crs = NEEDS_CRS, "EPSG:3857"
+                outcome, crs = NEEDS_CRS, system
             else:
-                return "refused", reason
+                return "refused", reason, None
         except Exception as error:
-            return CRASHED, f"{type(error).__name__}: {error}"
-        else:
-            return outcome, ""
+            return CRASHED, f"{type(error).__name__}: {error}", None
         finally:
             shutil.rmtree(folder)
-    return "refused", "it says neither its layer nor its system"
+    return "refused", "it says neither its layer nor its system", None
 
 
-def _sent(folder: Path, files: list[Path]) -> Path:
+def sent(folder: Path, files: list[Path]) -> Path:
     """The object as a producer sends it: the file, or one archive of the files that belong together."""
     target = folder / "object"
     if len(files) == 1 and files[0].parent.suffix.lower() != ".gdb":
@@ -144,7 +181,7 @@ def _sent(folder: Path, files: list[Path]) -> Path:
     return target
 
 
-def as_markdown(report: Report) -> str:
+def as_markdown(report: Report, other: str = "what ogr2ogr makes") -> str:
     kinds = sorted({kind for kind, _ in report.outcomes})
     columns = (LOADED, NEEDS_LAYER, NEEDS_CRS, "refused", CRASHED)
     lines = ["| format | files | " + " | ".join(columns) + " |", "|---|" + "---:|" * (len(columns) + 1)]
@@ -155,6 +192,9 @@ def as_markdown(report: Report) -> str:
     for (kind, reason), number in sorted(report.reasons.items(), key=lambda item: (-item[1], item[0])):
         told = reason.replace("|", "/").replace("\n", " ")
         lines.append(f"| {number} | {kind} | {told} | {Path(report.examples[kind, reason]).name} |")
+    lines += ["", f"| files | compared with {other} |", "|---:|---|"]
+    lines += [f"| {number} | {result} |" for result, number in sorted(report.compared.items())]
+    lines += ["", "| different | in |", "|---|---|", *(f"| {path} | {told} |" for path, told in report.differences)]
     return "\n".join(lines)
 
 
