@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.spatial import server
-from benchmarks.spatial.load import RUN_ID, environment
+from benchmarks.spatial.load import RUN_ID, TABLE, environment
 from benchmarks.spatial.processes import Run, call
 from terrane.postgres import PostgresResource
 
@@ -19,7 +19,7 @@ def name_output(postgres: PostgresResource) -> None:
     from spatial import run_space
 
     with run_space.connect(postgres, RUN_ID) as connection:
-        connection.execute(f"alter table loaded rename to out_{OUTPUT}".encode())
+        connection.execute(f"alter table {TABLE} rename to out_{OUTPUT}".encode())
 
 
 def ours(postgres: PostgresResource, path: Path) -> Run:

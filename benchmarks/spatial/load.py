@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from benchmarks.spatial.processes import Run, call, run
 from terrane.postgres import PostgresResource
 
 RUN_ID = "bench"
+TABLE = "loaded"
 READ_BYTES = 1 << 20
 COLUMNS = """name text, category text, value double precision, cnt bigint, ts timestamptz, flag boolean,
 geometry geometry(Geometry, 4326)"""
@@ -25,24 +29,34 @@ def environment(postgres: PostgresResource) -> dict[str, str]:
 
 
 def ours(postgres: PostgresResource, path: Path) -> Run:
-    """`load_file`, as a step calls it: GDAL in its own confined process, whose start is in the time."""
+    """`load_file`, as a step calls it when `receive` has brought the file; its name is its table's."""
     _make_schema(postgres)
-    return call("load:ours_inside", environment(postgres), path=str(path))
+    return call("load:ours_inside", environment(postgres), path=str(path), sha256=_sha256(path))
 
 
-def ours_inside(path: str) -> dict[str, Any]:
-    from spatial import gdal_reader, run_space
+def ours_inside(path: str, sha256: str) -> dict[str, Any]:
+    from obstore.store import LocalStore
+
+    from spatial import gdal_process, gdal_reader, run_space
+    from spatial.formats import FORMATS
     from spatial.loading import load_file
     from spatial.manifest import ManifestFile
+    from spatial.receiving import receive
 
-    postgres = PostgresResource.from_process("BENCH")
-    file = ManifestFile(key="b/loaded.gpkg", size=Path(path).stat().st_size, sha256="0" * 64)
-    # A step does this while it fetches the file.
-    gdal_reader.prepare()
-    with run_space.connect(postgres, RUN_ID) as connection:
-        begun = time.perf_counter()
-        loaded = load_file(connection, Path(path), file)
-        return {"seconds": time.perf_counter() - begun, "rows": loaded.rows}
+    postgres, source = PostgresResource.from_process("BENCH"), Path(path)
+    file = ManifestFile(key=source.name, size=source.stat().st_size, sha256=sha256)
+    with tempfile.TemporaryDirectory() as folder:
+        # As `load_files` does, while it fetches the file.
+        gdal_process.start_ahead()
+        gdal_reader.prepare()
+        arrived = receive(LocalStore(prefix=source.parent), file, Path(folder), FORMATS)
+        # The file that ogr2ogr reads is not being written out meanwhile either.
+        with arrived.open("rb") as written:
+            os.fsync(written.fileno())
+        with run_space.connect(postgres, RUN_ID) as connection:
+            begun = time.perf_counter()
+            loaded = load_file(connection, arrived, file)
+            return {"seconds": time.perf_counter() - begun, "rows": loaded.rows}
 
 
 def ogr2ogr(postgres: PostgresResource, path: Path) -> Run:
@@ -78,6 +92,12 @@ def floor_inside(path: str) -> dict[str, Any]:
         return {"seconds": time.perf_counter() - begun}
 
 
+@functools.cache
+def _sha256(path: Path) -> str:
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
 def dump(postgres: PostgresResource, target: Path) -> Path:
     """What ours loaded, as the file of a binary COPY."""
     from spatial import run_space
@@ -85,7 +105,7 @@ def dump(postgres: PostgresResource, target: Path) -> Path:
     with (
         run_space.connect(postgres, RUN_ID) as connection,
         connection.cursor() as cursor,
-        cursor.copy("copy loaded to stdout (format binary)") as copy,
+        cursor.copy(f"copy {TABLE} to stdout (format binary)".encode()) as copy,
         target.open("wb") as sink,
     ):
         for piece in copy:
@@ -101,7 +121,7 @@ def changed_doubles(postgres: PostgresResource) -> tuple[int, int]:
     with run_space.connect(postgres, RUN_ID) as connection:
         for other in ("floor", "ogr"):
             row = connection.execute(
-                f"select count(*) from loaded a join public.{other} b using (name)"  # noqa: S608
+                f"select count(*) from {TABLE} a join public.{other} b using (name)"  # noqa: S608
                 " where float8send(a.value) is distinct from float8send(b.value)".encode()
             ).fetchone()
             counts.append(row[0] if row else 0)

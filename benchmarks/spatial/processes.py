@@ -1,20 +1,26 @@
-"""A contender as a process of its own, timed, with the most memory that it and its children ever held."""
+"""A contender as a process of its own, timed or weighed: looking at its memory would take time from it."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.report import ROOT
 
-LOOK_EVERY_S = 0.01
+LOOK_EVERY_S = 0.02
 MIB_PER_KIB = 1 / 1024
+MAPPING = re.compile(r"^[0-9a-f]+-[0-9a-f]+ \S+ (?P<file>\S+ \S+ \d+)")
+
+_weighing: ContextVar[bool] = ContextVar("weighing", default=False)
 
 
 @dataclass(frozen=True)
@@ -23,14 +29,24 @@ class Run:
 
     Attributes:
         seconds: by its own clock where it says so, else of the whole process.
-        peak_mb: MiB; the high-water marks of its living processes, as the kernel keeps them (VmHWM), added up. Pages
-            that processes share count more than once, and marks need not be of one moment: a bound from above.
+        peak_mb: MiB; where it was weighed, the most that its processes were seen to hold at once. A page of a file that
+            several of them map counts once.
         told: what it printed on its last line, as JSON.
     """
 
     seconds: float
     peak_mb: float
     told: dict[str, Any]
+
+
+@contextmanager
+def weighing() -> Iterator[None]:
+    """Weighs every contender that is run inside."""
+    token = _weighing.set(True)
+    try:
+        yield
+    finally:
+        _weighing.reset(token)
 
 
 def call(function: str, environment: Mapping[str, str], **arguments: Any) -> Run:
@@ -45,12 +61,9 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Run:
     process = subprocess.Popen(
         list(command), cwd=ROOT, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, _high_water(process.pid))
-        time.sleep(LOOK_EVERY_S)
-    wall = time.perf_counter() - begun
+    peak = _peak(process) if _weighing.get() else 0
     out, errors = process.communicate()
+    wall = time.perf_counter() - begun
     if process.returncode:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}: {errors.strip()[-2000:]}")
     lines = out.strip().splitlines()
@@ -58,12 +71,47 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Run:
     return Run(told.get("seconds", wall), peak * MIB_PER_KIB, told)
 
 
-def _high_water(pid: int) -> int:
-    """The high-water marks of the process and of all below it that live, added up, in KiB."""
+def _peak(process: subprocess.Popen[str]) -> int:
+    """The most that the process and all below it are seen to hold until it ends, in KiB."""
+    peak = 0
+    while process.poll() is None:
+        own = 0
+        shared: dict[str, int] = {}
+        for pid in _family(process.pid):
+            anonymous, files = _held(pid)
+            own += anonymous
+            for part, size in files.items():
+                shared[part] = max(size, shared.get(part, 0))
+        peak = max(peak, own + sum(shared.values()))
+        time.sleep(LOOK_EVERY_S)
+    return peak
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
         children = [int(c) for t in Path(f"/proc/{pid}/task").iterdir() for c in (t / "children").read_text().split()]
     except OSError:
-        return 0
-    own = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")]
-    return sum(own) + sum(map(_high_water, children))
+        return
+    for child in children:
+        yield from _family(child)
+
+
+def _held(pid: int) -> tuple[int, dict[str, int]]:
+    """KiB of the process' own, and of pages of each part of a file that it maps (proc_pid_smaps(5))."""
+    own, part = 0, ""
+    files: dict[str, int] = {}
+    try:
+        lines = Path(f"/proc/{pid}/smaps").read_text().splitlines()
+    except OSError:
+        return 0, {}
+    for line in lines:
+        if mapping := MAPPING.match(line):
+            part = mapping["file"]
+        elif line.startswith("Rss:"):
+            files[part] = files.get(part, 0) + int(line.split()[1])
+        elif line.startswith("Anonymous:"):
+            anonymous = int(line.split()[1])
+            own += anonymous
+            files[part] -= anonymous
+    return own, files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import signal
@@ -45,9 +46,10 @@ def running() -> Iterator[PostgresResource]:
 
 
 def settle(server: PostgresResource) -> None:
-    """Writes out what earlier contenders left in the server's memory, so that none pays for another."""
+    """Writes out what earlier contenders left in the server's memory and the system's: none pays for another."""
     with server.connect(autocommit=True) as connection:
         connection.execute("checkpoint")
+    os.sync()
 
 
 def drop(server: PostgresResource, *tables: str) -> None:
