@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def test_a_file_is_read_as_batches_with_what_gdal_knows(tmp_path: Path) -> None:
 def test_a_plain_file_is_read_without_libraries_that_take_longer_to_import_than_the_file_to_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gdal_process, "CHILD", ("-c", TELL_LIBRARIES))
+    monkeypatch.setattr(gdal_process, "CHILD", [sys.executable, "-c", TELL_LIBRARIES])
     assert "imported ['json']" in refusal(collection(tmp_path / "x.geojson"))
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spatial import gdal_settings
+from spatial import child_process, gdal_settings
 from spatial.errors import StepError
 from spatial.exporting import EPSG
 from spatial.geoparquet import Written
@@ -61,19 +59,11 @@ def write(name: str, table: Written, layer: str) -> Path:
         "limits": LIMITS,
     }
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-m", "spatial.export_child"],
-            input=json.dumps(request),
-            env=gdal_settings.environment(*export.drivers),
-            capture_output=True,
-            text=True,
-            timeout=WALL_S,
-            cwd="/",
-        )
+        done = child_process.ask("spatial.export_child", request, gdal_settings.environment(*export.drivers), WALL_S)
     except subprocess.TimeoutExpired:
         raise StepError(f"{target.name}: writing it took longer than {WALL_S} s; {_advice(name)}") from None
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        said = child_process.last_line(done.stderr)
         raise StepError(f"{target.name}: GDAL could not write it ({done.returncode}): {said}; {_advice(name)}")
     return target
 

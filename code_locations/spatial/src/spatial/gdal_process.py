@@ -9,16 +9,15 @@ import fcntl
 import json
 import queue
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 from typing import Any
 
-from spatial import gdal_settings
+from spatial import child_process, gdal_settings
 
 PIPE_BYTES = 1 << 20
 STOP_TIMEOUT_S = 5
-CHILD = ("-I", "-m", "spatial.gdal_child")
+CHILD = child_process.command("spatial.gdal_child")
 MAX_LINE_BYTES = 1 << 16
 
 _waiting: queue.SimpleQueue[GdalProcess] = queue.SimpleQueue()
@@ -51,7 +50,7 @@ class GdalProcess:
 
     def __init__(self) -> None:
         self.popen = subprocess.Popen(
-            [sys.executable, *CHILD],
+            CHILD,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

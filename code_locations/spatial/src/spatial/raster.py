@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spatial import gdal_settings
+from spatial import child_process, gdal_settings
 from spatial.errors import BatchRejectedError
 from spatial.formats import of_path
 from spatial.gdal_reader import Limits
 
+CHILD = "spatial.raster_child"
 REFUSED = 3
 WRITING_DRIVERS = ("COG", "GTiff", "MEM")
 # Pixels of all bands, decoded; and how many times the file's own size that may be beyond the first of them: no
@@ -136,16 +136,8 @@ def to_cog(
 
 def _told_by_child(request: dict[str, Any], limits: Limits, name: str) -> dict[str, Any]:
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-m", "spatial.raster_child"],
-            input=json.dumps(request).encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=gdal_settings.raster_environment(request["driver"], *WRITING_DRIVERS),
-            cwd="/",
-            timeout=limits.wall_s,
-            start_new_session=True,
-        )
+        environment = gdal_settings.raster_environment(request["driver"], *WRITING_DRIVERS)
+        done = child_process.ask(CHILD, request, environment, limits.wall_s, errors=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
         raise BatchRejectedError(f"{name}: converting it took longer than {limits.wall_s:.0f} s") from None
     if done.returncode == 0:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from spatial import gdal_settings
+from spatial import child_process, gdal_settings
 from spatial.confinement import confine, program_folders
 from spatial.errors import StepError
 from spatial.gdal_child import limit
@@ -25,20 +25,14 @@ DARKEST, BRIGHTEST = 2, 98
 def draw(cog: Cog) -> bytes:
     """The PNG: the first three bands as colours, or the first as grey; what is nodata is transparent."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-m", "spatial.raster_preview"],
-            input=json.dumps({"path": str(cog.path)}).encode(),
-            env=gdal_settings.raster_environment("GTiff"),
-            capture_output=True,
-            timeout=WALL_S,
-            cwd="/",
-        )
+        environment = gdal_settings.raster_environment("GTiff")
+        done = child_process.ask("spatial.raster_preview", {"path": str(cog.path)}, environment, WALL_S)
     except subprocess.TimeoutExpired:
         raise StepError(
             f"{cog.path.name}: drawing its preview took longer than {WALL_S} s; re-execute the run"
         ) from None
     if done.returncode:
-        said = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+        said = child_process.last_line(done.stderr)
         raise StepError(f"{cog.path.name}: its preview could not be drawn ({done.returncode}): {said}; report this")
     return done.stdout
 

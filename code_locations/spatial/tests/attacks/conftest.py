@@ -7,6 +7,7 @@ import hashlib
 import os
 import select
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -129,7 +130,7 @@ def attack(
     place.mkdir()
     number = iter(range(1000))
     if not confined:
-        monkeypatch.setattr(gdal_process, "CHILD", ("-I", "-c", UNCONFINED))
+        monkeypatch.setattr(gdal_process, "CHILD", [sys.executable, "-I", "-c", UNCONFINED])
 
     def send(content: bytes, layer: str | None = None, limits: Limits = SHORT) -> Outcome:
         folder = place / str(next(number))
