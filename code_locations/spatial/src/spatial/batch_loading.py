@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,15 +51,15 @@ def load_files(
     stop = threading.Event()
     meters = {file.key: Meter(file.key, stop) for file in files}
     threading.Thread(target=gdal_reader.prepare, name="prepare", daemon=True).start()
-    try:
-        with ThreadPoolExecutor(at_once or min(len(files), processors(), MAX_AT_ONCE), "load") as pool:
-            futures = [pool.submit(_load, file, fetch, connect, meters[file.key]) for file in files]
-            try:
-                _watch(futures, list(meters.values()), say, observe)
-            finally:
-                stop.set()
-    finally:
-        gdal_process.dismiss()
+    # Left in the other order: loads are told to stop, waited for, and then start no more processes.
+    with ExitStack() as at_the_end:
+        at_the_end.callback(gdal_process.dismiss)
+        pool = at_the_end.enter_context(
+            ThreadPoolExecutor(at_once or min(len(files), processors(), MAX_AT_ONCE), "load")
+        )
+        at_the_end.callback(stop.set)
+        futures = [pool.submit(_load, file, fetch, connect, meters[file.key]) for file in files]
+        _watch(futures, list(meters.values()), say, observe)
     _raise_first(futures)
     loaded = [future.result() for future in futures]
     for file, each in zip(files, loaded, strict=True):
