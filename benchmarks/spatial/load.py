@@ -38,6 +38,7 @@ def ours_inside(path: str, sha256: str) -> dict[str, Any]:
     from obstore.store import LocalStore
 
     from spatial import gdal_process, gdal_reader, run_space
+    from spatial.batch_loading import connections_for
     from spatial.formats import FORMATS
     from spatial.loading import load_file
     from spatial.manifest import ManifestFile
@@ -53,9 +54,9 @@ def ours_inside(path: str, sha256: str) -> dict[str, Any]:
         # The file that ogr2ogr reads is not being written out meanwhile either.
         with arrived.open("rb") as written:
             os.fsync(written.fileno())
-        with run_space.connect(postgres, RUN_ID) as connection:
+        with connections_for(arrived, lambda: run_space.connect(postgres, RUN_ID)) as (connection, *beside):
             begun = time.perf_counter()
-            loaded = load_file(connection, arrived, file)
+            loaded = load_file(connection, arrived, file, beside=beside)
             return {"seconds": time.perf_counter() - begun, "rows": loaded.rows}
 
 

@@ -9,10 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
 import pyarrow as pa
 import pytest
 import shapely
@@ -145,6 +147,31 @@ def test_a_loader_that_is_to_stop_does_so_at_its_next_batch() -> None:
     assert (meter.rows, meter.bytes) == (10, 100)
 
 
+@pytest.mark.integration
+def test_a_large_file_with_processors_of_its_own_is_copied_over_two_connections(
+    make_database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres = make_database("postgis")
+
+    def connect() -> AbstractContextManager[psycopg.Connection]:
+        return run_space.connect(postgres, RUN_ID)
+
+    small, large = tmp_path / "small.gpkg", tmp_path / "large.gpkg"
+    small.touch()
+    large.touch()
+    os.truncate(large, batch_loading.LARGE_BYTES)
+    for path, processors, at_once, number in (
+        (large, 4, 1, 2),
+        (large, 3, 1, 1),
+        (large, 4, 2, 1),
+        (large, 8, 2, 2),
+        (small, 8, 1, 1),
+    ):
+        monkeypatch.setattr(batch_loading, "processors", lambda processors=processors: processors)
+        with batch_loading.connections_for(path, connect, at_once) as connections:
+            assert len(connections) == number
+
+
 @pytest.mark.unit
 def test_a_container_s_quota_counts_as_its_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quota = tmp_path / "cpu.max"
@@ -159,14 +186,15 @@ LOAD = """
 import json, os, sys
 from pathlib import Path
 from spatial import run_space
+from spatial.batch_loading import connections_for
 from spatial.loading import load_file
 from spatial.manifest import ManifestFile
 from terrane.postgres import PostgresResource
 
-postgres = PostgresResource(**json.loads(os.environ["STORE"]))
+postgres, path = PostgresResource(**json.loads(os.environ["STORE"])), Path(sys.argv[1])
 file = ManifestFile(key="b/many.gpkg", size=1, sha256="0" * 64)
-with run_space.connect(postgres, "speed") as connection:
-    rows = load_file(connection, Path(sys.argv[1]), file).rows
+with connections_for(path, lambda: run_space.connect(postgres, "speed")) as (connection, *beside):
+    rows = load_file(connection, path, file, beside=beside).rows
 print(json.dumps({"rows": rows}))
 """
 

@@ -1,8 +1,8 @@
 """The process that lets GDAL read one file: started with a clean environment and limits, it writes Arrow to its output.
 
-Its input is one JSON object: the source, batch bounds, limits, the drivers to do without. Its output is an Arrow IPC
-stream whose schema carries what is known of the layer, under the key `layer`. The last line of its error output is a
-JSON object: `met`, what was met in the geometries; or `refused`, the reason why the file is not to be had, or
+Its input is one JSON object: the source, batch bounds, limits, GDAL's settings for this file. Its output is an Arrow
+IPC stream whose schema carries what is known of the layer, under the key `layer`. The last line of its error output is
+a JSON object: `met`, what was met in the geometries; or `refused`, the reason why the file is not to be had, or
 `times`, what columns are to be taken for, and then it exits with REFUSED.
 """
 
@@ -21,7 +21,6 @@ from typing import Any
 from spatial import gdal_source, parquet_source
 from spatial.confinement import confine, program_folders
 from spatial.crs import identify
-from spatial.gdal_settings import SKIPPED
 from spatial.geometries import Met, clean
 from spatial.source import RefusedError, Source, size_of
 from spatial.times import TimesDifferError
@@ -40,7 +39,7 @@ def main() -> int:
     _import_ahead()
     request = json.load(sys.stdin)
     limit(request["limits"])
-    os.environ[SKIPPED] = request["skipped_drivers"]
+    os.environ.update(request["settings"])
     request["confined"] = confine([*program_folders(), Path(request["source"]["path"]).parent])
     try:
         _stream(request, output)

@@ -114,6 +114,7 @@ def read(
     limits: Limits | None = None,
     strict: bool = False,
     times: Mapping[str, str] | None = None,
+    threads: int = 1,
 ) -> Iterator[tuple[Layer, Batches]]:
     """The layer and its batches; geometry is WKB in the column the layer names.
 
@@ -125,6 +126,7 @@ def read(
         limits: what reading may cost; by the file's size unless given.
         strict: whether every geometry is parsed, which takes longer, to reject the row that PostGIS would refuse.
         times: what columns of times hold, where an earlier try told.
+        threads: with which GDAL may read, where its driver can.
 
     Raises:
         OtherTimesError: times of a column differ from those of its first batch; also while batches are read.
@@ -149,7 +151,7 @@ def read(
         "strict": strict,
         "most_bytes": max(FREE_BYTES, size * MAX_RATIO),
         "limits": limits.of_process(),
-        "skipped_drivers": gdal_settings.skipped(kind.driver),
+        "settings": gdal_settings.of_file(kind.driver, threads),
     }
     with _process() as process:
         expired = threading.Event()

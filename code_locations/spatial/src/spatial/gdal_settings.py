@@ -37,7 +37,6 @@ HARDENING = {
     "OGR_SQLITE_LIST_VIRTUAL_OGR": "NO",
     "OGR_SQLITE_ALLOW_EXTERNAL_ACCESS": "NO",
     "OGR_SQLITE_LOAD_EXTENSIONS": "",
-    "OGR_GPKG_NUM_THREADS": "1",
     # GDAL 3.12's own way from FlatGeobuf to Arrow takes signed bytes for unsigned: -1 becomes 255.
     "OGR_FLATGEOBUF_STREAM_BASE_IMPL": "YES",
     "PROJ_NETWORK": "OFF",
@@ -45,7 +44,7 @@ HARDENING = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
-SKIPPED = "OGR_SKIP"
+SKIPPED, THREADS = "OGR_SKIP", "OGR_GPKG_NUM_THREADS"
 LIST_VECTOR_DRIVERS = """
 import json
 from spatial.gdal_source import import_pyogrio
@@ -67,6 +66,11 @@ def environment(*drivers: str) -> dict[str, str]:
 def hardened() -> dict[str, str]:
     """The environment of a process that is yet to be told which drivers it may use, before it loads GDAL."""
     return {**_base(), **HARDENING}
+
+
+def of_file(driver: str, threads: int = 1) -> dict[str, str]:
+    """What `hardened` lacks for reading one file for vectors with that driver alone, and so many threads."""
+    return {SKIPPED: skipped(driver), THREADS: str(threads)}
 
 
 def skipped(*drivers: str) -> str:

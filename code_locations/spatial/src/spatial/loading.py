@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatial import copy_encoding, gdal_reader
 from spatial.columns import NotUtf8Error, plain, plain_type
+from spatial.copying import copy
 from spatial.crs import place
 from spatial.errors import BatchRejectedError
 from spatial.gdal_reader import OtherTimesError
@@ -24,6 +26,9 @@ from terrane.ahead import read_ahead
 if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
+
+    from spatial.gdal_reader import Layer
+    from spatial.geometries import Met
 
 GEOMETRY = "geometry"
 # Of one file: a row that PostGIS refuses, and columns of times that differ. After these all times are text.
@@ -44,21 +49,29 @@ class Loaded:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def load_file(connection: psycopg.Connection, path: Path, file: ManifestFile, meter: Meter | None = None) -> Loaded:
-    """Loads the file into an unlogged table named for it, in one transaction.
+def load_file(
+    connection: psycopg.Connection,
+    path: Path,
+    file: ManifestFile,
+    meter: Meter | None = None,
+    beside: Sequence[psycopg.Connection] = (),
+) -> Loaded:
+    """Loads the file into an unlogged table named for it, which is gone again when this fails.
 
     Text that is not UTF-8 is read once more in the encoding the file declares.
 
     Args:
+        connection: of the run, in autocommit.
         meter: what counts the rows while they are sent.
+        beside: further connections to copy over; GDAL then reads with as many threads as there are connections.
 
     Raises:
         BatchRejectedError: the content is not what it must be.
         StoppedError: the meter was told to stop.
     """
-    meter = meter or Meter(file.key)
+    meter, connections = meter or Meter(file.key), [connection, *beside]
     try:
-        return _loaded(connection, path, file, file.encoding, meter)
+        return _loaded(connections, path, file, file.encoding, meter)
     except NotUtf8Error as error:
         column = error.column
         encoding = _declared_encoding(path, file)
@@ -68,7 +81,7 @@ def load_file(connection: psycopg.Connection, path: Path, file: ManifestFile, me
             f"{file.key}: the text of column {column!r} is {told}; give the manifest's file the field encoding"
         )
     try:
-        loaded = _loaded(connection, path, file, encoding, meter)
+        loaded = _loaded(connections, path, file, encoding, meter)
     except NotUtf8Error:
         raise BatchRejectedError(f"{file.key}: the text of column {column!r} is neither UTF-8 nor {encoding}") from None
     return Loaded(loaded.table, loaded.rows, loaded.srid, {**loaded.facts, "text read as": encoding})
@@ -82,7 +95,7 @@ def _declared_encoding(path: Path, file: ManifestFile) -> str | None:
 
 
 def _loaded(
-    connection: psycopg.Connection, path: Path, file: ManifestFile, encoding: str | None, meter: Meter
+    connections: Sequence[psycopg.Connection], path: Path, file: ManifestFile, encoding: str | None, meter: Meter
 ) -> Loaded:
     """The file, loaded; again, when the try before has told how its rows or its times are to be taken.
 
@@ -92,18 +105,18 @@ def _loaded(
     strict = False
     for _ in range(MAX_TRIES):
         try:
-            return _load(connection, path, file, encoding, meter, times, strict)
+            return _load(connections, path, file, encoding, meter, times, strict)
         except RowRefusedError:
             if strict:
                 raise
             strict = True
         except OtherTimesError as error:
             times |= error.times
-    return _load(connection, path, file, encoding, meter, {EVERY: TEXT}, strict=True)
+    return _load(connections, path, file, encoding, meter, {EVERY: TEXT}, strict=True)
 
 
 def _load(
-    connection: psycopg.Connection,
+    connections: Sequence[psycopg.Connection],
     path: Path,
     file: ManifestFile,
     encoding: str | None,
@@ -115,42 +128,63 @@ def _load(
 
     meter.begin()
     counts: Counter[str] = Counter()
-    with gdal_reader.read(path, file.key, file.layer, encoding, strict=strict, times=times) as (layer, reader):
+    connection = connections[0]
+    how = {"strict": strict, "times": times, "threads": len(connections)}
+    with gdal_reader.read(path, file.key, file.layer, encoding, **how) as (layer, reader):
         placed = place(file.key, layer.system, file.crs)
         number = placed.srid
         names = launder_all([n for n in reader.schema.names if n != layer.geometry_column], {GEOMETRY})
         names[layer.geometry_column] = GEOMETRY
+        _known_to_postgis(connection, file.key, number)
+        table = _create_table_statement(file.table, reader.schema, names, 0 if placed.definition else number)
         try:
-            with connection.transaction():
-                _known_to_postgis(connection, file.key, number)
-                _create_table(connection, file.table, reader.schema, names, 0 if placed.definition else number)
+            with _made(connection, file.table, table):
                 pieces = _encoded(reader, layer.geometry_column, counts)
-                rows = _copy(connection, file.table, read_ahead(pieces), meter)
+                rows = copy(connections, file.table, read_ahead(pieces), meter)
+                _require_rows(file.key, layer, reader.met, rows)
                 renamed = {old: new for old, new in names.items() if old != new and old != layer.geometry_column}
-                if reader.met.rows == 0:
-                    raise BatchRejectedError(f"{file.key}: its layer {layer.layer} has no features")
-                if layer.driver == "CSV" and not reader.met.types:
-                    raise BatchRejectedError(f"{file.key}: it has columns for coordinates, and no row with any")
-                if rows == 0:
-                    reasons = ", ".join(reader.met.rejected)
-                    raise BatchRejectedError(f"{file.key}: every row of its layer {layer.layer} has {reasons}")
-                facts = {
-                    **told_of(layer, reader.met),
-                    **counts,
-                    **settle(connection, file.key, file.table, reader.met, placed),
-                    **({"renamed": renamed} if renamed else {}),
-                    **_as_text(times),
-                }
-                connection.execute(
-                    "insert into _loads (table_name, rows, srid, facts) values (%s, %s, %s, %s)",
-                    [file.table, reader.met.rows, number, json.dumps(facts)],
-                )
+                with connection.transaction():
+                    facts = {
+                        **told_of(layer, reader.met),
+                        **counts,
+                        **settle(connection, file.key, file.table, reader.met, placed),
+                        **({"renamed": renamed} if renamed else {}),
+                        **_as_text(times),
+                    }
+                    connection.execute(
+                        "insert into _loads (table_name, rows, srid, facts) values (%s, %s, %s, %s)",
+                        [file.table, reader.met.rows, number, json.dumps(facts)],
+                    )
         except (psycopg.DataError, psycopg.InternalError) as error:
             raise RowRefusedError(
                 f"{file.key}: PostGIS refuses a row: {error.diag.message_primary or error}"
             ) from error
     meter.end()
     return Loaded(file.table, rows, number, facts)
+
+
+@contextmanager
+def _made(connection: psycopg.Connection, table: str, statement: str) -> Iterator[None]:
+    """Makes the table, which every connection then sees; drops it again when what follows fails."""
+    import psycopg
+
+    connection.execute(statement.encode())
+    try:
+        yield
+    except BaseException:
+        # A connection that is lost leaves the table to the end of the run, which drops its schema.
+        with suppress(psycopg.Error):
+            connection.execute(f'drop table "{table}"'.encode())
+        raise
+
+
+def _require_rows(name: str, layer: Layer, met: Met, rows: int) -> None:
+    if met.rows == 0:
+        raise BatchRejectedError(f"{name}: its layer {layer.layer} has no features")
+    if layer.driver == "CSV" and not met.types:
+        raise BatchRejectedError(f"{name}: it has columns for coordinates, and no row with any")
+    if rows == 0:
+        raise BatchRejectedError(f"{name}: every row of its layer {layer.layer} has {', '.join(met.rejected)}")
 
 
 def _as_text(times: Mapping[str, str]) -> dict[str, Any]:
@@ -164,14 +198,12 @@ def _known_to_postgis(connection: psycopg.Connection, name: str, number: int) ->
         raise BatchRejectedError(f"{name}: PostGIS knows no EPSG:{number}")
 
 
-def _create_table(
-    connection: psycopg.Connection, table: str, schema: pa.Schema, names: dict[str, str], number: int
-) -> None:
+def _create_table_statement(table: str, schema: pa.Schema, names: dict[str, str], number: int) -> str:
     types = {
         f.name: f"geometry(Geometry, {number})" if names[f.name] == GEOMETRY else plain_type(f.type) for f in schema
     }
     columns = ", ".join(f'"{names[name]}" {kind}' for name, kind in types.items())
-    connection.execute(f'create unlogged table "{table}" ({columns})'.encode())
+    return f'create unlogged table "{table}" ({columns})'
 
 
 def _encoded(
@@ -187,22 +219,3 @@ def _encoded(
         ]
         made = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
         yield made.num_rows, copy_encoding.encode(made)
-
-
-def _copy(
-    connection: psycopg.Connection,
-    table: str,
-    batches: Iterable[tuple[int, list[memoryview | bytes]]],
-    meter: Meter,
-) -> int:
-    """Streams the batches into the table; returns the rows."""
-    rows = 0
-    with connection.cursor() as cursor, cursor.copy(f'copy "{table}" from stdin (format binary)'.encode()) as copy:
-        copy.write(copy_encoding.HEADER)
-        for number, pieces in batches:
-            for piece in pieces:
-                copy.write(piece)
-            rows += number
-            meter.add(number, sum(map(len, pieces)))
-        copy.write(copy_encoding.TRAILER)
-    return rows
