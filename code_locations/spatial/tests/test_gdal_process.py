@@ -19,6 +19,28 @@ from spatial.manifest import ManifestFile
 
 pytestmark = pytest.mark.unit
 
+TRY_IN_A_THREAD = """
+import json, socket, sys, threading
+from spatial.confinement import confine, program_folders
+
+def attempt(what, call):
+    try:
+        call()
+        told[what] = "nothing"
+    except OSError as error:
+        told[what] = type(error).__name__
+
+def attempts():
+    attempt("open", lambda: open(sys.argv[1]))
+    attempt("socket", socket.socket)
+
+told = {"enforced": confine(program_folders())}
+thread = threading.Thread(target=attempts)
+thread.start()
+thread.join()
+print(json.dumps(told))
+"""
+
 
 @pytest.fixture(autouse=True)
 def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[GdalProcess]]:
@@ -88,6 +110,17 @@ def test_a_process_with_a_second_thread_refuses_to_be_confined_in_part() -> None
     code = f"from spatial.confinement import confine; {program}; confine([])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert "RuntimeError: 1 threads beside the first would not be confined" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has Landlock and seccomp")
+def test_threads_that_are_made_later_are_confined_as_the_first_is(tmp_path: Path) -> None:
+    """GDAL reads large files with two."""
+    secret = tmp_path / "secret"
+    secret.write_text("canary")
+    done = subprocess.run([sys.executable, "-c", TRY_IN_A_THREAD, str(secret)], capture_output=True, timeout=30)
+    told = json.loads(done.stdout)
+    met = {"files": told["open"], "network": told["socket"]}
+    assert met == {what: "PermissionError" if what in told["enforced"] else "nothing" for what in met}
 
 
 def test_what_was_started_for_a_file_that_never_came_is_ended(started: list[GdalProcess]) -> None:
