@@ -57,7 +57,8 @@ fuzz: setup-development  ## Fuzz what hostile bytes reach first, for MINUTES eac
 	  -artifact_prefix=$(CURDIR)/.terrane/fuzz/ $(CURDIR)/.terrane/fuzz/$$program) || exit 1; done
 
 real-files: setup-development  ## Try every spatial file below FILES: how many load, and why the others are refused
-	@for program in real_files real_rasters; do $(SPATIAL) -W ignore tests/$$program.py $(abspath $(FILES)) || exit 1; done
+	@for program in real_files real_rasters; do \
+	  ($(SPATIAL) -W ignore tests/$$program.py $(abspath $(FILES))) || exit 1; done
 
 lock:  ## Compile every requirements.lock anew (UPGRADE=1: take the newest versions allowed)
 	@$(TERRANE) lock $(if $(UPGRADE),--upgrade)

@@ -37,3 +37,13 @@ def test_a_command_nobody_knows_is_answered_with_how_to_get_it(project: Project,
     done = _terrane(project, tmp_path, "exec", "spatial", "no-such-command")
     assert done.returncode == 127
     assert "is no command of" in done.stdout
+
+
+def test_real_files_are_tried_as_vectors_and_as_rasters(project: Project, tmp_path: Path) -> None:
+    point = {"type": "Point", "coordinates": [1, 2]}
+    (tmp_path / "point.geojson").write_text(json.dumps(point))
+    command = ["make", "--no-print-directory", "real-files", f"FILES={tmp_path}"]
+    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "| GeoJSON | 1 | 1 |" in done.stdout
+    assert "compared with the file, pixel by pixel" in done.stdout
