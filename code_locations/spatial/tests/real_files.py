@@ -29,7 +29,7 @@ import real_files_compared as compared
 
 from spatial import run_space
 from spatial.errors import BatchRejectedError
-from spatial.formats import BY_NAME, FORMATS, VECTOR, VECTORS
+from spatial.formats import BY_NAME, FORMATS, VECTOR, VECTORS, Format
 from spatial.loading import load_file
 from spatial.manifest import ManifestFile
 from spatial.receiving import unpack
@@ -92,17 +92,28 @@ def candidates(folder: Path) -> Iterator[tuple[str, list[Path], str]]:
     databases = sorted(p for p in folder.rglob("*.gdb") if p.is_dir())
     for database in databases:
         yield "File geodatabase", sorted(p for p in database.iterdir() if p.is_file()), str(database)
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()):
-        if any(database in path.parents for database in databases) or path.suffix.lower() in PARTS:
+    for path, head, kind in sniffed(folder):
+        if any(database in path.parents for database in databases):
             continue
-        with path.open("rb") as opened:
-            head = opened.read(HEAD_BYTES)
-        kind = sniff(head)
         if is_zip(head) and path.suffix.lower() in (".zip", ".kmz"):
             yield "zip archive", [path], str(path)
         elif kind and kind.kind == VECTOR:
-            beside = [p for p in sorted(path.parent.glob(f"{path.stem}.*")) if p.suffix.lower() in kind.parts]
-            yield kind.title, [path, *beside], str(path)
+            yield kind.title, with_parts(path, kind), str(path)
+
+
+def sniffed(folder: Path) -> Iterator[tuple[Path, bytes, Format | None]]:
+    """Every file that is not a part of another, with its first bytes and the format that they are of."""
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()):
+        if path.suffix.lower() in PARTS:
+            continue
+        with path.open("rb") as opened:
+            head = opened.read(HEAD_BYTES)
+        yield path, head, sniff(head)
+
+
+def with_parts(path: Path, kind: Format) -> list[Path]:
+    """The file, and those beside it that belong to it."""
+    return [path, *(p for p in sorted(path.parent.glob(f"{path.stem}.*")) if p.suffix.lower() in kind.parts)]
 
 
 def try_all(folder: Path, connect: Connect, limit: int | None = None) -> Report:
@@ -181,7 +192,14 @@ def sent(folder: Path, files: list[Path]) -> Path:
     return target
 
 
-def as_markdown(report: Report, other: str = "what ogr2ogr makes") -> str:
+def tell(report: Report, other: str) -> int:
+    """Prints the report, which compares with the other; returns the exit code."""
+    print(as_markdown(report, other))
+    print(json.dumps({"slowest": report.slowest, "crashes": report.crashes}, indent=2), file=sys.stderr)
+    return 1 if report.crashes else 0
+
+
+def as_markdown(report: Report, other: str) -> str:
     kinds = sorted({kind for kind, _ in report.outcomes})
     columns = (LOADED, NEEDS_LAYER, NEEDS_CRS, "refused", CRASHED)
     lines = ["| format | files | " + " | ".join(columns) + " |", "|---|" + "---:|" * (len(columns) + 1)]
@@ -229,9 +247,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with own_postgres() as connect:
         report = try_all(arguments.folder, connect, arguments.limit)
-    print(as_markdown(report))
-    print(json.dumps({"slowest": report.slowest, "crashes": report.crashes}, indent=2), file=sys.stderr)
-    return 1 if report.crashes else 0
+    return tell(report, "what ogr2ogr makes")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ to be a valid cloud-optimised GeoTIFF with every pixel as rasterio reads it from
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -16,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from real_files import PARTS, Report, as_asked, as_markdown, sent
+from real_files import Report, as_asked, sent, sniffed, tell, with_parts
+from real_files_compared import NOT_COMPARED, SAME
 from rio_cogeo.cogeo import cog_validate
 
 from spatial import raster
 from spatial.formats import FORMATS, RASTER
 from spatial.receiving import unpack
-from spatial.sniffing import HEAD_BYTES, is_zip, sniff
+from spatial.sniffing import is_zip
 
 RASTERS = [each for each in FORMATS if each.kind == RASTER]
 MAX_COMPARED_BYTES = 512 << 20
@@ -30,15 +30,9 @@ MAX_COMPARED_BYTES = 512 << 20
 
 def candidates(folder: Path) -> Iterator[tuple[str, list[Path]]]:
     """What a producer could send, by content: the format's title, the files that belong together."""
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()):
-        if path.suffix.lower() in PARTS:
-            continue
-        with path.open("rb") as opened:
-            head = opened.read(HEAD_BYTES)
-        kind = sniff(head)
+    for path, head, kind in sniffed(folder):
         if kind and kind.kind == RASTER and not is_zip(head):
-            beside = [p for p in sorted(path.parent.glob(f"{path.stem}.*")) if p.suffix.lower() in kind.parts]
-            yield kind.title, [path, *beside]
+            yield kind.title, with_parts(path, kind)
 
 
 def try_all(folder: Path) -> Report:
@@ -70,22 +64,19 @@ def _compared(path: Path, cog: raster.Cog, layer: str | None) -> str:
     if not valid:
         return f"no cloud-optimised GeoTIFF: {'; '.join(errors)}"
     if cog.decoded_bytes > MAX_COMPARED_BYTES:
-        return "not compared"
+        return NOT_COMPARED
     part = f"netcdf:{path}:{layer}" if path.suffix == ".nc" else f"GTIFF_DIR:{layer}:{path}"
     with rasterio.open(part if layer else path) as source, rasterio.open(cog.path) as made:
         theirs, ours = source.read(), made.read()
         if ours.shape != theirs.shape or not np.array_equal(ours, theirs, equal_nan=ours.dtype.kind == "f"):
             return "pixels"
-        return "same" if np.allclose(made.transform, source.transform, rtol=1e-9) else "transform"
+        return SAME if np.allclose(made.transform, source.transform, rtol=1e-9) else "transform"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Try real rasters: how many become COGs, and why others do not.")
     parser.add_argument("folder", type=Path)
-    report = try_all(parser.parse_args().folder)
-    print(as_markdown(report, "the file, pixel by pixel"))
-    print(json.dumps({"slowest": report.slowest, "crashes": report.crashes}, indent=2), file=sys.stderr)
-    return 1 if report.crashes else 0
+    return tell(try_all(parser.parse_args().folder), "the file, pixel by pixel")
 
 
 if __name__ == "__main__":

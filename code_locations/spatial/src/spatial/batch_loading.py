@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from spatial import gdal_process, gdal_reader
 from spatial.loading import Loaded, load_file
 from spatial.manifest import ManifestFile
-from spatial.progress import Meter, StoppedError
+from spatial.progress import Meter, StoppedError, raise_first
 from spatial.source import size_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TELL_EVERY_S = 5.0
 # A file keeps a process of GDAL, a thread that encodes and a server of Postgres busy, and takes 110 MB beside ours.
 MAX_AT_ONCE = 4
-# Two connections took 0.67 (points) and 0.8 (polygons) times as long as one on four processors, on two as long.
+# Two connections took 0.68 (points) and 0.80 (polygons) times as long as one on four processors, on two as long.
 PROCESSORS_OF_LARGE, LARGE_BYTES = 4, 32 << 20
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
@@ -62,7 +62,7 @@ def load_files(
         at_the_end.callback(stop.set)
         futures = [pool.submit(_load, file, fetch, connect, meters[file.key], at_once) for file in files]
         _watch(futures, list(meters.values()), say, observe)
-    _raise_first(futures)
+    raise_first(futures)
     loaded = [future.result() for future in futures]
     for file, each in zip(files, loaded, strict=True):
         say(f"{meters[file.key]}, EPSG:{each.srid}; {each.facts}")
@@ -115,11 +115,3 @@ def _watch(
         if under_way:
             observe({meter.name: meter.facts() for meter in under_way})
     observe({meter.name: meter.facts() for meter in meters if meter.begun})
-
-
-def _raise_first(futures: Sequence[Future[Loaded]]) -> None:
-    """Raises the first failure; that a file was stopped is none, when another has one."""
-    errors = [error for error in (future.exception() for future in futures) if error]
-    causes = [error for error in errors if not isinstance(error, StoppedError)]
-    for error in [*causes, *errors][:1]:
-        raise error

@@ -23,6 +23,13 @@ def values_of(column: pa.Array) -> Any:
     return np.frombuffer(data, kind)[column.offset : column.offset + len(column)]
 
 
+def bounds_of(column: pa.Array) -> Any:
+    """Where each value of an array of text or bytes begins, and the last one ends: one more than there are values."""
+    import numpy as np
+
+    return np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
+
+
 def numbers_at(content: Any, places: Any, kind: str) -> Any:
     """The numbers that begin at those places of the bytes: a view with one at every byte, of which they are taken."""
     import numpy as np

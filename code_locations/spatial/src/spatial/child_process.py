@@ -38,6 +38,11 @@ def ask(
     )
 
 
+def ending(code: int) -> str:
+    """How a process ended, by its exit code."""
+    return f"by signal {-code}" if code < 0 else f"with code {code}"
+
+
 def last_line(errors: bytes) -> str:
     """The last that a process said."""
     return (errors.decode(errors="replace").strip().splitlines() or ["no message"])[-1]

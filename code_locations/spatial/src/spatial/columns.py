@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from spatial.buffers import numbers_at
+from spatial.buffers import bounds_of, numbers_at
 from spatial.copy_encoding import column_type
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ def wkb_codes(geometry: pa.Array) -> Any:
     """The type number of every WKB that is not null, as int64: 1 a point to 7 a collection, 1000 more with Z."""
     import numpy as np
 
-    _, offsets, data = geometry.buffers()
+    data = geometry.buffers()[2]
     if data is None or data.size < WKB_HEAD:
         return np.empty(0, np.int64)
-    bounds = np.frombuffer(offsets, np.int32)[geometry.offset : geometry.offset + len(geometry) + 1]
+    bounds = bounds_of(geometry)
     content = np.frombuffer(data, np.uint8)
     starts = bounds[:-1][np.diff(bounds) >= WKB_HEAD].astype(np.int64)
     little = content[starts] == 1

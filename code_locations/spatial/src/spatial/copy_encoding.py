@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-from spatial.buffers import valid, values_of
+from spatial.buffers import bounds_of, valid, values_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,14 +107,8 @@ def _sized(column: pa.Array) -> tuple[np.ndarray, pa.Array]:
     import pyarrow as pa
 
     payload = column if column.type == pa.binary() else column.cast(pa.binary())
-    lengths = np.diff(_offsets(payload))
+    lengths = np.diff(bounds_of(payload))
     return (np.where(valid(payload), lengths, -1) if payload.null_count else lengths), payload
-
-
-def _offsets(payload: pa.Array) -> np.ndarray:
-    import numpy as np
-
-    return np.frombuffer(payload.buffers()[1], np.int32)[payload.offset : payload.offset + len(payload) + 1]
 
 
 def _of_one_length(payload: pa.Array, length: int) -> tuple[str, np.ndarray]:
@@ -122,7 +116,7 @@ def _of_one_length(payload: pa.Array, length: int) -> tuple[str, np.ndarray]:
     import numpy as np
 
     kind = f"V{length}"
-    return kind, np.frombuffer(payload.buffers()[2], kind, len(payload), _offsets(payload)[0])
+    return kind, np.frombuffer(payload.buffers()[2], kind, len(payload), bounds_of(payload)[0])
 
 
 def _wire_values(column: pa.Array) -> np.ndarray:

@@ -8,16 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from spatial import copy_encoding
-from spatial.progress import Meter
+from spatial.progress import Meter, StoppedError, raise_first
 
 if TYPE_CHECKING:
     import psycopg
 
 Pieces = list[memoryview | bytes]
-
-
-class _OtherFailedError(Exception):
-    """Another connection met an error, which is the one to tell."""
 
 
 class _Shared:
@@ -30,10 +26,10 @@ class _Shared:
         self._failed = False
 
     def next(self) -> Pieces | None:
-        """The next batch, None when there is no other. Raises what making it raised, or _OtherFailedError."""
+        """The next batch, None when there is no other. Raises what making it raised, or StoppedError."""
         with self._lock:
             if self._failed:
-                raise _OtherFailedError
+                raise StoppedError(self._meter.name)
             number, pieces = next(self._batches, (0, None))
             if pieces is not None:
                 self.rows += number
@@ -61,20 +57,10 @@ def copy(
         meter: is told of every batch.
     """
     shared = _Shared(batches, meter)
-    if len(connections) == 1:
-        _stream(connections[0], table, shared)
-    else:
-        _stream_all(connections, table, shared)
-    return shared.rows
-
-
-def _stream_all(connections: Sequence[psycopg.Connection], table: str, shared: _Shared) -> None:
     with ThreadPoolExecutor(len(connections), "copy") as pool:
         futures = [pool.submit(_stream, connection, table, shared) for connection in connections]
-    errors = [error for error in (future.exception() for future in futures) if error]
-    causes = [error for error in errors if not isinstance(error, _OtherFailedError)]
-    for error in causes[:1]:
-        raise error
+    raise_first(futures)
+    return shared.rows
 
 
 def _stream(connection: psycopg.Connection, table: str, shared: _Shared) -> None:

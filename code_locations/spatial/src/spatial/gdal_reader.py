@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatial import gdal_process, gdal_settings
+from spatial.child_process import ending
 from spatial.crs import System
 from spatial.errors import BatchRejectedError
 from spatial.formats import of_path
@@ -222,8 +223,7 @@ def _rejection(name: str, process: GdalProcess, limits: Limits, expired: threadi
     last = process.last_line()
     if code == REFUSED:
         return _refusal(name, json.loads(last))
-    how = f"by signal {-code}" if code and code < 0 else f"with code {code}"
-    return BatchRejectedError(f"{name}: reading it ended {how}: {last or 'no message'}")
+    return BatchRejectedError(f"{name}: reading it ended {ending(code)}: {last or 'no message'}")
 
 
 def _refusal(name: str, told: dict[str, Any]) -> BatchRejectedError:

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from spatial.buffers import numbers_at, valid
+from spatial.buffers import bounds_of, numbers_at, valid
 from spatial.columns import WKB_HEAD, wkb_codes
 from spatial.wkb import to_two_dimensions
 
@@ -129,8 +129,7 @@ def _plain_points(geometry: Any) -> Any:
     """(n, 2) coordinates of points that follow each other as most machines write them; None when some are else."""
     import numpy as np
 
-    _, offsets, data = geometry.buffers()
-    bounds = np.frombuffer(offsets, np.int32)[geometry.offset : geometry.offset + len(geometry) + 1]
+    bounds, data = bounds_of(geometry), geometry.buffers()[2]
     if geometry.null_count or not (np.diff(bounds) == POINT_END).all():
         return None
     points = np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]].reshape(len(geometry), POINT_END)
@@ -170,11 +169,9 @@ def _lengths(geometry: Any) -> Any:
     """Bytes of each value, 0 for null."""
     import numpy as np
 
-    _, offsets, _ = geometry.buffers()
-    if offsets is None:
+    if geometry.buffers()[1] is None:
         return np.zeros(len(geometry), np.int64)
-    bounds = np.frombuffer(offsets, np.int32)[geometry.offset : geometry.offset + len(geometry) + 1]
-    return np.diff(bounds).astype(np.int64)
+    return np.diff(bounds_of(geometry)).astype(np.int64)
 
 
 def _nothing_as_null(geometry: Any) -> Any:
@@ -211,7 +208,7 @@ def _starts(geometry: Any) -> tuple[Any, Any]:
     """Where each value that has a head begins, and where it ends."""
     import numpy as np
 
-    bounds = np.frombuffer(geometry.buffers()[1], np.int32)[geometry.offset : geometry.offset + len(geometry) + 1]
+    bounds = bounds_of(geometry)
     rows = np.flatnonzero(np.diff(bounds) >= WKB_HEAD)
     return bounds[rows].astype(np.int64), bounds[rows + 1].astype(np.int64)
 
@@ -304,10 +301,10 @@ def _not_finite(geometry: Any) -> Any:
     """
     import numpy as np
 
-    _, offsets, data = geometry.buffers()
+    data = geometry.buffers()[2]
     if data is None or not len(geometry):
         return None
-    bounds = np.frombuffer(offsets, np.int32)[geometry.offset : geometry.offset + len(geometry) + 1]
+    bounds = bounds_of(geometry)
     content = np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]]
     if len(content) < 2:
         return None

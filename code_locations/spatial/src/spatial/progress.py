@@ -5,13 +5,25 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Future
 
 MIB = 1 << 20
 
 
 class StoppedError(Exception):
-    """Loading was to stop, because another file of the batch failed or the run ends."""
+    """Loading was to stop, because another file of the batch or another connection failed, or the run ends."""
+
+
+def raise_first(futures: Sequence[Future[Any]]) -> None:
+    """Raises the first failure of those that are done; that one was stopped is none, when another has one."""
+    errors = [error for error in (future.exception() for future in futures) if error]
+    causes = [error for error in errors if not isinstance(error, StoppedError)]
+    for error in [*causes, *errors][:1]:
+        raise error
 
 
 @dataclass

@@ -13,7 +13,6 @@ from spatial.errors import BatchRejectedError
 from spatial.formats import of_path
 from spatial.gdal_reader import Limits
 
-CHILD = "spatial.raster_child"
 REFUSED = 3
 WRITING_DRIVERS = ("COG", "GTiff", "MEM")
 # Pixels of all bands, decoded; and how many times the file's own size that may be beyond the first of them: no
@@ -137,16 +136,14 @@ def to_cog(
 def _told_by_child(request: dict[str, Any], limits: Limits, name: str) -> dict[str, Any]:
     try:
         environment = gdal_settings.raster_environment(request["driver"], *WRITING_DRIVERS)
-        done = child_process.ask(CHILD, request, environment, limits.wall_s, errors=subprocess.DEVNULL)
+        done = child_process.ask("spatial.raster_child", request, environment, limits.wall_s, errors=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
         raise BatchRejectedError(f"{name}: converting it took longer than {limits.wall_s:.0f} s") from None
     if done.returncode == 0:
         return json.loads(done.stdout)
     if done.returncode == REFUSED:
         raise BatchRejectedError(f"{name}: {json.loads(done.stdout)['refused']}")
-    code = done.returncode
-    how = f"by signal {-code}" if code < 0 else f"with code {code}"
-    last = done.stdout.decode(errors="replace").strip()
+    how, last = child_process.ending(done.returncode), done.stdout.decode(errors="replace").strip()
     raise BatchRejectedError(f"{name}: converting it ended {how}: {last or 'no message'}")
 
 
