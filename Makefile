@@ -4,7 +4,7 @@ BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane/src PYTHONDONTWRITEBYTECODE
 TERRANE = .venv/bin/terrane
 SPATIAL = cd code_locations/spatial && .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format lock docs hooks clean cluster cluster-down cluster-status test-cluster bench-spatial bench-features fuzz real-files
+.PHONY: help setup demo up down status doctor check test lint format lock docs hooks clean cluster cluster-down cluster-status charts test-cluster bench-spatial bench-features fuzz real-files
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {split($$1, names, " "); for (i = 1; i in names; i++) printf "  make %-16s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -36,14 +36,18 @@ lint: setup-development  ## Check style and types
 format: setup-development  ## Put the code in style
 	@.venv/bin/ruff check --fix --quiet; .venv/bin/ruff format
 
-cluster: setup  ## Make a kind cluster, deploy, run the demo, follow changes (ONCE=1: end after the table; PROFILE=celery)
+cluster: setup-cluster  ## Make a kind cluster, deploy, run the demo, follow changes (ONCE=1: end after the table; PROFILE=celery)
 	@$(TERRANE) cluster up $(if $(ONCE),--once) $(if $(PROFILE),--profile $(PROFILE))
 
 cluster-down:  ## Delete the kind cluster
 	@$(TERRANE) cluster down
 
-test-cluster: setup-development  ## Run what needs a cluster, on one of its own (a container engine, kind, helm, skaffold)
+test-cluster:  ## Run what needs a cluster, on one of its own (a container engine, kind, helm, skaffold)
+	@$(BOOTSTRAP) --development --only workspace --without-stores
 	@.venv/bin/python -m pytest -q tests/images tests/cluster
+
+charts: setup-cluster  ## Get the charts' dependencies: what plain helm and skaffold want
+	@$(TERRANE) cluster charts
 
 cluster-status:  ## Say of every pod on the cluster where it belongs and how it is
 	@$(TERRANE) cluster status
@@ -72,6 +76,10 @@ hooks: setup-development  ## Run the linters before every commit
 clean: down  ## Remove .terrane: databases, buckets, logs, passwords
 	@test ! -x $(TERRANE) || $(TERRANE) clean
 
-.PHONY: setup-development
+# ONLY=spatial makes that environment alone; `workspace` is the root's.
+.PHONY: setup-development setup-cluster
 setup-development:
-	@$(BOOTSTRAP) --development
+	@$(BOOTSTRAP) --development $(if $(ONLY),--only $(ONLY))
+
+setup-cluster:
+	@$(BOOTSTRAP) --only workspace --without-stores

@@ -12,7 +12,7 @@ def test_kind_has_the_sample_source_and_both_ingresses(rendered: Rendering) -> N
     kind = rendered("kind")
     assert "terrane-source" in kind.names("Deployment")
     hosts = {rule["host"] for o in kind.of("Ingress") for rule in o["spec"]["rules"]}
-    assert hosts == {"dagster.localtest.me", "features.localtest.me"}
+    assert hosts == {"dagster.localhost", "features.localhost"}
 
 
 def test_by_default_nothing_is_open_to_the_outside(rendered: Rendering) -> None:

@@ -64,7 +64,7 @@ def test_what_is_served_through_the_ingress_is_what_gold_holds(cluster: Cluster)
 
 def test_the_ingress_of_the_features_answers_nothing_but_reading(cluster: Cluster) -> None:
     for path in ("/push", "/materialize", "/health", "/docs", "/"):
-        answer = httpx.post(f"{story.INGRESS}{path}", headers={"Host": story.FEATURES_HOST}, timeout=10)
+        answer = httpx.post(f"{story.ingress()}{path}", headers={"Host": story.FEATURES_HOST}, timeout=10)
         assert answer.status_code == 404, path
 
 
@@ -143,7 +143,7 @@ def _log(cluster: Cluster, asset: str) -> str:
 
 
 def _features(body: dict[str, Any]) -> dict[str, Any]:
-    url = f"{story.INGRESS}/get-online-features"
+    url = f"{story.ingress()}/get-online-features"
     answer = httpx.post(url, json=body, headers={"Host": story.FEATURES_HOST}, timeout=60)
     answer.raise_for_status()
     return answer.json()

@@ -80,6 +80,18 @@ def test_a_free_port_is_free() -> None:
 
 
 @pytest.mark.unit
+def test_of_a_port_that_this_user_may_not_bind_counts_whether_somebody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: socket.socket, address: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port, nobodys = listening.getsockname()[1], free_port()
+        monkeypatch.setattr(socket.socket, "bind", refuse)
+        assert not port_is_free(port)
+        assert port_is_free(nobodys)
+
+
+@pytest.mark.unit
 def test_a_log_that_is_not_there_is_no_error(tmp_path: Path) -> None:
     assert tail(tmp_path / "none") == "(no log)"
 

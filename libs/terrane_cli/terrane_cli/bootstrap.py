@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 OLDEST_PYTHON = (3, 11)
 
@@ -14,6 +15,8 @@ OLDEST_PYTHON = (3, 11)
 def main() -> int:
     parser = argparse.ArgumentParser(description="Set this machine up for Terrane.")
     parser.add_argument("--development", action="store_true", help="also install what tests and linters need")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="these environments: workspace, spatial")
+    parser.add_argument("--without-stores", action="store_true", help="no Postgres and no Redis on this machine")
     options = parser.parse_args()
     if sys.version_info < OLDEST_PYTHON:
         print(f"Terrane needs Python 3.11 or newer, and this is {sys.version.split()[0]}.", file=sys.stderr)
@@ -26,14 +29,25 @@ def main() -> int:
     project = Project.here()
     try:
         there = uv_there_is(project)
-        install_missing(str(there) if there else None)
+        install_missing(str(there) if there else None, stores=not options.without_stores)
+        folders = chosen(project.environments(), options.only, project.root)
         uv = find_uv(project)
-        for folder in project.environments():
+        for folder in folders:
             ensure_environment(project, folder, uv, development=options.development)
     except NotInstallable as problem:
         print(f"\n{problem}", file=sys.stderr)
         return 1
     return 0
+
+
+def chosen(folders: list[Path], names: list[str], root: Path) -> list[Path]:
+    """The folders of these names, all of them where none is named. Raises NotInstallable for a name that is none."""
+    from terrane_cli.system import NotInstallable
+
+    known = {"workspace" if folder == root else folder.name: folder for folder in folders}
+    if unknown := sorted(set(names) - set(known)):
+        raise NotInstallable(f"there is no environment {', '.join(unknown)}; there are {', '.join(known)}")
+    return [folder for name, folder in known.items() if not names or name in names]
 
 
 if __name__ == "__main__":

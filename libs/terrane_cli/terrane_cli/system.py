@@ -41,14 +41,19 @@ def requirements(uv: str | None) -> list[Requirement]:
     ]
 
 
-def install_missing(uv: str | None) -> None:
-    """Installs what `requirements` misses. Raises NotInstallable when that cannot be done."""
-    missing = [r.name for r in requirements(uv) if r.found is None]
+def install_missing(uv: str | None, *, stores: bool = True) -> None:
+    """Installs what `requirements` misses. Raises NotInstallable when that cannot be done.
+
+    Args:
+        stores: whether Postgres and Redis are wanted on this machine; a cluster has its own.
+    """
+    wanted = {r.name for r in requirements(uv)} if stores else {VENV}
+    missing = [r.name for r in requirements(uv) if r.found is None and r.name in wanted]
     if not missing:
         return
     say(f"missing, to be installed: {', '.join(missing)}")
     install(packages_for(missing))
-    still = [r.name for r in requirements(uv) if r.found is None]
+    still = [r.name for r in requirements(uv) if r.found is None and r.name in wanted]
     if still:
         raise NotInstallable(
             f"{', '.join(still)} cannot be found even after installing: {' '.join(packages_for(missing))}"

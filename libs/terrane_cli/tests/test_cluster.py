@@ -2,19 +2,73 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
+
 import pytest
 from rich.console import Console
 
+from terrane.servers.process import free_port
+from terrane_cli.cluster import commands, kind, preflight
 from terrane_cli.cluster.cli import main
+from terrane_cli.cluster.commands import ClusterError
 from terrane_cli.cluster.status import cause
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit
 
+GB = 2**30
+
 
 def test_an_unknown_profile_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", "--profile", "production"], Project.here(), Console(width=200)) == 1
     assert "there is no profile production; skaffold.yaml has celery" in capsys.readouterr().out
+
+
+@pytest.fixture
+def ports(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Sets the variable that names the cluster's ports."""
+    return lambda given: monkeypatch.setenv(commands.PORTS_VARIABLE, given)
+
+
+def test_a_cluster_listens_on_80_and_443_of_this_machine_alone_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, ports: Callable[[str], None]
+) -> None:
+    monkeypatch.delenv(commands.PORTS_VARIABLE, raising=False)
+    assert _mapped() == {80: 80, 443: 443}
+    ports("8080,8443")
+    assert _mapped() == {80: 8080, 443: 8443}
+
+
+@pytest.mark.parametrize("given", ["8080", "8080,", "80,80", "http,https", "0,443", "1,2,3", "80,70000"])
+def test_ports_that_are_not_two_are_refused_with_what_was_given(ports: Callable[[str], None], given: str) -> None:
+    ports(given)
+    with pytest.raises(ClusterError, match=f"{commands.PORTS_VARIABLE} is two ports.*{given}"):
+        commands.wanted_ports()
+    (finding,) = preflight._ports()
+    assert not finding.good
+    assert given in finding.detail
+
+
+def test_a_port_that_is_taken_is_named_with_the_way_to_another(ports: Callable[[str], None]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        ports(f"{port},{free_port()}")
+        taken, free = preflight._ports()
+    assert (taken.name, taken.good, free.good) == (f"port {port}", False, True)
+    assert f"{commands.PORTS_VARIABLE}=8080,8443" in taken.detail
+
+
+def test_the_memory_of_an_engine_in_a_virtual_machine_is_its_own() -> None:
+    machine, free = 64 * GB, 40 * GB
+    assert not preflight.memory_finding(4 * GB, machine, free).good
+    assert "give its virtual machine more" in preflight.memory_finding(4 * GB, machine, free).detail
+    assert preflight.memory_finding(8 * GB, machine, 1 * GB).good
+
+
+def test_of_an_engine_on_the_machine_itself_what_is_free_counts() -> None:
+    assert not preflight.memory_finding(64 * GB, 64 * GB, 3 * GB).good
+    assert preflight.memory_finding(64 * GB, 64 * GB + 1, 7 * GB).good
 
 
 def test_of_a_log_the_last_line_that_names_an_error_is_told() -> None:
@@ -32,3 +86,11 @@ def test_of_a_log_without_errors_the_last_line_is_told() -> None:
 
 def test_an_empty_log_is_told_as_such() -> None:
     assert cause("") == "it said nothing"
+
+
+def _mapped() -> dict[int, int]:
+    """The ports of this machine, by those of the node; on loopback all of them."""
+    (node,) = kind.configuration(Project.here(), commands.wanted_ports())["nodes"]
+    mappings = node["extraPortMappings"]
+    assert {mapping["listenAddress"] for mapping in mappings} == {"127.0.0.1"}
+    return {mapping["containerPort"]: mapping["hostPort"] for mapping in mappings}

@@ -21,6 +21,14 @@ def test_nothing_is_installed_when_nothing_is_missing(monkeypatch: pytest.Monkey
     system.install_missing(None)
 
 
+def test_a_cluster_asks_for_no_server_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system.postgres, "find_installation", lambda: None)
+    monkeypatch.setattr(system, "install", lambda packages: pytest.fail(f"installed {packages}"))
+    system.install_missing("uv", stores=False)
+    with pytest.raises(pytest.fail.Exception, match="postgresql"):
+        system.install_missing("uv")
+
+
 def test_without_root_or_sudo_the_message_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "_elevation", lambda: None)
     monkeypatch.setattr(system.sys, "platform", "linux")

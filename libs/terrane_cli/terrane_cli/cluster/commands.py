@@ -10,6 +10,9 @@ from typing import Any
 
 CLUSTER = os.environ.get("TERRANE_CLUSTER", "terrane")
 NAMESPACE = "terrane"
+# The ports of this machine, HTTP and HTTPS, on which a cluster that is made now will listen.
+PORTS_VARIABLE = "TERRANE_CLUSTER_PORTS"
+DEFAULT_PORTS = (80, 443)
 
 
 class ClusterError(Exception):
@@ -34,4 +37,16 @@ def kubectl_json(*words: str) -> Any:
 
 
 def context() -> str:
-    return f"kind-{CLUSTER}"
+    """The kind cluster's, or inside a hook of skaffold's the one that skaffold deploys to."""
+    return os.environ.get("SKAFFOLD_KUBE_CONTEXT") or f"kind-{CLUSTER}"
+
+
+def wanted_ports() -> tuple[int, int]:
+    """The ports for HTTP and HTTPS of a new cluster. Raises ClusterError where the variable is no two ports."""
+    given = os.environ.get(PORTS_VARIABLE)
+    if not given:
+        return DEFAULT_PORTS
+    ports = [int(word) for word in given.split(",") if word.strip().isdecimal() and 0 < int(word) < 65536]
+    if len(ports) != 2 or ports[0] == ports[1] or given.count(",") != 1:
+        raise ClusterError(f"{PORTS_VARIABLE} is two ports, for HTTP and HTTPS, as in 8080,8443; it is {given!r}")
+    return ports[0], ports[1]

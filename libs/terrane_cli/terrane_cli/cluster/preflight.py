@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psutil
 
 from terrane.servers.process import port_is_free
-from terrane_cli.cluster.commands import CLUSTER
+from terrane_cli.cluster.commands import CLUSTER, PORTS_VARIABLE, ClusterError, wanted_ports
 
 TOOLS = {
     "kind": "makes the cluster; https://kind.sigs.k8s.io",
@@ -18,7 +18,8 @@ TOOLS = {
     "skaffold": "builds and deploys; https://skaffold.dev",
 }
 MEMORY_GB = 6
-PORTS = (80, 443)
+# An engine whose memory is this near to the machine's runs on the machine itself, and not in a virtual one.
+SAME_MEMORY = 0.02
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,13 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    findings = [_engine(), *map(_tool, TOOLS), _memory()]
-    # The ports of a cluster that exists are its own.
+    """What is needed, each with whether it is there. A cluster that runs has its memory and its ports already."""
+    findings = [_engine(), *map(_tool, TOOLS)]
+    if cluster_runs():
+        return findings
+    findings.append(_memory())
     if not cluster_exists():
-        findings += [_port(port) for port in PORTS]
+        findings += _ports()
     return findings
 
 
@@ -43,6 +47,14 @@ def cluster_exists() -> bool:
         return False
     done = subprocess.run(["kind", "get", "clusters"], capture_output=True, text=True, check=False)
     return CLUSTER in done.stdout.split()
+
+
+def cluster_runs() -> bool:
+    """Whether the cluster's node is there and running; a restart of the engine leaves it stopped."""
+    if not shutil.which("docker"):
+        return False
+    asked = ["docker", "container", "inspect", f"{CLUSTER}-control-plane", "--format", "{{.State.Running}}"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() == "true"
 
 
 def _engine() -> Finding:
@@ -61,10 +73,30 @@ def _tool(name: str) -> Finding:
 
 
 def _memory() -> Finding:
-    free = psutil.virtual_memory().available / 2**30
-    return Finding("memory", free >= MEMORY_GB, f"{free:.0f} GB free of the {MEMORY_GB} GB the platform wants")
+    """The engine's memory, which is this machine's or that of a virtual machine; of this machine's, what is free."""
+    asked = subprocess.run(["docker", "info", "--format", "{{.MemTotal}}"], capture_output=True, text=True, check=False)
+    if asked.returncode or not asked.stdout.strip().isdigit():
+        return Finding("memory", False, "the engine does not say how much it has")
+    return memory_finding(int(asked.stdout), psutil.virtual_memory().total, psutil.virtual_memory().available)
+
+
+def memory_finding(engine: int, machine: int, free: int) -> Finding:
+    """Whether the engine has enough, all in bytes."""
+    wanted = MEMORY_GB * 2**30
+    if abs(engine - machine) <= SAME_MEMORY * machine:
+        return Finding("memory", free >= wanted, f"{free / 2**30:.1f} GB free of the {MEMORY_GB} GB the platform wants")
+    told = f"the engine has {engine / 2**30:.1f} GB of the {MEMORY_GB} GB the platform wants"
+    return Finding("memory", engine >= wanted, told if engine >= wanted else f"{told}; give its virtual machine more")
+
+
+def _ports() -> list[Finding]:
+    try:
+        return [_port(port) for port in wanted_ports()]
+    except ClusterError as problem:
+        return [Finding("ports", False, str(problem))]
 
 
 def _port(port: int) -> Finding:
     free = port_is_free(port)
-    return Finding(f"port {port}", free, "free" if free else "taken; the ingress needs it: stop what listens there")
+    taken = f"taken; the ingress needs it. Stop what listens there, or choose others: {PORTS_VARIABLE}=8080,8443"
+    return Finding(f"port {port}", free, "free" if free else taken)

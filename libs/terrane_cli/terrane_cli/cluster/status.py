@@ -54,7 +54,11 @@ def show(console: Console) -> bool:
 
 def load_errors() -> dict[str, str]:
     """Why locations do not load, by location; empty as well where the UI does not answer, which its pod explains."""
-    return {name: cause(error) for name, error in (story.ui().load_errors() or {}).items()}
+    try:
+        with story.webserver() as api:
+            return {name: cause(error) for name, error in (api.load_errors() or {}).items()}
+    except ClusterError:
+        return {}
 
 
 def _pod(item: dict[str, Any]) -> Pod:

@@ -8,23 +8,43 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 from rich.console import Console
 
 from terrane.object_store import LANDING_ZONE, ObjectStoreResource
 from terrane.servers.process import free_port, port_is_free
 from terrane_cli import demo
-from terrane_cli.cluster.commands import NAMESPACE, context, kubectl_json
+from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context, kubectl_json
+from terrane_cli.cluster.kind import http_port
 from terrane_cli.dagster_api import DagsterApi
 from terrane_cli.project import Project
 
-UI_HOST = "dagster.localtest.me"
-FEATURES_HOST = "features.localtest.me"
-INGRESS = "http://127.0.0.1"
+# Browsers take every name below `localhost` to this machine, without a resolver.
+UI_HOST = "dagster.localhost"
+FEATURES_HOST = "features.localhost"
+WEBSERVER = "service/terrane-dagster-webserver"
+WEBSERVER_PORT = 3001
+
+
+def ingress(host: str = "127.0.0.1") -> str:
+    """The address of the ingress on this machine, by a name that it knows or by its own address."""
+    port = http_port()
+    return f"http://{host}" if port == 80 else f"http://{host}:{port}"
 
 
 def ui() -> DagsterApi:
     """The UI's GraphQL through the ingress; by address and host name, for no resolver is needed then."""
-    return DagsterApi(INGRESS, host=UI_HOST)
+    return DagsterApi(ingress(), host=ingress(UI_HOST).removeprefix("http://"))
+
+
+@contextmanager
+def webserver() -> Iterator[DagsterApi]:
+    """The UI's GraphQL on any cluster that kubectl reaches, with an ingress or without.
+
+    Raises ClusterError when the cluster has no way to it.
+    """
+    with forward(WEBSERVER, WEBSERVER_PORT) as port:
+        yield DagsterApi(f"http://127.0.0.1:{port}")
 
 
 def run(project: Project, console: Console) -> None:
@@ -37,14 +57,18 @@ def run(project: Project, console: Console) -> None:
     with object_store() as store:
         demo.tell_the_story(api, console, store.bucket(LANDING_ZONE), project)
     console.print()
-    console.print(demo.features_table(f"{INGRESS}/get-online-features", host=FEATURES_HOST))
-    console.print(f"\nThe UI: http://{UI_HOST}", highlight=False)
+    console.print(demo.features_table(f"{ingress()}/get-online-features", host=FEATURES_HOST))
+    console.print(f"\nThe UI: {ingress(UI_HOST)}", highlight=False)
 
 
 def reload_location(location: str) -> float:
     """Has a code server load its files again; returns the seconds it took."""
     began = time.monotonic()
-    ui().reload_location(location)
+    try:
+        with webserver() as api:
+            api.reload_location(location)
+    except (RuntimeError, httpx.HTTPError) as problem:
+        raise ClusterError(str(problem)) from None
     return time.monotonic() - began
 
 
@@ -62,7 +86,7 @@ def object_store(service: str = "terrane-minio") -> Iterator[ObjectStoreResource
 
 @contextmanager
 def forward(target: str, port: int) -> Iterator[int]:
-    """A port of loopback that leads to the target's."""
+    """A port of loopback that leads to the target's. Raises ClusterError where the cluster has no way to it."""
     local = free_port()
     command = ["kubectl", "--context", context(), "--namespace", NAMESPACE, "port-forward", target, f"{local}:{port}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -72,7 +96,7 @@ def forward(target: str, port: int) -> Iterator[int]:
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
                 said = process.stderr.read().strip() if process.stderr else ""
-                raise demo.DemoFailed(f"no way to {target} on the cluster: {said}")
+                raise ClusterError(f"no way to {target} on the cluster: {said}")
             time.sleep(0.1)
         yield local
     finally:

@@ -28,13 +28,22 @@ def free_port() -> int:
 
 
 def port_is_free(port: int) -> bool:
+    """Whether nobody listens on this port of loopback; of one that this user may not bind, whether nobody answers."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            return not _answers(port)
         except OSError:
             return False
     return True
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as caller:
+        caller.settimeout(2)
+        return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
 def start(
