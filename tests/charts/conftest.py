@@ -1,4 +1,8 @@
-"""The charts with their dependencies, in a folder of the tests' own, and every render once a session."""
+"""The charts with their dependencies, in a folder of the tests' own, and every render once a session.
+
+All of it is done with the official chart that `terrane cluster charts` takes, and again with an older release of it
+where TERRANE_DAGSTER_CHART_OLDER names one. Without helm or chart the tests fail, unless TERRANE_CHARTS is `skip`.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,23 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from tests.charts.rendering import PROFILES, Render, render
+from tests.charts.rendering import PROFILES, Command, Render, profile_values, template
 
 from terrane_cli.cluster.charts import fill_dependencies, official_chart
 from terrane_cli.cluster.commands import ClusterError
 from terrane_cli.project import Project
 
 Rendering = Callable[..., Render]
+OLDER = os.environ.get("TERRANE_DAGSTER_CHART_OLDER")
+
+
+def _missing(what: str) -> NoReturn:
+    if os.environ.get("TERRANE_CHARTS") == "skip":
+        pytest.skip(f"TERRANE_CHARTS=skip: {what}")
+    pytest.fail(f"{what}. TERRANE_CHARTS=skip leaves out what needs it", pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -24,37 +36,47 @@ def _helm() -> None:
     if named := os.environ.get("TERRANE_HELM"):
         os.environ["PATH"] = os.pathsep.join([str(Path(named).parent), os.environ["PATH"]])
     if not shutil.which("helm"):
-        pytest.skip("there is no helm on PATH, and TERRANE_HELM names none: https://helm.sh")
+        _missing("there is no helm on PATH, and TERRANE_HELM names none: https://helm.sh")
 
 
 @pytest.fixture(scope="session")
 def own_charts(project: Project, _helm: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder `charts`, as it is in the checkout."""
-    root = tmp_path_factory.mktemp("checkout")
-    shutil.copytree(project.root / "charts", root / "charts", ignore=shutil.ignore_patterns("*.tgz"))
-    return root / "charts"
+    return _checkout(project, tmp_path_factory)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests are run on both releases of the official chart, unless their module is about our charts alone."""
+    if "official" in metafunc.fixturenames:
+        only_ours = getattr(metafunc.module, "ABOUT_OUR_CHARTS_ALONE", False)
+        releases = ["newest"] if only_ours or not OLDER else ["newest", "older"]
+        metafunc.parametrize("official", releases, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
-def charts(own_charts: Path) -> Path:
-    """The same with the umbrella's dependencies, of which one is not ours."""
+def official(request: pytest.FixtureRequest, project: Project, _helm: None) -> Path:
+    """The official Dagster chart, packed."""
     try:
-        fill_dependencies(Project(own_charts.parent))
+        return Path(str(OLDER)) if request.param == "older" else official_chart(project)
     except ClusterError as problem:
-        pytest.skip(f"this needs the official Dagster chart: {problem}")
-    return own_charts
+        _missing(f"this needs the official Dagster chart: {problem}")
+
+
+@pytest.fixture(scope="session")
+def charts(official: Path, project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the umbrella's dependencies, of which one is not ours."""
+    charts = _checkout(project, tmp_path_factory)
+    fill_dependencies(Project(charts.parent), official)
+    return charts
 
 
 @pytest.fixture(scope="session")
 def rendered(charts: Path) -> Rendering:
-    """Renders a profile with settings, each combination once."""
-    renders: dict[tuple[str, ...], Render] = {}
+    """Renders a profile with settings, and with other fields of Command."""
 
-    def ensure(profile: str, *settings: str) -> Render:
-        key = (profile, *settings)
-        if key not in renders:
-            renders[key] = render(charts, *key)
-        return renders[key]
+    def ensure(profile: str, *settings: str, **fields: object) -> Render:
+        values = profile_values(charts, profile)
+        return template(Command(charts / "platform", values, settings, **fields))  # pyright: ignore[reportArgumentType]
 
     return ensure
 
@@ -71,8 +93,25 @@ def every(profile: str, rendered: Rendering) -> Render:
 
 
 @pytest.fixture(scope="session")
-def location_chart(project: Project, charts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The official chart of code locations alone, which is inside the Dagster chart."""
+def official_folder(official: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The official chart, as its packer left it."""
     folder = tmp_path_factory.mktemp("official")
-    subprocess.run(["tar", "-xzf", official_chart(project), "-C", folder], check=True)
+    subprocess.run(["tar", "-xzf", official, "-C", folder], check=True)
+    return folder / "dagster"
+
+
+@pytest.fixture(scope="session")
+def location_chart(charts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The official chart of code locations alone, which is inside the Dagster chart, with its schema made to work."""
+    (packed,) = (charts / "platform/charts").glob("dagster-*.tgz")
+    folder = tmp_path_factory.mktemp("locations")
+    subprocess.run(["tar", "-xzf", packed, "-C", folder], check=True)
     return folder / "dagster/charts/dagster-user-deployments"
+
+
+def _checkout(project: Project, folders: pytest.TempPathFactory) -> Path:
+    """A copy of the charts, with what `terrane cluster charts` reads beside them."""
+    root = folders.mktemp("checkout")
+    shutil.copytree(project.root / "charts", root / "charts", ignore=shutil.ignore_patterns("*.tgz"))
+    shutil.copy(project.root / "requirements-dev.lock", root)
+    return root / "charts"

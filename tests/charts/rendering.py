@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import yaml
+from tests.charts.schemas import reason_of_refusal
 
 from terrane_cli.cluster.cli import KUBERNETES
-from terrane_cli.cluster.commands import run
+from terrane_cli.cluster.commands import ClusterError, run
 
 Object = dict[str, Any]
 WORKLOADS = {"Deployment", "StatefulSet", "Job"}
@@ -57,13 +58,8 @@ class Render:
 
     def refused(self) -> dict[str, str]:
         """What Kubernetes would not take: the reason, by object."""
-        found = {}
-        for o in self.objects:
-            try:
-                kubernetes_validate.validate(_without_nulls(o), KUBERNETES, strict=True)
-            except kubernetes_validate.ValidationError as problem:
-                found[f"{o['kind']}/{o['metadata']['name']}"] = problem.message
-        return found
+        reasons = {f"{o['kind']}/{o['metadata']['name']}": reason_of_refusal(o) for o in self.objects}
+        return {name: reason for name, reason in reasons.items() if reason}
 
     def unconfined(self) -> list[str]:
         """The containers that may run as root, gain rights, or write outside their volumes."""
@@ -100,18 +96,67 @@ class Render:
         return json.loads(environment["DAGSTER_CONTAINER_CONTEXT"]["value"])
 
 
-def render(charts: Path, profile: str, *settings: str, release: str = "terrane") -> Render:
-    """The umbrella with a profile's values and `--set` settings. Raises ClusterError with helm's words."""
+@dataclass(frozen=True)
+class Command:
+    """What `helm template` is asked for: a chart with values files and `--set` settings."""
+
+    chart: Path
+    values: tuple[Path, ...] = ()
+    settings: tuple[str, ...] = ()
+    release: str = "terrane"
+    namespace: str = "terrane"
+    upgrade: bool = False
+    # Which of several renders of the same: the tests of generated passwords want more than one.
+    turn: int = 1
+
+    def words(self) -> list[str]:
+        words = ["helm", "template", self.release, str(self.chart), "--namespace", self.namespace]
+        words += ["--kube-version", KUBERNETES, *(["--is-upgrade"] if self.upgrade else [])]
+        words += [word for file in self.values for word in ("--values", str(file))]
+        return words + [word for setting in self.settings for word in ("--set", setting)]
+
+    def key(self) -> tuple[object, ...]:
+        """The same for the same content, in whichever folder it is."""
+        values = tuple(hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else file for file in self.values)
+        return (_digest(self.chart), values, self.settings, self.release, self.namespace, self.upgrade, self.turn)
+
+
+def template(command: Command) -> Render:
+    """What helm renders, once a process for the same content. Raises ClusterError with helm's words."""
+    key = command.key()
+    if key not in _rendered:
+        try:
+            _rendered[key] = run(command.words())
+        except ClusterError as problem:
+            _rendered[key] = problem
+    found = _rendered[key]
+    if isinstance(found, ClusterError):
+        raise found
+    return Render([o for o in yaml.load_all(found, Loader=yaml.CSafeLoader) if o])
+
+
+def profile_values(charts: Path, profile: str) -> tuple[Path, ...]:
+    """The values files of a profile, over the chart's own."""
     chart = charts / "platform"
-    values = [HERE / file if file.startswith(".") else chart / file for file in PROFILES[profile]]
-    return template(release, chart, values, settings)
+    return tuple(HERE / file if file.startswith(".") else chart / file for file in PROFILES[profile])
 
 
-def template(release: str, chart: Path, values: list[Path], settings: tuple[str, ...] = ()) -> Render:
-    command = ["helm", "template", release, str(chart), "--namespace", "terrane", "--kube-version", KUBERNETES]
-    command += [word for file in values for word in ("--values", str(file))]
-    command += [word for setting in settings for word in ("--set", setting)]
-    return Render([o for o in yaml.safe_load_all(run(command)) if o])
+_rendered: dict[tuple[object, ...], str | ClusterError] = {}
+_digests: dict[Path, str] = {}
+
+
+def _digest(chart: Path) -> str:
+    """Of a chart and those beside it, of which a chart has copies that are packed anew each time."""
+    if chart not in _digests:
+        digest = hashlib.sha256(chart.name.encode())
+        for file in sorted(p for p in chart.parent.rglob("*") if p.is_file() and _is_content(p)):
+            digest.update(str(file.relative_to(chart.parent)).encode() + b"\0" + file.read_bytes() + b"\0")
+        _digests[chart] = digest.hexdigest()
+    return _digests[chart]
+
+
+def _is_content(file: Path) -> bool:
+    return file.suffix != ".tgz" or file.name.startswith("dagster-")
 
 
 def _is_confined(pod: Object, container: Object) -> bool:
@@ -127,10 +172,3 @@ def _is_confined(pod: Object, container: Object) -> bool:
 
 def _is_limited(resources: Object) -> bool:
     return {*resources.get("requests", {})} >= {"cpu", "memory"} and "memory" in resources.get("limits", {})
-
-
-def _without_nulls(value: Any) -> Any:
-    """A null in a manifest is a field that is not there, to the API and not to its schemas."""
-    if isinstance(value, dict):
-        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
-    return [_without_nulls(v) for v in value] if isinstance(value, list) else value

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import yaml
 from tests.charts.conftest import Rendering
-from tests.charts.rendering import Render, template
+from tests.charts.rendering import Command, Render, template
 
+from terrane_cli.cluster.charts import dagster_version
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit
+ABOUT_OUR_CHARTS_ALONE = True
 
 DEPLOYMENTS = "dagster.dagster-user-deployments.deployments"
 
@@ -65,8 +67,8 @@ def test_skaffold_builds_what_it_deploys_and_leaves_no_image_as_it_was(
 
     settings = [f"{key}={filled(text)}" for key, text in release["setValueTemplates"].items()]
     settings += [f"{key}={value}" for key, value in _flat(release["setValues"])]
-    values = [charts.parent / file for file in release["valuesFiles"]]
-    deployed = template(release["name"], charts / "platform", values, tuple(settings))
+    values = tuple(charts.parent / file for file in release["valuesFiles"])
+    deployed = template(Command(charts / "platform", values, tuple(settings), release=release["name"]))
     ours = {c["image"] for _, c in deployed.containers() if "terrane/" in c["image"]}
     assert {image.removeprefix("docker.io/") for image in ours} == {f"{name}:just-built" for name in built}
 
@@ -87,16 +89,9 @@ def test_what_is_synced_lands_where_the_image_has_it(skaffold: dict[str, Any], p
             assert any(relative == c or relative.startswith(f"{c}/") for c in copied), rule["src"]
 
 
-def test_chart_and_locks_have_one_version_of_dagster(project: Project) -> None:
-    chart = yaml.safe_load((project.root / "charts/platform/Chart.yaml").read_text())
-    (dagster,) = [d["version"] for d in chart["dependencies"] if d["name"] == "dagster"]
-    assert chart["appVersion"] == dagster
-    for folder in project.environments():
-        assert f"\ndagster=={dagster} " in "\n" + (folder / "requirements.lock").read_text(), folder
-
-
 def test_every_dependency_has_the_version_of_its_folder(project: Project) -> None:
     chart = yaml.safe_load((project.root / "charts/platform/Chart.yaml").read_text())
+    assert chart["appVersion"] == dagster_version(project)
     for dependency in chart["dependencies"]:
         if dependency["repository"].startswith("file://"):
             own = yaml.safe_load((project.root / f"charts/{dependency['name']}/Chart.yaml").read_text())

@@ -49,6 +49,15 @@ def test_a_location_can_be_pinned_by_digest(rendered: Rendering) -> None:
     digest = f"sha256:{'0' * 64}"
     pinned = rendered("kind", f"{DEPLOYMENTS}[0].image.digest={digest}")
     assert _variable(pinned.location("analytics"), "DAGSTER_CURRENT_IMAGE") == f"terrane/analytics@{digest}"
+    # A tag beside it is not wanted.
+    untagged = rendered("kind", f"{DEPLOYMENTS}[0].image.digest={digest}", f"{DEPLOYMENTS}[0].image.tag=")
+    assert _images(untagged) == _images(pinned)
+
+
+@pytest.mark.parametrize("part", ["dagsterWebserver", "dagsterDaemon"])
+def test_ui_and_daemon_can_be_pinned_by_digest(part: str, rendered: Rendering) -> None:
+    digest = f"sha256:{'1' * 64}"
+    assert f"terrane/dagster@{digest}" in _images(rendered("kind", f"dagster.{part}.image.digest={digest}"))
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])

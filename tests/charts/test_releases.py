@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.charts.conftest import Rendering
-from tests.charts.rendering import Render, template
+from tests.charts.rendering import Command, Render, profile_values, template
 
 from terrane_cli.cluster.commands import ClusterError
 from terrane_cli.cluster.releases import location_values, platform_values
@@ -27,16 +27,14 @@ def name(request: pytest.FixtureRequest) -> str:
 def own(name: str, project: Project, location_chart: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
     """The release of the one location."""
     file = _written(location_values(project, name), tmp_path_factory)
-    return template(name, location_chart, [file])
+    return template(Command(location_chart, (file,), release=name))
 
 
 @pytest.fixture(scope="module")
 def platform(name: str, project: Project, charts: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
     """The platform's release beside it."""
-    values = [charts / "platform/values" / file for file in ("locations.yaml", "kind.yaml")]
-    return template(
-        "terrane", charts / "platform", [*values, _written(platform_values(project, name), tmp_path_factory)]
-    )
+    beside = _written(platform_values(project, name), tmp_path_factory)
+    return template(Command(charts / "platform", (*profile_values(charts, "kind"), beside)))
 
 
 def test_each_location_is_deployed_once(name: str, own: Render, platform: Render, project: Project) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from tests.charts.conftest import Rendering
-from tests.charts.rendering import Render, render
+from tests.charts.rendering import Render
 
 from terrane.environment import VARIABLES
 
@@ -49,8 +49,8 @@ def test_what_a_secret_holds_is_nowhere_else(every: Render) -> None:
     assert [value for value in values if value in elsewhere] == []
 
 
-def test_two_platforms_have_no_password_in_common(charts: Path) -> None:
-    first, second = (render(charts, "celery").secrets() for _ in range(2))
+def test_two_platforms_have_no_password_in_common(rendered: Rendering) -> None:
+    first, second = (rendered("celery", turn=turn).secrets() for turn in (1, 2))
     assert first.keys() == second.keys()
     values = {(name, key) for name, data in first.items() for key in data if key not in USER_NAMES}
     assert len(values) >= 10

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.charts.conftest import Rendering
-from tests.charts.rendering import HERE, template
+from tests.charts.rendering import HERE, Command, template
 
 from terrane_cli.cluster.commands import ClusterError
 
 pytestmark = pytest.mark.unit
+ABOUT_OUR_CHARTS_ALONE = True
 
 FIRST = "dagster.dagster-user-deployments.deployments[0]"
 REFUSED = {
@@ -67,14 +68,14 @@ def test_a_location_without_what_it_needs_is_refused(lacks: str, told: str, char
     del locations["dagster"]["dagster-user-deployments"]["deployments"][2][lacks]
     (tmp_path / "locations.yaml").write_text(yaml.safe_dump(locations))
     with pytest.raises(ClusterError) as refused:
-        template("terrane", charts / "platform", [tmp_path / "locations.yaml"])
+        template(Command(charts / "platform", (tmp_path / "locations.yaml",)))
     assert "/deployments/2'" in str(refused.value)
     assert told in str(refused.value)
 
 
 def test_a_profile_that_is_none_is_named(charts: Path) -> None:
     with pytest.raises(ClusterError, match=r"values/staging\.yaml: no such file"):
-        template("terrane", charts / "platform", [charts / "platform/values/staging.yaml"])
+        template(Command(charts / "platform", (charts / "platform/values/staging.yaml",)))
 
 
 @pytest.mark.parametrize("key", [
@@ -93,7 +94,7 @@ def test_what_production_leaves_open_must_be_filled_in(key: str, charts: Path, t
     (tmp_path / "filled.yaml").write_text(yaml.safe_dump(filled))
     values = [charts / "platform/values" / name for name in ("locations.yaml", "production.yaml")]
     with pytest.raises(ClusterError) as refused:
-        template("terrane", charts / "platform", [*values, tmp_path / "filled.yaml"])
+        template(Command(charts / "platform", (*values, tmp_path / "filled.yaml")))
     assert f"at '/{key.replace('.', '/')}'" in str(refused.value)
 
 

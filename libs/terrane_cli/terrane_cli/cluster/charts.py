@@ -1,16 +1,19 @@
 """The umbrella's dependencies: the official Dagster chart from a cache by version, and our own from their folders.
 
-The cache is filled from the chart's repository once; after that no network is needed. Nothing of it is committed.
+The cache is filled from the chart's repository once; after that no network is needed. TERRANE_DAGSTER_CHART names a
+packed chart to take in its place. Nothing of it is committed.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import tarfile
 from pathlib import Path
 
 import yaml
 
+from terrane_cli.cluster.chart_schema import embed
 from terrane_cli.cluster.commands import ClusterError, run
 from terrane_cli.project import Project
 
@@ -20,11 +23,13 @@ def cache_folder() -> Path:
 
 
 def official_chart(project: Project) -> Path:
-    """The packed Dagster chart of the pinned version, downloaded when the cache has none.
+    """The packed Dagster chart of the pinned version: the one that TERRANE_DAGSTER_CHART names, or the cache's.
 
-    Raises ClusterError when neither cache nor network has it.
+    It is downloaded when the cache has none. Raises ClusterError when it cannot be had, or is another chart or version.
     """
-    wanted = next(d for d in _dependencies(project) if d["name"] == "dagster")
+    wanted = _official(project)
+    if named := os.environ.get("TERRANE_DAGSTER_CHART"):
+        return _checked(Path(named), wanted["version"])
     packed = cache_folder() / f"dagster-{wanted['version']}.tgz"
     if not packed.exists():
         packed.parent.mkdir(parents=True, exist_ok=True)
@@ -33,20 +38,52 @@ def official_chart(project: Project) -> Path:
             run([*pull, "--destination", str(packed.parent)])
         except ClusterError as problem:
             raise ClusterError(
-                f"the Dagster chart is not in {packed.parent}, and cannot be downloaded: {problem}"
+                f"the Dagster chart is not in {packed.parent}, TERRANE_DAGSTER_CHART names none, "
+                f"and it cannot be downloaded: {problem}"
             ) from None
     return packed
 
 
-def fill_dependencies(project: Project) -> Path:
-    """Puts every dependency of the umbrella into its `charts/`; returns that folder."""
+def fill_dependencies(project: Project, official: Path | None = None) -> Path:
+    """Puts every dependency of the umbrella into its `charts/`; returns that folder.
+
+    The official chart's schema is made to work without a network on the way.
+
+    Args:
+        official: the packed Dagster chart; without it `official_chart` says which.
+    """
+    official = official or official_chart(project)
     target = project.root / "charts/platform/charts"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
-    shutil.copy(official_chart(project), target)
+    embed(official, target / f"dagster-{dagster_version(project)}.tgz", project, cache_folder())
     for name in sorted({d["name"] for d in _dependencies(project)} - {"dagster"}):
         run(["helm", "package", str(project.root / "charts" / name), "--destination", str(target)])
     return target
+
+
+def _checked(packed: Path, version: str) -> Path:
+    """The chart, when it is Dagster's of this version."""
+    try:
+        with tarfile.open(packed) as files:
+            described = files.extractfile("dagster/Chart.yaml")
+            chart = yaml.safe_load(described.read()) if described else {}
+    except (OSError, KeyError, tarfile.TarError) as problem:
+        raise ClusterError(f"TERRANE_DAGSTER_CHART: {packed} is no packed chart of Dagster: {problem}") from None
+    if (chart.get("name"), chart.get("version")) != ("dagster", version):
+        raise ClusterError(
+            f"TERRANE_DAGSTER_CHART: {packed} is {chart.get('name')} {chart.get('version')}, and not dagster {version}"
+        )
+    return packed
+
+
+def dagster_version(project: Project) -> str:
+    """The version of the official chart, which is Dagster's own."""
+    return _official(project)["version"]
+
+
+def _official(project: Project) -> dict[str, str]:
+    return next(d for d in _dependencies(project) if d["name"] == "dagster")
 
 
 def _dependencies(project: Project) -> list[dict[str, str]]:
