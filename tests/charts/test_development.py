@@ -111,22 +111,6 @@ def test_locations_answer_where_the_workspace_looks_for_them(rendered: Rendering
         assert arguments[-4:] == ["-m", f"{name}.definitions", "--location-name", name]
 
 
-def test_ci_finds_locations_by_itself_and_pins_what_it_uses(project: Project) -> None:
-    text = (project.root / ".github/workflows/ci.yml").read_text()
-    assert [name for name in project.locations if re.search(rf"\b{name}\b", text)] == []
-    used = re.findall(r"uses: (\S+)", text)
-    assert len(used) >= 5
-    assert [action for action in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action)] == []
-    workflow = yaml.safe_load(text)
-    assert workflow["permissions"] == {"contents": "read"}
-    assert all("timeout-minutes" in job for job in workflow["jobs"].values())
-    # What its steps run is there.
-    targets = re.findall(r"^([a-z-]+):", (project.root / "Makefile").read_text(), re.MULTILINE)
-    assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= set(targets)
-    folders = re.findall(r"(?:libs/\w+/tests|tests/\w+)", text)
-    assert [folder for folder in folders if not (project.root / folder).is_dir()] == []
-
-
 def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """The settings that skaffold makes of nested values."""
     for key, value in values.items():

@@ -44,6 +44,8 @@ def ensure_environment(project: Project, folder: Path, uv: Path, *, development:
 
     Args:
         development: take `requirements-dev.lock`, which adds what tests and linters need.
+
+    `UV_PYTHON` names another Python for an environment that is made anew than the first that will do.
     """
     wanted = _fingerprint(project, folder, development=development)
     stamp = folder / STAMP
@@ -51,9 +53,10 @@ def ensure_environment(project: Project, folder: Path, uv: Path, *, development:
     if wanted in have:
         return
     began = time.monotonic()
+    python = os.environ.get("UV_PYTHON") or PYTHON
     lock = folder / ("requirements-dev.lock" if development else "requirements.lock")
     if not program(folder, "python").exists():
-        _run([str(uv), "venv", "--quiet", "--allow-existing", "--python", PYTHON, str(folder / ".venv")])
+        _run([str(uv), "venv", "--quiet", "--allow-existing", "--python", python, str(folder / ".venv")])
     pip = [str(uv), "pip", "install", "--quiet", "--python", str(program(folder, "python"))]
     _run([*pip, "--compile-bytecode", "--require-hashes", "-r", str(lock)])
     _run([*pip, "--no-deps", "--editable", str(project.root / "libs/terrane"), "--editable", str(folder)])

@@ -9,6 +9,7 @@ import pytest
 
 from terrane_cli import environments
 from terrane_cli.project import Project, program
+from terrane_cli.system import NotInstallable
 
 pytestmark = pytest.mark.integration
 
@@ -27,6 +28,12 @@ def small(tmp_path: Path) -> Project:
     for lock in ("requirements.lock", "requirements-dev.lock"):
         (tmp_path / lock).write_text("")
     return project
+
+
+def test_a_python_that_is_named_is_the_one_that_is_taken(small: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_PYTHON", "3.99")
+    with pytest.raises(NotInstallable, match=r"3\.99"):
+        environments.ensure_environment(small, small.root, environments.find_uv(small), development=False)
 
 
 def test_an_environment_holds_our_packages_and_is_made_once(small: Project, capsys: pytest.CaptureFixture[str]) -> None:

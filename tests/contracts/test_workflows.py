@@ -1,0 +1,93 @@
+"""What GitHub runs is pinned, may do little, names no location, and calls what is there."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from terrane_cli.cluster.images import images
+from terrane_cli.project import Project
+
+pytestmark = pytest.mark.unit
+
+ROOT = Project.here().root
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+# An action by its commit, with the version that commit had for a reader and for updates.
+PINNED = re.compile(r"[\w-]+/[\w-]+(?:/[\w-]+)?@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+
+
+@pytest.fixture(params=WORKFLOWS, ids=lambda file: file.stem)
+def text(request: pytest.FixtureRequest) -> str:
+    return request.param.read_text()
+
+
+@pytest.fixture
+def workflow(text: str) -> dict[str, Any]:
+    return yaml.safe_load(text)
+
+
+def test_there_are_workflows_to_look_at() -> None:
+    assert {"ci", "security"} <= {file.stem for file in WORKFLOWS}
+
+
+def test_every_action_is_pinned_by_its_commit_with_its_version(text: str) -> None:
+    used = re.findall(r"uses: (.+)", text)
+    assert used
+    assert [action for action in used if not PINNED.fullmatch(action)] == []
+
+
+def test_one_action_has_one_commit_in_all_workflows() -> None:
+    commits: dict[str, set[str]] = {}
+    for file in WORKFLOWS:
+        for repository, commit in re.findall(r"uses: ([\w-]+/[\w-]+)\S*?@(\S+)", file.read_text()):
+            commits.setdefault(repository, set()).add(commit)
+    assert {action: found for action, found in commits.items() if len(found) > 1} == {}
+
+
+def test_a_workflow_may_read_and_a_job_says_what_it_may_do_beyond(workflow: dict[str, Any]) -> None:
+    assert workflow["permissions"] == {"contents": "read"}
+    assert [name for name, job in workflow["jobs"].items() if "timeout-minutes" not in job] == []
+
+
+def test_no_workflow_names_a_location(text: str, project: Project) -> None:
+    assert [name for name in project.locations if re.search(rf"\b{name}\b", text)] == []
+
+
+def test_what_workflows_run_is_there(text: str, project: Project) -> None:
+    targets = re.findall(r"^([a-z -]+):(?!=)", (project.root / "Makefile").read_text(), re.MULTILINE)
+    called = set(re.findall(r"\bmake ([a-z-]+)", text))
+    assert called <= {name for names in targets for name in names.split()}
+    folders = re.findall(r"(?<![\w$/\"])(?:libs/\w+/tests|tests/\w+)", text)
+    assert [folder for folder in folders if not (project.root / folder).is_dir()] == []
+
+
+def test_the_matrix_of_images_holds_every_image_with_a_dockerfile_that_is_there(project: Project) -> None:
+    command = [sys.executable, "-m", "terrane_cli.cluster.images"]
+    variables = {"PYTHONPATH": str(project.root / "libs/terrane_cli")}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    matrix = json.loads(done.stdout)
+    assert [image["name"] for image in matrix] == [image.name for image in images(project)]
+    assert {"dagster", *project.locations} <= {image["name"] for image in matrix}
+    assert [image for image in matrix if not (project.root / image["dockerfile"]).is_file()] == []
+
+
+def test_every_location_gets_its_image_from_a_dockerfile_of_its_own_or_the_shared_one(tmp_path: Path) -> None:
+    for location in ("maps", "roads"):
+        (tmp_path / "code_locations" / location).mkdir(parents=True)
+        (tmp_path / "code_locations" / location / "pyproject.toml").touch()
+    for name in ("location", "roads", "dagster"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        (tmp_path / "images" / name / "Dockerfile").touch()
+    found = {image.name: (image.dockerfile, image.arguments.get("LOCATION")) for image in images(Project(tmp_path))}
+    assert found == {
+        "dagster": ("images/dagster/Dockerfile", None),
+        "maps": ("images/location/Dockerfile", "maps"),
+        "roads": ("images/roads/Dockerfile", None),
+    }
