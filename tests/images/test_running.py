@@ -148,6 +148,21 @@ def test_minio_serves_s3_from_a_folder_of_its_own_user(built: Callable[[str], Im
         until(name, alive)
 
 
+def test_postgis_is_in_the_server_that_its_image_starts(built: Callable[[str], Image]) -> None:
+    command = ["run", "--detach", "--network=none", "--env=POSTGRES_PASSWORD=example", built("postgis").tag]
+    name = docker(*command).stdout.strip()
+
+    def version() -> bool:
+        query = "create extension if not exists postgis; select postgis_lib_version()"
+        asked = docker("exec", name, "psql", "-h", "127.0.0.1", "-U", "postgres", "-tA", "-c", query)
+        return asked.returncode == 0 and asked.stdout.splitlines()[-1].startswith("3.")
+
+    try:
+        until(name, version)
+    finally:
+        docker("rm", "--force", "--volumes", name)
+
+
 def inside(container: str, url: str) -> subprocess.CompletedProcess[str]:
     return docker("exec", container, "python", "-c", GET, url)
 
