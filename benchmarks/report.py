@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import statistics
+import subprocess
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,6 +64,23 @@ def write_figures(name: str, figures: dict[str, float]) -> None:
     """Writes benchmarks/results/<name>.json."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(f"{json.dumps(figures, indent=2, sort_keys=True)}\n")
+
+
+def merge_figures(name: str, figures: dict[str, float], how: dict[str, object]) -> None:
+    """Puts figures into benchmarks/results/<name>.json beside those there are, and below `how` by what they came about.
+
+    Args:
+        how: the command, repeats, and what else a reader has to know; commit and date are added.
+    """
+    file = RESULTS / f"{name}.json"
+    there = json.loads(file.read_text()) if file.exists() else {}
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    origin = {**how, "commit": commit.stdout.strip(), "date": datetime.now(UTC).date().isoformat()}
+    notes = there.get("how", {}) | dict.fromkeys(figures, origin)
+    RESULTS.mkdir(exist_ok=True)
+    file.write_text(f"{json.dumps(there | figures | {'how': notes}, indent=2, sort_keys=True)}\n")
 
 
 def _processor() -> str:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import obstore
 import pytest
 from obstore.exceptions import BaseError
-from tests.cluster.conftest import helm, until, upgrade_location
-from tests.cluster.test_platform import ping
+from tests.cluster.platform import helm, ping, until, upgrade_location
 
 from terrane.buckets import ensure_buckets
 from terrane.object_store import DATA_LAKE, LANDING_ZONE
@@ -22,7 +21,7 @@ from terrane_cli.cluster import story
 from terrane_cli.cluster.commands import CLUSTER, run
 
 if TYPE_CHECKING:
-    from tests.cluster.conftest import Cluster
+    from tests.cluster.platform import Cluster
 
 pytestmark = pytest.mark.cluster
 
