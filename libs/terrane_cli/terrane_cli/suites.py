@@ -83,7 +83,7 @@ def check_definitions(project: Project, console: Console) -> int:
 def check_types(project: Project, console: Console) -> int:
     """Runs pyright over each part with the interpreter that its imports come from; returns 0 when all pass."""
     root = project.root
-    parts = [(root, ["libs", "tests", "samples/source_api", "benchmarks/report.py"])]
+    parts = [(root, ["libs", "tests", "samples/source_api", "benchmarks/report.py", "benchmarks/platform.py"])]
     for name in project.locations:
         parts.append((project.location_folder(name), [f"code_locations/{name}", *ALSO_TYPED.get(name, [])]))
     codes = []
