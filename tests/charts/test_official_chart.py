@@ -46,7 +46,8 @@ def test_the_chart_knows_every_key_of_our_values(
     files = [charts / "platform/values.yaml", *profile_values(charts, profile)]
     given = [yaml.safe_load(file.read_text()).get("dagster", {}) for file in files]
     defaults = yaml.safe_load((official_folder / "values.yaml").read_text())
-    checked = Keys(schemas["dagster"])
+    templates = "\n".join(file.read_text() for file in (official_folder / "templates").rglob("*.*"))
+    checked = Keys(schemas["dagster"], templates)
     unknown = [path for values in given for path in checked.unknown(values, schemas["dagster"], defaults)]
     assert unknown == []
     # The chart's schema lets any other key of a location pass.
@@ -113,13 +114,17 @@ def test_images_install_dagster_from_a_lock_and_from_nowhere_else(project: Proje
 
 
 class Keys:
-    """What a schema knows by name, below references and alternatives."""
+    """What a schema knows by name, below references and alternatives.
 
-    def __init__(self, root: dict[str, Any]) -> None:
+    Of a map that it leaves open a key is known when the chart's own values have it, or a template reads it.
+    """
+
+    def __init__(self, root: dict[str, Any], templates: str) -> None:
         self._root = root
+        self._read = set(re.findall(r"\.(\w+)", templates))
 
     def unknown(self, value: Any, schema: dict[str, Any], default: Any, path: str = "") -> list[str]:
-        """The keys of a value that neither the schema nor the chart's own values have."""
+        """The paths of the keys of a value that are not known."""
         parts = list(self._parts(schema))
         if isinstance(value, list):
             items = [p["items"] for p in parts if isinstance(p.get("items"), dict)]
@@ -127,7 +132,8 @@ class Keys:
         if not isinstance(value, dict):
             return []
         own = default if isinstance(default, dict) else {}
-        known = {name for p in parts for name in p.get("properties", {})} | own.keys()
+        named = {name for p in parts for name in p.get("properties", {})}
+        known = named | own.keys()
         # A map of anything to something, as labels are.
         is_free = not known or any(isinstance(p.get("additionalProperties"), dict) for p in parts)
         found = []
@@ -136,7 +142,7 @@ class Keys:
             if key in known:
                 options = [p["properties"][key] for p in parts if key in p.get("properties", {})]
                 found += self.unknown(below, {"anyOf": options}, own.get(key), place)
-            elif not is_free:
+            elif not is_free and (named or key not in self._read):
                 found.append(place)
         return found
 

@@ -10,6 +10,8 @@ from terrane_cli.project import Project
 from terrane_cli.settings import Settings
 
 MAX_CONCURRENT_RUNS = 4
+# In days, by how a tick ended.
+TICKS_KEPT = {"skipped": 1, "success": 7, "failure": 30, "started": 7}
 
 
 def write_instance(project: Project, settings: Settings) -> Path:
@@ -48,12 +50,26 @@ def _instance(home: Path) -> dict[str, Any]:
             "class": "QueuedRunCoordinator",
             "config": {"dequeue_interval_seconds": 1},
         },
-        "run_monitoring": {"enabled": True, "start_timeout_seconds": 120, "poll_interval_seconds": 10},
+        # As in charts/platform/values.yaml, but for how soon a run is given up; tests/charts holds them together.
+        "run_monitoring": {
+            "enabled": True,
+            "start_timeout_seconds": 120,
+            "cancel_timeout_seconds": 180,
+            "max_runtime_seconds": 86400,
+            "max_resume_run_attempts": 0,
+            "poll_interval_seconds": 10,
+            "free_slots_after_run_end_seconds": 15,
+        },
+        "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
         # One at a time in each pool: Feast's registry has one writer.
         "concurrency": {"pools": {"default_limit": 1}, "runs": {"max_concurrent_runs": MAX_CONCURRENT_RUNS}},
         "sensors": {"use_threads": True, "num_workers": 4},
         "schedules": {"use_threads": True, "num_workers": 2},
-        "retention": {"sensor": {"purge_after_days": {"skipped": 1, "success": 7, "failure": 30, "started": 7}}},
+        "retention": {
+            "sensor": {"purge_after_days": TICKS_KEPT},
+            "schedule": {"purge_after_days": 30},
+            "auto_materialize": {"purge_after_days": TICKS_KEPT},
+        },
         "telemetry": {"enabled": False},
         # The pop-up that asks for an address on the first visit.
         "nux": {"enabled": False},
