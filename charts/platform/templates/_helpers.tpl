@@ -17,12 +17,6 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end -}}
 
-{{/* An image: (list $ .Values.<image>). */}}
-{{- define "terrane.image" -}}
-{{- $root := index . 0 }}{{ $image := index . 1 -}}
-{{- printf "%s/%s:%s" ($root.Values.global.imageRegistry | default $image.registry) $image.repository $image.tag -}}
-{{- end -}}
-
 {{/* A repository in another registry, in place of its own; as it is without one: (list <registry> <repository>). */}}
 {{- define "terrane.moved" -}}
 {{- $registry := index . 0 }}{{ $repository := index . 1 -}}
@@ -55,20 +49,6 @@ the image, so they are moved beforehand: where the labels come from, with which 
 {{- end -}}
 {{- end -}}
 {{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
-{{- end -}}
-
-{{- define "terrane.podSecurityContext" -}}
-runAsNonRoot: true
-runAsUser: 1000
-runAsGroup: 1000
-fsGroup: 1000
-seccompProfile: {type: RuntimeDefault}
-{{- end -}}
-
-{{- define "terrane.containerSecurityContext" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities: {drop: [ALL]}
 {{- end -}}
 
 {{/* The first day that is ingested: the one given, the one of the first install, or the one of this install. */}}

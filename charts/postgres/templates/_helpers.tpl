@@ -1,47 +1,97 @@
-{{- define "postgres.name" -}}
-{{- .Values.fullnameOverride | default (printf "%s-%s" .Release.Name .Chart.Name) | trunc 63 | trimSuffix "-" -}}
+{{/* The environment variable that holds a role's password. */}}
+{{- define "postgres.passwordVariable" -}}
+PASSWORD_OF_{{ . | upper }}
 {{- end -}}
 
-{{- define "postgres.secret" -}}
-{{- tpl .Values.auth.existingSecret . | default (include "postgres.name" .) -}}
+{{/* The superuser's password, as a variable of the given name: (list $ <name>). */}}
+{{- define "postgres.superuser" -}}
+{{- $root := index . 0 -}}
+- name: {{ index . 1 }}
+  valueFrom:
+    secretKeyRef: {name: {{ include "common.secret" $root }}, key: {{ $root.Values.auth.superuserKey }}}
 {{- end -}}
 
-{{- define "postgres.image" -}}
-{{- $registry := ((.Values.global).imageRegistry) | default .Values.image.registry -}}
-{{- printf "%s/%s:%s" $registry .Values.image.repository .Values.image.tag -}}
+{{/* The server's settings, as words of its command line. */}}
+{{- define "postgres.settings" -}}
+{{- range $name, $value := .Values.settings }}
+- -c
+- {{ printf "%s=%v" $name $value | quote }}
+{{- end }}
 {{- end -}}
 
-{{- define "postgres.selector" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
+{{/* Who may connect, when only encrypted connections are let in. The image's own file, made with the data folder, lets all in. */}}
+{{- define "postgres.hba" -}}
+local   all all     trust
+hostssl all all all scram-sha-256
+{{- end -}}
+
+{{/* The pod that makes roles, databases and extensions: one for the Job of the release, one for the hook. */}}
+{{- define "postgres.provisioning" -}}
+{{- $own := .Values.provisioning -}}
+metadata:
+  {{- include "common.podMetadata" (list $ $own (include "postgres.provisioningLabels" .)) | nindent 2 }}
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  {{- include "common.podSpec" (list $ $own) | nindent 2 }}
+  containers:
+    - name: provision
+      {{- include "common.container" (list $ $own .Values.image) | nindent 6 }}
+      command: [sh, /provisioning/provision.sh]
+      # The reason is in the pod's state, where `kubectl describe` shows it.
+      terminationMessagePolicy: FallbackToLogsOnError
+      env:
+        - {name: PGHOST, value: {{ include "common.name" . }}}
+        - {name: PGPORT, value: {{ .Values.service.port | quote }}}
+        # The pod's own address, which is known before the server is ready.
+        - {name: SERVER, value: {{ include "common.headless" . }}}
+        - {name: PATIENCE_S, value: {{ sub .Values.provisioning.deadlineSeconds 30 | max 10 | quote }}}
+        {{- with .Values.tls }}
+        {{- if .enabled }}
+        - {name: PGSSLMODE, value: {{ ternary "verify-full" "require" (not (empty .caKey)) }}}
+        {{- if .caKey }}
+        - {name: PGSSLROOTCERT, value: /tls/ca.crt}
+        {{- end }}
+        {{- end }}
+        {{- end }}
+        {{- include "postgres.superuser" (list $ "PGPASSWORD") | nindent 8 }}
+        {{- range $name, $role := .Values.roles }}
+        - name: {{ include "postgres.passwordVariable" $name }}
+          valueFrom:
+            secretKeyRef: {name: {{ $role.secret | default (include "common.secret" $) }}, key: {{ $role.passwordKey }}}
+        {{- end }}
+        {{- include "common.extra" (list $ $own "extraEnv") | nindent 8 }}
+      volumeMounts:
+        - {name: provisioning, mountPath: /provisioning}
+        {{- if and .Values.tls.enabled .Values.tls.caKey }}
+        - {name: tls, mountPath: /tls}
+        {{- end }}
+        {{- include "common.extra" (list $ $own "extraVolumeMounts") | nindent 8 }}
+  volumes:
+    - name: provisioning
+      configMap: {name: {{ include "common.name" . }}}
+    {{- if and .Values.tls.enabled .Values.tls.caKey }}
+    - name: tls
+      secret:
+        secretName: {{ .Values.tls.secretName }}
+        items: [{key: {{ .Values.tls.caKey }}, path: ca.crt}]
+    {{- end }}
+    {{- include "common.extra" (list $ $own "extraVolumes") | nindent 4 }}
+{{- end -}}
+
+{{- define "postgres.provisioningLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}-provision
 app.kubernetes.io/instance: {{ .Release.Name }}
-{{- end -}}
-
-{{/* Without the chart's version, which would restart the store at every new one. */}}
-{{- define "postgres.podLabels" -}}
-{{ include "postgres.selector" . }}
-app.kubernetes.io/component: store
+app.kubernetes.io/component: hook
 app.kubernetes.io/part-of: terrane
 {{- end -}}
 
-{{- define "postgres.labels" -}}
-{{ include "postgres.podLabels" . }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
-{{- end -}}
-
-{{/* The environment variable that holds a role's password. */}}
-{{- define "postgres.passwordVariable" -}}
-PASSWORD_OF_{{ . | upper | replace "-" "_" }}
-{{- end -}}
-
-{{/* The passwords as environment variables: the superuser's, then each role's. */}}
-{{- define "postgres.passwords" -}}
-- name: POSTGRES_PASSWORD
-  valueFrom:
-    secretKeyRef: {name: {{ include "postgres.secret" . }}, key: {{ .Values.auth.superuserKey }}}
-{{- range $name, $role := .Values.roles }}
-- name: {{ include "postgres.passwordVariable" $name }}
-  valueFrom:
-    secretKeyRef: {name: {{ $role.secret | default (include "postgres.secret" $) }}, key: {{ $role.passwordKey }}}
-{{- end }}
+{{/* How the Job ends: a mistake in the values at once, a server that went away after some tries. */}}
+{{- define "postgres.provisioningEnd" -}}
+backoffLimit: 3
+activeDeadlineSeconds: {{ .Values.provisioning.deadlineSeconds }}
+podFailurePolicy:
+  rules:
+    - action: FailJob
+      onExitCodes: {containerName: provision, operator: In, values: [3]}
 {{- end -}}

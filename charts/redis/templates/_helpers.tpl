@@ -1,31 +1,34 @@
-{{- define "redis.name" -}}
-{{- .Values.fullnameOverride | default (printf "%s-%s" .Release.Name .Chart.Name) | trunc 63 | trimSuffix "-" -}}
+{{/* The environment variable that holds a user's password. */}}
+{{- define "redis.passwordVariable" -}}
+PASSWORD_OF_{{ . | upper | replace "-" "_" }}
 {{- end -}}
 
-{{- define "redis.secret" -}}
-{{- tpl .Values.auth.existingSecret . | default (include "redis.name" .) -}}
+{{/* redis.conf without its users. What `settings` says comes last, and wins. */}}
+{{- define "redis.configuration" -}}
+|
+  bind * -::*
+  protected-mode no
+  dir /data
+  {{- if .Values.tls.enabled }}
+  port 0
+  tls-port 6379
+  tls-cert-file /tls/tls.crt
+  tls-key-file /tls/tls.key
+  {{- if .Values.tls.caKey }}
+  tls-ca-cert-file /tls/ca.crt
+  {{- else }}
+  tls-ca-cert-dir /etc/ssl/certs
+  {{- end }}
+  # Clients show a password, and no certificate.
+  tls-auth-clients no
+  {{- end }}
+  {{- range $directive, $value := .Values.settings }}
+  {{ $directive }} {{ $value }}
+  {{- end }}
 {{- end -}}
 
-{{- define "redis.image" -}}
-{{- $registry := ((.Values.global).imageRegistry) | default .Values.image.registry -}}
-{{- printf "%s/%s:%s" $registry .Values.image.repository .Values.image.tag -}}
+{{/* A probe's command: whether the server's answer to PING has one of the words. Its own certificate may lack the name 127.0.0.1. */}}
+{{- define "redis.ping" -}}
+{{- $root := index . 0 -}}
+command: [sh, -c, 'REDISCLI_AUTH=$REDIS_PASSWORD redis-cli -h 127.0.0.1{{ if $root.Values.tls.enabled }} --tls --insecure{{ end }} ping | grep -q{{ range slice . 1 }} -e {{ . }}{{ end }}']
 {{- end -}}
-
-{{- define "redis.selector" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-{{- end -}}
-
-{{/* Without the chart's version, which would restart the store at every new one. */}}
-{{- define "redis.podLabels" -}}
-{{ include "redis.selector" . }}
-app.kubernetes.io/component: store
-app.kubernetes.io/part-of: terrane
-{{- end -}}
-
-{{- define "redis.labels" -}}
-{{ include "redis.podLabels" . }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
-{{- end -}}
-

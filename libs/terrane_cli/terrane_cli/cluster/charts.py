@@ -58,8 +58,16 @@ def fill_dependencies(project: Project, official: Path | None = None) -> Path:
     target.mkdir()
     embed(official, target / f"dagster-{dagster_version(project)}.tgz", project, cache_folder())
     for name in sorted({d["name"] for d in _dependencies(project)} - {"dagster"}):
-        run(["helm", "package", str(project.root / "charts" / name), "--destination", str(target)])
+        run(["helm", "package", str(own_chart(project, name)), "--destination", str(target)])
     return target
+
+
+def own_chart(project: Project, name: str) -> Path:
+    """The folder of a chart of ours, with what it shares with the others in its `charts/`."""
+    folder = project.root / "charts" / name
+    if yaml.safe_load((folder / "Chart.yaml").read_text()).get("dependencies"):
+        run(["helm", "dependency", "build", "--skip-refresh", str(folder)])
+    return folder
 
 
 def _checked(packed: Path, version: str) -> Path:
