@@ -16,11 +16,12 @@ from typing import NoReturn
 import pytest
 from tests.charts.rendering import PROFILES, Command, Render, profile_values, template
 
-from terrane_cli.cluster.charts import fill_dependencies, official_chart
+from terrane_cli.cluster.charts import fill_dependencies, official_chart, own_chart
 from terrane_cli.cluster.commands import ClusterError
 from terrane_cli.project import Project
 
 Rendering = Callable[..., Render]
+STORES = ("postgres", "redis", "minio")
 OLDER = os.environ.get("TERRANE_DAGSTER_CHART_OLDER")
 
 
@@ -41,8 +42,11 @@ def _helm() -> None:
 
 @pytest.fixture(scope="session")
 def own_charts(project: Project, _helm: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder `charts`, as it is in the checkout."""
-    return _checkout(project, tmp_path_factory)
+    """The folder `charts`, as it is in the checkout, and each store's chart with what it shares with the others."""
+    charts = _checkout(project, tmp_path_factory)
+    for name in STORES:
+        own_chart(Project(charts.parent), name)
+    return charts
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

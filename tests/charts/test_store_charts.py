@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.charts.rendering import Command, Render, template
 
+from terrane_cli.cluster.commands import ClusterError
+
 pytestmark = pytest.mark.unit
 
 STORES = ("postgres", "redis", "minio")
@@ -62,11 +64,85 @@ def test_without_a_volume_it_claims_none(chart: Path) -> None:
     assert {"name": "data", "emptyDir": {}} in store["spec"]["template"]["spec"]["volumes"]
 
 
-def test_postgres_makes_roles_databases_and_extensions_and_waits_for_them(own_charts: Path) -> None:
+def test_its_data_is_on_a_claim_that_may_grow_and_stays(chart: Path) -> None:
+    small, large = (
+        template(Command(chart, settings=(f"persistence.size={size}",), release="one")) for size in ("1Gi", "2Gi")
+    )
+    name = f"data-one-{chart.name}-0"
+    claim = large.get("PersistentVolumeClaim", name)
+    assert claim["spec"]["resources"]["requests"] == {"storage": "2Gi"}
+    assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    # Nothing else is replaced for it: a StatefulSet's claim templates could not be.
+    assert small.of("StatefulSet") == large.of("StatefulSet")
+    pod = large.of("StatefulSet")[0]["spec"]["template"]["spec"]
+    assert {"name": "data", "persistentVolumeClaim": {"claimName": name}} in pod["volumes"]
+
+
+def test_it_takes_a_claim_that_exists(chart: Path) -> None:
+    given = template(Command(chart, settings=("persistence.existingClaim=mine",), release="one"))
+    assert given.of("PersistentVolumeClaim") == []
+    pod = given.of("StatefulSet")[0]["spec"]["template"]["spec"]
+    assert {"name": "data", "persistentVolumeClaim": {"claimName": "mine"}} in pod["volumes"]
+
+
+def test_its_pods_have_a_service_without_an_address(alone: Render, chart: Path) -> None:
+    (store,) = alone.of("StatefulSet")
+    headless = alone.get("Service", store["spec"]["serviceName"])["spec"]
+    assert headless["clusterIP"] == "None"
+    assert headless["publishNotReadyAddresses"] is True
+    assert headless["selector"] == alone.get("Service", f"one-{chart.name}")["spec"]["selector"]
+
+
+def test_its_secret_stays_as_its_data_does(alone: Render, chart: Path) -> None:
+    secret = alone.get("Secret", f"one-{chart.name}")
+    assert secret["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+@pytest.mark.parametrize(
+    "change", ["maps.databases.maps={postgis}", "maps.databases.more={hstore}", "maps.secret=another"]
+)
+def test_a_role_that_is_added_or_changed_touches_no_server(change: str, own_charts: Path) -> None:
+    role = ("roles.maps.passwordKey=maps-password", "roles.maps.databases.maps={pg_trgm}")
+    none, one, changed = (
+        template(Command(own_charts / "postgres", settings=settings, release="one"))
+        for settings in ((), role, (*role, f"roles.{change}"))
+    )
+    assert none.of("StatefulSet") == one.of("StatefulSet") == changed.of("StatefulSet")
+    # The Job of the release is another object, for the template of one that is there cannot change.
+    first, second = ({n for n in r.names("Job") if not n.endswith("-provision")} for r in (one, changed))
+    assert (len(first), len(second), first & second) == (1, 1, set())
+    assert none.of("Job") == []
+
+
+def test_roles_are_made_beside_the_first_start_and_checked_at_the_end(own_charts: Path) -> None:
     settings = ("roles.maps.passwordKey=maps-password", "roles.maps.databases.maps={postgis}")
     made = template(Command(own_charts / "postgres", settings=settings, release="one"))
-    script = made.get("ConfigMap", "one-postgres")["data"]["ensure.sh"].splitlines()
-    assert script[-3:] == ["role maps PASSWORD_OF_MAPS", "database maps maps", "extension maps postgis"]
+    hooks = {o["metadata"]["name"]: o["metadata"].get("annotations") for o in made.of("Job")}
+    hook = hooks.pop("one-postgres-provision")
+    assert hook["helm.sh/hook"] == "post-install,post-upgrade"
+    assert hook["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+    assert list(hooks.values()) == [None]
+    ends = [o["spec"] for o in made.of("Job")]
+    assert [(e["activeDeadlineSeconds"], e["backoffLimit"]) for e in ends] == [(300, 3)] * 2
+    assert ends[0]["template"] == ends[1]["template"]
+    rule = {"action": "FailJob", "onExitCodes": {"containerName": "provision", "operator": "In", "values": [3]}}
+    assert [e["podFailurePolicy"]["rules"] for e in ends] == [[rule]] * 2
     assert "maps-password" in made.secrets()["one-postgres"]
-    container = made.of("StatefulSet")[0]["spec"]["template"]["spec"]["containers"][0]
-    assert "/tmp/ensured" in container["startupProbe"]["exec"]["command"][-1]
+
+
+@pytest.mark.parametrize("name", ["postgres", "redis"])
+def test_tls_wants_a_certificate_and_mounts_it_for_the_server_alone(name: str, own_charts: Path) -> None:
+    chart = own_charts / name
+    with pytest.raises(ClusterError, match="/tls/secretName"):
+        template(Command(chart, settings=("tls.enabled=true",), release="one"))
+    role = () if name == "redis" else ("roles.maps.passwordKey=maps-password", "roles.maps.databases.maps={pg_trgm}")
+    secured = template(Command(chart, settings=("tls.enabled=true", "tls.secretName=cert", *role), release="one"))
+    assert secured.refused() == {}
+    keys = {
+        owner.split("/")[0]: [item["key"] for item in volume["secret"]["items"]]
+        for owner, pod in secured.pods()
+        for volume in pod["volumes"]
+        if volume["name"] == "tls"
+    }
+    assert "tls.key" in keys.pop("StatefulSet")
+    assert keys == ({} if name == "redis" else {"Job": ["ca.crt"]})

@@ -51,6 +51,17 @@ the image, so they are moved beforehand: where the labels come from, with which 
 {{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
+{{- define "terrane.webserver.name" -}}
+{{- printf "%s-%s" .Release.Name (.Values.dagster.dagsterWebserver.nameOverride | default "dagster-webserver") | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* The UI's address within the cluster. */}}
+{{- define "terrane.webserver.url" -}}
+{{- with .Values.dagster.dagsterWebserver -}}
+{{- printf "http://%s:%v%s" (include "terrane.webserver.name" $) .service.port (.pathPrefix | default "") -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The first day that is ingested: the one given, the one of the first install, or the one of this install. */}}
 {{- define "terrane.startDate" -}}
 {{- $there := ((lookup "v1" "ConfigMap" .Release.Namespace "terrane-source-address").data | default dict).INGESTION_START_DATE -}}

@@ -1,7 +1,7 @@
 """What the charts' schemas share, written into each of them from one file, `charts/common/schema.json`.
 
-A schema of Helm's refers to nothing outside itself. So `definitions` of that file are put among each schema's own, those it
-uses and no others, and the settings of a pod among the properties of every object that is marked with `$comment: "pod"`.
+A schema of Helm refers to nothing outside itself. So `definitions` of that file are put among each schema's own, those
+it uses and no others, and the settings of a pod among the properties of every object with `$comment: "pod"`.
 """
 
 from __future__ import annotations
