@@ -6,6 +6,7 @@ packed chart to take in its place. Nothing of it is committed.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tarfile
@@ -16,6 +17,9 @@ import yaml
 from terrane_cli.cluster.chart_schema import embed
 from terrane_cli.cluster.commands import ClusterError, run
 from terrane_cli.project import Project
+
+# Helm reads no file of this folder that begins with a dot.
+STAMP = ".made-of"
 
 
 def cache_folder() -> Path:
@@ -68,6 +72,34 @@ def own_chart(project: Project, name: str) -> Path:
     if yaml.safe_load((folder / "Chart.yaml").read_text()).get("dependencies"):
         run(["helm", "dependency", "build", "--skip-refresh", str(folder)])
     return folder
+
+
+def ensure_dependencies(project: Project) -> tuple[Path, bool]:
+    """Does the same where something changed since the last time; returns the folder, and whether it was filled.
+
+    Whoever watches the folder sees no change where there is none.
+    """
+    official = official_chart(project)
+    target, made_of = project.root / "charts/platform/charts", _fingerprint(project, official)
+    stamp = target / STAMP
+    if stamp.exists() and stamp.read_text() == made_of:
+        return target, False
+    fill_dependencies(project, official)
+    stamp.write_text(made_of)
+    return target, True
+
+
+def _fingerprint(project: Project, official: Path) -> str:
+    """One word for the official chart and all that is packed beside it."""
+    charts = project.root / "charts"
+    # What is packed into them, `charts/<name>/charts`, is made of the others.
+    ours = [file for file in charts.rglob("*") if file.relative_to(charts).parts[:2][-1] != "charts"]
+    ours = [file for file in ours if file.relative_to(charts).parts[0] != "platform"]
+    digest = hashlib.sha256()
+    for file in [official, charts / "platform/Chart.yaml", *sorted(ours)]:
+        if file.is_file():
+            digest.update(f"{file.name} {file.stat().st_size}\n".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def _checked(packed: Path, version: str) -> Path:

@@ -64,7 +64,7 @@ def up(options: argparse.Namespace, project: Project, console: Console) -> int:
     console.print("cluster: made" if kind.ensure_cluster(project) else "cluster: there", highlight=False)
     if kind.ensure_ingress(project):
         console.print("ingress controller: installed", highlight=False)
-    charts.fill_dependencies(project)
+    charts.ensure_dependencies(project)
     kind.load_images(_images_of_others(project, profile))
     _skaffold(project, "run", *profile)
     story.run(project, console)
@@ -91,9 +91,10 @@ def tell_story(_: argparse.Namespace, project: Project, console: Console) -> int
 
 
 def fill_charts(_: argparse.Namespace, project: Project, console: Console) -> int:
-    folder = charts.fill_dependencies(project)
-    names = ", ".join(sorted(p.name for p in folder.iterdir()))
-    console.print(f"{folder.relative_to(project.root)}: {names}", highlight=False)
+    folder, filled = charts.ensure_dependencies(project)
+    names = ", ".join(sorted(p.name for p in folder.glob("*.tgz")))
+    made = "" if filled else " (as they were)"
+    console.print(f"{folder.relative_to(project.root)}: {names}{made}", highlight=False)
     return 0
 
 
