@@ -8,12 +8,13 @@ import os
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import yaml
 from rich.console import Console
 from rich.table import Table
 
-from terrane_cli.cluster import charts, kind, preflight, releases, status, story
+from terrane_cli.cluster import charts, kind, packaging, preflight, releases, status, story
 from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context, run
 from terrane_cli.demo import DemoFailed
 from terrane_cli.project import Project
@@ -53,6 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     one = add("values", print_values, "write the values for a release of one location")
     one.add_argument("location")
     one.add_argument("--platform", action="store_true", help="those of the platform's release beside it")
+    packed = add("package", package, "pack the charts of a release, with the digests of its images in their values")
+    packed.add_argument("version")
+    packed.add_argument("--images", required=True, help="where the images are: registry.example.com/team")
+    packed.add_argument("--digests", required=True, type=Path, help="JSON: each image's digest, by its name")
+    packed.add_argument("--output", type=Path, default=Path("dist"))
     return parser
 
 
@@ -109,6 +115,13 @@ def print_values(options: argparse.Namespace, project: Project, _: Console) -> i
     # By way of JSON, in which what occurs twice is written twice.
     plain = json.loads(json.dumps(values(project, options.location)))
     print(yaml.safe_dump(plain, sort_keys=False), end="")
+    return 0
+
+
+def package(options: argparse.Namespace, project: Project, console: Console) -> int:
+    release = packaging.Release(options.version, options.images, json.loads(options.digests.read_text()))
+    options.output.mkdir(parents=True, exist_ok=True)
+    console.print(str(packaging.package(project, release, options.output)), highlight=False)
     return 0
 
 

@@ -6,7 +6,7 @@ Standard library only: a build asks before anything is installed.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from terrane_cli.project import Project
 
@@ -31,5 +31,18 @@ def images(project: Project) -> list[Image]:
     return sorted([*(Image(name, file) for name, file in own.items()), *shared], key=lambda image: image.name)
 
 
+def matrix(project: Project) -> str:
+    """The images as JSON on one line; `build_args` are the arguments as a build takes them, one a line."""
+    entries = [
+        {"name": image.name, "dockerfile": image.dockerfile, "build_args": _lines(image.arguments)}
+        for image in images(project)
+    ]
+    return json.dumps(entries, separators=(",", ":"))
+
+
+def _lines(arguments: dict[str, str]) -> str:
+    return "\n".join(f"{name}={value}" for name, value in arguments.items())
+
+
 if __name__ == "__main__":
-    print(json.dumps([asdict(image) for image in images(Project.here())], separators=(",", ":")))
+    print(matrix(Project.here()))
