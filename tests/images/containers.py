@@ -67,9 +67,12 @@ def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["docker", *arguments], capture_output=True, text=True)
 
 
-def build(name: str, tag: str, context: Path = ROOT, **arguments: str) -> subprocess.CompletedProcess[str]:
-    """Builds `images/<name>` of the context with these build arguments."""
+def build(
+    name: str, tag: str, context: Path = ROOT, secrets: dict[str, Path] | None = None, **arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Builds `images/<name>` of the context with these build arguments, and files as secrets."""
     given = [word for key, value in arguments.items() for word in ("--build-arg", f"{key}={value}")]
+    given += [word for key, file in (secrets or {}).items() for word in ("--secret", f"id={key},src={file}")]
     file = context / "images" / name / "Dockerfile"
     return docker("build", "--progress=plain", *given, "--file", str(file), "--tag", tag, str(context))
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.images.containers import NAMES, ROOT, Image, build, docker
+from tests.images.containers import NAMES, ROOT, Image, build, docker, history
 
 from terrane_cli.project import Project
 
@@ -66,6 +67,25 @@ def test_a_package_that_is_not_the_locked_one_fails_the_build(context: Path, scr
     done = build("spatial", scrap, context)
     assert done.returncode != 0
     assert "hash mismatch" in (done.stderr + done.stdout).lower()
+
+
+def test_packages_come_from_the_index_that_a_secret_names_and_the_image_does_not_say_which(
+    context: Path, scrap: str, tmp_path: Path
+) -> None:
+    index = tmp_path / "uv.toml"
+    index.write_text('[[index]]\nurl = "http://127.0.0.1:9/simple"\ndefault = true\n')
+    # Not the lock that is built already, for an engine keeps what it built, whatever the secret was.
+    lock = context / "code_locations/spatial/requirements.lock"
+    lock.write_text(f"{lock.read_text()}# {scrap}, {time.time_ns()}\n")
+    refused = build("spatial", scrap, context, secrets={"uv": index})
+    assert refused.returncode != 0
+    assert "http://127.0.0.1:9/simple" in refused.stderr + refused.stdout
+    index.write_text("# no index, and so the usual one: a mark that must not be left behind\n")
+    done = build("spatial", scrap, context, secrets={"uv": index})
+    assert done.returncode == 0, done.stderr[-4000:]
+    left = Image("spatial", scrap).run("sh", "-c", "grep -rl 'must not be left behind' /etc /opt/venv/pyvenv.cfg /root")
+    assert left.stdout == ""
+    assert not any("127.0.0.1:9" in line for line in history(scrap))
 
 
 def test_the_code_is_read_only(location: Image) -> None:
