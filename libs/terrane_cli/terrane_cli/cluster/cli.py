@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from terrane_cli.cluster import charts, kind, packaging, preflight, releases, status, story
+from terrane_cli.cluster import charts, debugging, kind, packaging, preflight, releases, status, story
 from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context, run
 from terrane_cli.demo import DemoFailed
 from terrane_cli.project import Project
@@ -54,6 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     one = add("values", print_values, "write the values for a release of one location")
     one.add_argument("location")
     one.add_argument("--platform", action="store_true", help="those of the platform's release beside it")
+    inside = add("debug", debug, "run a module in a location's pod under a debugger: debug spatial dagster --version")
+    inside.add_argument("target", help=f"a location, or {debugging.FEATURE_SERVER}")
+    inside.add_argument("--port", type=int, default=debugging.PORT, help="of this machine, for the debugger")
+    inside.add_argument("words", nargs=argparse.REMAINDER, help="the module and its arguments")
     packed = add("package", package, "pack the charts of a release, with the digests of its images in their values")
     packed.add_argument("version")
     packed.add_argument("--images", required=True, help="where the images are: registry.example.com/team")
@@ -116,6 +120,13 @@ def print_values(options: argparse.Namespace, project: Project, _: Console) -> i
     plain = json.loads(json.dumps(values(project, options.location)))
     print(yaml.safe_dump(plain, sort_keys=False), end="")
     return 0
+
+
+def debug(options: argparse.Namespace, project: Project, _: Console) -> int:
+    known = [*project.locations, debugging.FEATURE_SERVER]
+    if options.target not in known:
+        raise ClusterError(f"there is nothing to debug that is called {options.target}; there are {', '.join(known)}")
+    return debugging.debug(options.target, options.words, options.port)
 
 
 def package(options: argparse.Namespace, project: Project, console: Console) -> int:

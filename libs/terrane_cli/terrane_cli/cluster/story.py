@@ -85,9 +85,12 @@ def object_store(service: str = "terrane-minio") -> Iterator[ObjectStoreResource
 
 
 @contextmanager
-def forward(target: str, port: int) -> Iterator[int]:
-    """A port of loopback that leads to the target's. Raises ClusterError where the cluster has no way to it."""
-    local = free_port()
+def forward(target: str, port: int, local: int | None = None) -> Iterator[int]:
+    """A port of loopback, a free one unless told, that leads to the target's.
+
+    Raises ClusterError where the cluster has no way to it.
+    """
+    local = local or free_port()
     command = ["kubectl", "--context", context(), "--namespace", NAMESPACE, "port-forward", target, f"{local}:{port}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
