@@ -92,9 +92,9 @@ def ensure_dependencies(project: Project) -> tuple[Path, bool]:
 def _fingerprint(project: Project, official: Path) -> str:
     """One word for the official chart and all that is packed beside it."""
     charts = project.root / "charts"
-    # What is packed into them, `charts/<name>/charts`, is made of the others.
-    ours = [file for file in charts.rglob("*") if file.relative_to(charts).parts[:2][-1] != "charts"]
-    ours = [file for file in ours if file.relative_to(charts).parts[0] != "platform"]
+    parts = {file: file.relative_to(charts).parts for file in charts.rglob("*")}
+    # What is packed into them, in `charts/<name>/charts`, is made of the others.
+    ours = [file for file, part in parts.items() if part[0] != "platform" and part[1:2] != ("charts",)]
     digest = hashlib.sha256()
     for file in [official, charts / "platform/Chart.yaml", *sorted(ours)]:
         if file.is_file():
