@@ -38,7 +38,7 @@ def unpacked(project: Project, official: Path, tmp_path_factory: pytest.TempPath
 
 @pytest.mark.parametrize("profile", ["default", "kind", "celery"])
 def test_every_image_of_ours_is_named_by_its_digest(unpacked: Path, profile: str) -> None:
-    values = [unpacked / file for file in PROFILES[profile]]
+    values = tuple(unpacked / file for file in PROFILES[profile])
     named = {container["image"] for _, container in template(Command(unpacked, values)).containers()}
     assert {image for image in named if "terrane/" in image} == set()
     ours = {image for image in named if image.startswith(f"{IMAGES}/")}
