@@ -59,6 +59,8 @@ def test_skaffold_builds_what_it_deploys_and_leaves_no_image_as_it_was(
     assert all((project.root / dockerfile).is_file() for dockerfile in built.values())
 
     def filled(text: str) -> str:
+        if text.startswith("{{cmd "):
+            return "session"
         image = re.search(r"\.IMAGE_(REPO|TAG|FULLY_QUALIFIED)_(\w+)", text)
         assert image, text
         name = image[2].replace("_", "/", 1)
@@ -126,8 +128,8 @@ def _has_its_files_on_a_volume(deployed: Render, name: str) -> None:
     filling = deployed.get("Job", "terrane-sources")["spec"]["template"]["spec"]
     (container,) = [c for c in filling["containers"] if c["name"] == name]
     assert container["image"].removeprefix("docker.io/") == pod["containers"][0]["image"].removeprefix("docker.io/")
-    (filled,) = container["volumeMounts"]
-    assert filled["subPath"] == pod["containers"][0]["volumeMounts"][-1]["subPath"] == "just-built"
+    folder = {variable["name"]: variable["value"] for variable in container["env"]}["FOLDER"]
+    assert folder == pod["containers"][0]["volumeMounts"][-1]["subPath"] == "just-built"
     volumes = {v["name"]: v for v in pod["volumes"]}
     assert set(volumes) == {"tmp", "home", "source"}
     claim = volumes["source"]["persistentVolumeClaim"]["claimName"]

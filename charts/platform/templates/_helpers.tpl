@@ -89,3 +89,27 @@ data:
   {{ $key }}: {{ $value }}
   {{- end }}
 {{- end -}}
+
+{{/*
+Refuses development volumes that pods of several nodes could not have at once: that many nodes, and neither an access mode for it
+nor a class whose volumes lie on one node, to which Kubernetes then takes every pod that wants them.
+*/}}
+{{- define "terrane.oneNodeOrShared" -}}
+{{- if and .Values.development.sharedSource (not (has "ReadWriteMany" .Values.development.accessModes)) -}}
+{{- $nodes := 0 -}}
+{{- range (lookup "v1" "Node" "" "").items -}}
+{{- $taken := .spec.unschedulable -}}
+{{- range .spec.taints }}{{ if eq .effect "NoSchedule" }}{{ $taken = true }}{{ end }}{{ end -}}
+{{- if not $taken }}{{ $nodes = add1 $nodes }}{{ end -}}
+{{- end -}}
+{{- $name := .Values.development.storageClass | default .Values.global.storageClass -}}
+{{- $provisioner := "" -}}
+{{- range (lookup "storage.k8s.io/v1" "StorageClass" "" "").items -}}
+{{- $default := eq (get (.metadata.annotations | default dict) "storageclass.kubernetes.io/is-default-class") "true" -}}
+{{- if or (eq .metadata.name $name) (and (not $name) $default) }}{{ $provisioner = .provisioner }}{{ end -}}
+{{- end -}}
+{{- if and (gt (int $nodes) 1) (ne $provisioner "rancher.io/local-path") -}}
+{{- fail (printf "development.sharedSource: pods run on %d nodes, and a volume of provisioner %q is on one at a time. Set development.accessModes to [ReadWriteMany] and development.storageClass to a class that has it, or take a cluster of one node" (int $nodes) $provisioner) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

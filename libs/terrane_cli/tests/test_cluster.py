@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from terrane.servers.process import free_port
-from terrane_cli.cluster import commands, kind, preflight
+from terrane_cli.cluster import commands, kind, preflight, story
 from terrane_cli.cluster.cli import main
 from terrane_cli.cluster.commands import ClusterError
 from terrane_cli.cluster.status import cause
@@ -69,6 +69,26 @@ def test_the_memory_of_an_engine_in_a_virtual_machine_is_its_own() -> None:
 def test_of_an_engine_on_the_machine_itself_what_is_free_counts() -> None:
     assert not preflight.memory_finding(64 * GB, 64 * GB, 3 * GB).good
     assert preflight.memory_finding(64 * GB, 64 * GB + 1, 7 * GB).good
+
+
+@pytest.mark.parametrize(
+    ("modified", "deleted", "changed"),
+    [
+        (None, None, True),
+        ("libs/terrane/a.py;dbt/models/b.sql", "", True),
+        ("dbt/models/b.sql;defs/defs.yaml", "", False),
+        ("", "code.py", True),
+    ],
+)
+def test_a_server_starts_again_for_code_alone(
+    monkeypatch: pytest.MonkeyPatch, modified: str | None, deleted: str | None, changed: bool
+) -> None:
+    for name, files in (("ADDED_OR_MODIFIED", modified), ("DELETED", deleted)):
+        if files is None:
+            monkeypatch.delenv(f"SKAFFOLD_FILES_{name}", raising=False)
+        else:
+            monkeypatch.setenv(f"SKAFFOLD_FILES_{name}", files)
+    assert story.code_changed() is changed
 
 
 def test_of_a_log_the_last_line_that_names_an_error_is_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from rich.console import Console
 from terrane.object_store import LANDING_ZONE, ObjectStoreResource
 from terrane.servers.process import free_port, port_is_free
 from terrane_cli import demo
-from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context, kubectl_json
+from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context, kubectl, kubectl_json
 from terrane_cli.cluster.kind import http_port
 from terrane_cli.dagster_api import DagsterApi
 from terrane_cli.project import Project
@@ -22,6 +23,8 @@ from terrane_cli.project import Project
 # Browsers take every name below `localhost` to this machine, without a resolver.
 UI_HOST = "dagster.localhost"
 FEATURES_HOST = "features.localhost"
+FEATURE_SERVER = "deployment/terrane-feature-server"
+FEATURE_SERVER_LABEL = "app.kubernetes.io/name=terrane-feature-server"
 WEBSERVER = "service/terrane-dagster-webserver"
 WEBSERVER_PORT = 3001
 
@@ -62,14 +65,34 @@ def run(project: Project, console: Console) -> None:
 
 
 def reload_location(location: str) -> float:
-    """Has a code server load its files again; returns the seconds it took."""
+    """Has a code server load its files again; returns the seconds it took.
+
+    The feature server starts again where it has the same volume and its code changed: nothing else can change it.
+    """
     began = time.monotonic()
     try:
         with webserver() as api:
             api.reload_location(location)
     except (RuntimeError, httpx.HTTPError) as problem:
         raise ClusterError(str(problem)) from None
+    if serves(location) and code_changed():
+        kubectl("--namespace", NAMESPACE, "rollout", "restart", FEATURE_SERVER)
     return time.monotonic() - began
+
+
+def serves(location: str) -> bool:
+    """Whether the feature server reads the files that are synced for this location."""
+    found = kubectl_json("--namespace", NAMESPACE, "get", "deployments", "--selector", FEATURE_SERVER_LABEL)["items"]
+    volumes = [volume for server in found for volume in server["spec"]["template"]["spec"].get("volumes", [])]
+    claims = [volume.get("persistentVolumeClaim", {}).get("claimName") for volume in volumes]
+    return f"terrane-source-of-{location}" in claims
+
+
+def code_changed() -> bool:
+    """Whether Python is among the files that skaffold just synced; true by hand, where nobody says which."""
+    named = [os.environ.get(name) for name in ("SKAFFOLD_FILES_ADDED_OR_MODIFIED", "SKAFFOLD_FILES_DELETED")]
+    files = [file for names in named if names for file in names.split(";")]
+    return named == [None, None] or any(file.endswith(".py") for file in files)
 
 
 @contextmanager
