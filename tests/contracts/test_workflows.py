@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from terrane_cli.cluster.images import images
-from terrane_cli.project import Project
+from terrane_cli.project import Project, program
 
 pytestmark = pytest.mark.unit
 
@@ -66,6 +66,13 @@ def test_what_workflows_run_is_there(text: str, project: Project) -> None:
     assert called <= {name for names in targets for name in names.split()}
     folders = re.findall(r"(?<![\w$/\"])(?:libs/\w+/tests|tests/\w+)", text)
     assert [folder for folder in folders if not (project.root / folder).is_dir()] == []
+
+
+def test_zizmor_finds_no_weakness_in_them(project: Project) -> None:
+    command = [program(project.root, "zizmor"), "--offline", "--no-progress", ".github"]
+    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert f"completed .github/workflows/{WORKFLOWS[0].name}" in done.stderr
 
 
 def test_the_matrix_of_images_holds_every_image_with_a_dockerfile_that_is_there(project: Project) -> None:
