@@ -1,8 +1,8 @@
 # Every command a person types. `make help` lists them.
 PYTHON ?= python3
-BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane/src PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m terrane_cli.bootstrap
+BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane_dev/src PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m terrane_cli.bootstrap
 TERRANE = .venv/bin/terrane
-SPATIAL = cd code_locations/spatial && .venv/bin/python
+SPATIAL = cd libs/terrane_spatial && ../../code_locations/spatial/.venv/bin/python
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down status doctor check test lint format lock docs hooks clean cluster cluster-down cluster-status charts test-cluster bench-spatial bench-features bench-platform fuzz real-files
 

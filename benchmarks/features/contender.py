@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-OURS = "features.engine.compute.RedisComputeEngine"
+OURS = "terrane_features.engine.compute.RedisComputeEngine"
 STOCK_BATCH = 10_000
 FLOOR_BATCH = 10_000
 FEATURES = {

@@ -22,7 +22,7 @@ from benchmarks.features.contender import FEATURES
 from benchmarks.features.load import IDS
 from benchmarks.features.stores import Stores, stores
 from benchmarks.report import ROOT, median_ratio, table
-from terrane.servers.process import free_port, stop
+from terrane_dev.servers.process import free_port, stop
 
 ROUNDS = 7
 SECONDS = 2.0
@@ -134,7 +134,7 @@ def _stock_command(port: int, folder: str) -> list[str]:
 
 
 def _our_command(port: int, _: str) -> list[str]:
-    return [str(PYTHON), "-m", "features.server", "--port", str(port)]
+    return [str(PYTHON), "-m", "terrane_features.server", "--port", str(port)]
 
 
 @contextmanager

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from terrane.servers import postgres, redis
-from terrane.servers.accounts import server_account
-from terrane.servers.process import free_port, start, wait_until
-from terrane.testing import START_TIMEOUT_S, PostgresServer, RedisServer, temporary_server_folder
+from terrane_dev.servers import postgres, redis
+from terrane_dev.servers.accounts import server_account
+from terrane_dev.servers.process import free_port, start, wait_until
+from terrane_dev.testing import START_TIMEOUT_S, PostgresServer, RedisServer, temporary_server_folder
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -37,12 +37,12 @@ def ours(postgres: PostgresResource, path: Path) -> Run:
 def ours_inside(path: str, sha256: str) -> dict[str, Any]:
     from obstore.store import LocalStore
 
-    from spatial import gdal_process, gdal_reader, run_space
-    from spatial.batch_loading import connections_for
-    from spatial.formats import FORMATS
-    from spatial.loading import load_file
-    from spatial.manifest import ManifestFile
-    from spatial.receiving import receive
+    from terrane_spatial import gdal_process, gdal_reader, run_space
+    from terrane_spatial.batch_loading import connections_for
+    from terrane_spatial.formats import FORMATS
+    from terrane_spatial.loading import load_file
+    from terrane_spatial.manifest import ManifestFile
+    from terrane_spatial.receiving import receive
 
     postgres, source = PostgresResource.from_process("BENCH"), Path(path)
     file = ManifestFile(key=source.name, size=source.stat().st_size, sha256=sha256)
@@ -101,7 +101,7 @@ def _sha256(path: Path) -> str:
 
 def dump(postgres: PostgresResource, target: Path) -> Path:
     """What ours loaded, as the file of a binary COPY."""
-    from spatial import run_space
+    from terrane_spatial import run_space
 
     with (
         run_space.connect(postgres, RUN_ID) as connection,
@@ -116,7 +116,7 @@ def dump(postgres: PostgresResource, target: Path) -> Path:
 
 def changed_doubles(postgres: PostgresResource) -> tuple[int, int]:
     """How many doubles of the rows loaded last differ, to the bit, between ours and the floor, and ours and ogr2ogr."""
-    from spatial import run_space
+    from terrane_spatial import run_space
 
     counts = []
     with run_space.connect(postgres, RUN_ID) as connection:
@@ -131,14 +131,14 @@ def changed_doubles(postgres: PostgresResource) -> tuple[int, int]:
 
 def clear(postgres: PostgresResource) -> None:
     """Drops what ours loaded."""
-    from spatial import run_space
+    from terrane_spatial import run_space
 
     with run_space.connect(postgres, RUN_ID) as connection:
         run_space.drop(connection, run_space.schema_of(RUN_ID))
 
 
 def _make_schema(postgres: PostgresResource) -> None:
-    from spatial import run_space
+    from terrane_spatial import run_space
 
     with run_space.connect(postgres, RUN_ID) as connection:
         run_space.create(connection, RUN_ID, "bench")

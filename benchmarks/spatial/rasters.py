@@ -48,7 +48,7 @@ def ours(source: Path, target: Path) -> Run:
 
 
 def ours_inside(source: str, target: str) -> dict[str, Any]:
-    from spatial import raster
+    from terrane_spatial import raster
 
     # A step does this while it fetches the file.
     raster.prepare()
@@ -59,7 +59,7 @@ def ours_inside(source: str, target: str) -> dict[str, Any]:
 
 def gdal_translate(source: Path, target: Path) -> Run:
     """Debian's, with the same compression, tiles, resampling and threads."""
-    from spatial.raster_child import COG_OPTIONS
+    from terrane_spatial.raster_child import COG_OPTIONS
 
     target.unlink(missing_ok=True)
     names = ("COMPRESS", "PREDICTOR", "BLOCKSIZE", "OVERVIEWS", "NUM_THREADS", "BIGTIFF", "SPARSE_OK")

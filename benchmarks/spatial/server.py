@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from terrane.postgres import PostgresResource
-from terrane.servers import postgres
-from terrane.servers.accounts import server_account, server_folder
-from terrane.servers.process import free_port, start, stop, wait_until
+from terrane_dev.servers import postgres
+from terrane_dev.servers.accounts import server_account, server_folder
+from terrane_dev.servers.process import free_port, start, stop, wait_until
 
 NAME = "bench"
 START_TIMEOUT_S = 60

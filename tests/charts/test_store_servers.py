@@ -20,12 +20,12 @@ import yaml
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from terrane.servers import minio
-from terrane.servers import postgres as servers
-from terrane.servers.accounts import run_as, server_account
-from terrane.servers.process import free_port, start, stop, wait_until
-from terrane.testing import NO_POSTGRES, PostgresServer, temporary_server_folder
 from terrane_cli.cluster.commands import run
+from terrane_dev.servers import minio
+from terrane_dev.servers import postgres as servers
+from terrane_dev.servers.accounts import run_as, server_account
+from terrane_dev.servers.process import free_port, start, stop, wait_until
+from terrane_dev.testing import NO_POSTGRES, PostgresServer, temporary_server_folder
 
 pytestmark = [
     pytest.mark.unit,

@@ -23,7 +23,8 @@ READERS = (".py", ".yml", ".yaml")
 
 def test_every_variable_that_is_read_is_in_the_table(project: Project) -> None:
     folders = [*(project.location_folder(name) / "src" for name in project.locations), project.root / "dbt"]
-    folders += [project.root / "feast_repo", project.root / "libs/terrane/src/terrane"]
+    in_images = ("terrane", "terrane_dbt", "terrane_features", "terrane_spatial")
+    folders += [project.root / "feast_repo", *(project.root / f"libs/{name}/src" for name in in_images)]
     files = [f for folder in folders for f in folder.rglob("*") if f.suffix in READERS and "target" not in f.parts]
     read = {name for f in files for pattern in READS for name in re.findall(pattern, f.read_text())}
     # What every process has, and what says where a cache goes.

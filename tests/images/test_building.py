@@ -23,7 +23,7 @@ WRITE = "touch /opt/terrane/code_locations/{0}/src/{0}/definitions.py && rm -r /
 @pytest.fixture
 def context(tmp_path: Path) -> Path:
     """What the spatial image is built of, to be broken."""
-    for name in (".dockerignore", "images", "libs/terrane", "code_locations/spatial"):
+    for name in (".dockerignore", "images", "libs/terrane", "libs/terrane_spatial", "code_locations/spatial"):
         source, target = ROOT / name, tmp_path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_file():

@@ -44,7 +44,7 @@ BUILT_FOR = UNREACHABLE | {"WAREHOUSE_HOST": "terrane-postgres", "WAREHOUSE_PORT
 PARSE = """
 import json
 from pathlib import Path
-from analytics.dbt.cli import dbt_cli, dbt_project
+from terrane_dbt.dbt_project.cli import dbt_cli, dbt_project
 dbt = dbt_cli(dbt_project(Path("/opt/terrane/dbt")))
 dbt.cli(["--log-level-file", "debug", "parse"], target_path=Path("/tmp/t")).wait()
 print(json.dumps(Path("/tmp/t/dbt.log").read_text()))
@@ -87,7 +87,7 @@ def test_dbt_parses_again_for_another_warehouse(built: Callable[[str], Image]) -
 
 def test_the_feature_server_starts_and_says_what_it_lacks(built: Callable[[str], Image]) -> None:
     variables = tuple(f"--env={key}={value}" for key, value in UNREACHABLE.items())
-    command = ["python", "-m", "features.server", "--host", "0.0.0.0", "--port", "6566"]
+    command = ["python", "-m", "terrane_features.server", "--host", "0.0.0.0", "--port", "6566"]
     with built("features").started(*command, options=variables) as name:
         until(name, lambda: inside(name, "http://127.0.0.1:6566/health").returncode == 0)
         refused = docker("exec", name, "python", "-c", GET, "http://127.0.0.1:6566/ready")

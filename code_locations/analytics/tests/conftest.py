@@ -20,7 +20,7 @@ from terrane.object_store import ObjectStoreResource  # noqa: E402
 from terrane.postgres import PostgresResource  # noqa: E402
 from terrane.publishing import Commit  # noqa: E402
 
-pytest_plugins = ["terrane.testing"]
+pytest_plugins = ["terrane_dev.testing"]
 
 os.environ["INGESTION_START_DATE"] = FIRST_DAY.isoformat()
 

@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 from dagster_dbt import DbtCliResource
 
-from analytics.dbt.cli import LeanDbtCli
 from analytics.definitions import defs
+from terrane_dbt.dbt_project.cli import LeanDbtCli
 
 pytestmark = pytest.mark.unit
 
@@ -92,5 +92,5 @@ def test_loading_imports_nothing_heavy_but_dbt():
 
 def test_what_the_lean_command_line_leaves_out_is_still_called_so():
     for name in ("_cli_version", "_initialize_dbt_core_adapter"):
-        assert name in vars(DbtCliResource), f"dagster-dbt has no {name} any more: see analytics/dbt/cli.py"
+        assert name in vars(DbtCliResource), f"dagster-dbt has no {name} any more: see terrane_dbt/dbt_project/cli.py"
         assert name in vars(LeanDbtCli)

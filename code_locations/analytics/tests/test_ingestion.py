@@ -7,11 +7,11 @@ import psycopg
 import pytest
 from faulty_api import status
 
-from analytics.errors import Permanent, Temporary
 from analytics.ingestion import DailySource, ingest_days
 from analytics.warehouse import tables
 from analytics.warehouse.tables import Column, Table
 from source_api import generator
+from terrane.errors import Permanent, Temporary
 
 pytestmark = pytest.mark.integration
 

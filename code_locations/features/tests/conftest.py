@@ -1,122 +1,13 @@
-"""What every test of this location starts from: a copy of the repository, and empty stores that its settings name."""
+"""What tests of this location share: a copy of the Feast repository, to be changed."""
 
 from __future__ import annotations
 
 import shutil
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import dagster as dg
 import pytest
 
-from features.components.online_view import online_view
-from features.components.registry import registry
-from features.components.settings import CheckSettings
-from features.feast_store import FeastResource
-from features.feature_server import FeatureServer
-from features.redis_store import RedisResource
-from features.repository import FeatureView
-from terrane.postgres import PostgresResource
-from terrane.testing import RedisServer
-
-pytest_plugins = ["terrane.testing"]
-sys.path.insert(0, str(Path(__file__).parent / "support"))
-
 REPOSITORY = Path(__file__).parents[3] / "feast_repo"
-USERS = 50
-BATCH_ROWS = 20
-GOLD_SQL = """
-    create schema gold;
-    create table gold.user_journal_features (
-        user_id bigint unique not null,
-        event_timestamp timestamptz not null,
-        created_timestamp timestamptz,
-        entries_total bigint,
-        entries_last_7d bigint,
-        entries_last_30d bigint,
-        minutes_total double precision,
-        avg_words double precision,
-        avg_mood double precision,
-        favourite_game_type text,
-        last_place text,
-        last_country text,
-        countries_visited bigint,
-        is_active bool
-    );
-"""
-ROWS_SQL = f"""
-    insert into gold.user_journal_features
-    select u, now() - u * interval '1 hour', now(), u * 3, u % 7, u % 30, u / 3.0,
-        case when u % 4 = 0 then null else u / 7.0 end, null, 'game ' || u % 5, 'Größe ' || u, '', u % 20, u % 2 = 0
-    from generate_series(1, {USERS}) u
-"""
-
-
-@dataclass(frozen=True)
-class Stores:
-    """The location's resources, over stores that are this test's own."""
-
-    feast: FeastResource
-    warehouse: PostgresResource
-    redis: RedisResource
-    users: int = USERS
-    batch_rows: int = BATCH_ROWS
-
-    @property
-    def view(self) -> FeatureView:
-        return self.feast.repository().view("user_journal_features")
-
-    def run(
-        self,
-        *,
-        allow_deletions: bool = False,
-        allow_mass_deletion: bool = False,
-        url: str = "",
-        raise_on_error: bool = True,
-        only_views: bool = False,
-    ) -> dg.ExecuteInProcessResult:
-        """Materialises the registry and every view, as one run; or the views alone."""
-        repository = self.feast.repository()
-        views = [online_view(view, CheckSettings()) for view in repository.views]
-        return dg.materialize(
-            [registry(repository), *views],
-            selection=views if only_views else None,
-            resources={
-                "feast": self.feast,
-                "warehouse": self.warehouse,
-                "redis": self.redis,
-                "feature_server": FeatureServer(url=url),
-            },
-            run_config={
-                "ops": {
-                    **({} if only_views else {"feast__registry": {"config": {"allow_deletions": allow_deletions}}}),
-                    **{
-                        f"online__{view.name}": {"config": {"allow_mass_deletion": allow_mass_deletion}}
-                        for view in repository.views
-                    },
-                }
-            },
-            raise_on_error=raise_on_error,
-        )
-
-    def sql(self, statement: str, parameters: Sequence[object] | None = None) -> list[tuple]:
-        with self.warehouse.connect() as connection:
-            cursor = connection.execute(statement.encode(), parameters)
-            return cursor.fetchall() if cursor.description else []
-
-    def online(self, *users: int) -> dict[str, list]:
-        """What Feast's own client reads of the view, a list a feature."""
-        references = [f"user_journal_features:{feature.name}" for feature in self.view.features]
-        rows = [{"user_id": user} for user in users]
-        return self.feast.store().get_online_features(features=references, entity_rows=rows).to_dict()
-
-    def edit(self, file: str, old: str, new: str) -> None:
-        path = self.feast.folder / file
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
 
 
 @pytest.fixture
@@ -124,27 +15,3 @@ def repository_copy(tmp_path: Path) -> Path:
     folder = tmp_path / "feast_repo"
     shutil.copytree(REPOSITORY, folder, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
-
-
-@pytest.fixture
-def stores(
-    make_database: Callable[..., PostgresResource],
-    redis_server: RedisServer,
-    repository_copy: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Stores]:
-    """Gold with USERS users and an empty Redis; rows are written BATCH_ROWS at a time."""
-    warehouse = make_database()
-    redis = RedisResource(host="127.0.0.1", port=str(redis_server.port), db="1", password=redis_server.password)
-    monkeypatch.setattr("features.engine.reading.BATCH_ROWS", BATCH_ROWS)
-    for prefix, store in (("WAREHOUSE", warehouse), ("REDIS", redis)):
-        for name in ("host", "port", "user", "password", "db"):
-            value = getattr(store, "database" if (prefix, name) == ("WAREHOUSE", "db") else name, None)
-            if value is not None:
-                monkeypatch.setenv(f"{prefix}_{name.upper()}", value)
-    made = Stores(FeastResource(repo_path=str(repository_copy)), warehouse, redis)
-    made.sql(GOLD_SQL)
-    made.sql(ROWS_SQL)
-    yield made
-    with redis.client() as client:
-        client.flushdb()

@@ -10,7 +10,7 @@ import pytest
 
 from terrane.buckets import ensure_buckets
 from terrane.object_store import DATA_LAKE, ObjectStoreResource, s3_client
-from terrane.servers.process import free_port
+from terrane_dev.servers.process import free_port
 
 pytestmark = pytest.mark.integration
 

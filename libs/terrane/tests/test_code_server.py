@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from terrane.code_server import NotReady, require_healthy, require_loaded
-from terrane.servers.process import free_port, start, stop, wait_until
+from terrane_dev.servers.process import free_port, start, stop, wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -13,7 +13,7 @@ import pytest
 from terrane.buckets import ensure_buckets
 from terrane.object_store import DATA_LAKE, LANDING_ZONE, ObjectStoreResource, StoreFull, put
 from terrane.publishing import list_commits, publish
-from terrane.testing import running_minio
+from terrane_dev.testing import running_minio
 
 pytestmark = pytest.mark.integration
 

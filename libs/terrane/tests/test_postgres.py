@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from terrane.postgres import PostgresResource
-from terrane.servers.process import free_port
+from terrane_dev.servers.process import free_port
 
 pytestmark = pytest.mark.integration
 

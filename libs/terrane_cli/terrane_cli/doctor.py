@@ -7,12 +7,12 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from terrane.servers.process import port_is_free, tail
 from terrane_cli.environments import is_current, uv_there_is
 from terrane_cli.platform import Platform
 from terrane_cli.settings import logs
 from terrane_cli.supervisor import Record
 from terrane_cli.system import requirements
+from terrane_dev.servers.process import port_is_free, tail
 
 
 def examine(platform: Platform, console: Console) -> bool:

@@ -59,7 +59,8 @@ def ensure_environment(project: Project, folder: Path, uv: Path, *, development:
         _run([str(uv), "venv", "--quiet", "--allow-existing", "--python", python, str(folder / ".venv")])
     pip = [str(uv), "pip", "install", "--quiet", "--python", str(program(folder, "python"))]
     _run([*pip, "--compile-bytecode", "--require-hashes", "-r", str(lock)])
-    _run([*pip, "--no-deps", "--editable", str(project.root / "libs/terrane"), "--editable", str(folder)])
+    packages = project.local_packages(folder, development=development)
+    _run([*pip, "--no-deps", *(part for package in packages for part in ("--editable", str(package)))])
     # What development installs holds the plain lock too, so its stamp stands for both.
     plain = _fingerprint(project, folder, development=False)
     stamp.write_text("\n".join([plain, wanted]))
@@ -75,11 +76,11 @@ def is_current(project: Project, folder: Path) -> bool:
 
 def _fingerprint(project: Project, folder: Path, *, development: bool) -> str:
     digest = hashlib.sha256(b"dev" if development else b"plain")
+    packages = project.local_packages(folder, development=development)
     for file in (
         folder / "requirements.lock",
         folder / "requirements-dev.lock",
-        folder / "pyproject.toml",
-        project.root / "libs/terrane/pyproject.toml",
+        *(package / "pyproject.toml" for package in packages),
     ):
         digest.update(file.read_bytes())
     digest.update(str(project.root).encode())

@@ -14,8 +14,6 @@ OPTIONS = (
     "--universal",
     "--generate-hashes",
     "--no-emit-index-url",
-    "--no-emit-package",
-    "terrane",
     "--no-header",
     "--quiet",
 )
@@ -24,12 +22,13 @@ OPTIONS = (
 def compile_locks(project: Project, console: Console, *, upgrade: bool) -> int:
     """Compiles the locks of the workspace and of every location; returns uv's exit code."""
     uv = str(find_uv(project))
+    ours = [f"--no-emit-package={library.name.replace('_', '-')}" for library in project.libraries]
     for folder in project.environments():
         for arguments in (
             ["-o", "requirements.lock", *(["--upgrade"] if upgrade else [])],
             ["--group", "dev", "-c", "requirements.lock", "-o", "requirements-dev.lock"],
         ):
-            done = subprocess.run([uv, "pip", "compile", "pyproject.toml", *OPTIONS, *arguments], cwd=folder)
+            done = subprocess.run([uv, "pip", "compile", "pyproject.toml", *OPTIONS, *ours, *arguments], cwd=folder)
             if done.returncode:
                 return done.returncode
         console.print(f"  {folder.relative_to(project.root.parent)}: locked", highlight=False)

@@ -11,8 +11,8 @@ import time
 
 from rich.console import Console
 
-from terrane.servers.process import ServerFailed
 from terrane_cli.project import Project
+from terrane_dev.servers.process import ServerFailed
 
 
 def main() -> int:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from terrane.object_store import COMPUTE_LOGS, DATA_LAKE, LANDING_ZONE
-from terrane.servers import postgres, redis
-from terrane.servers.accounts import Account, server_account, server_folder
-from terrane.servers.process import start, wait_until
 from terrane_cli.instance import write_instance
 from terrane_cli.project import Project, program
 from terrane_cli.settings import DATABASES, Settings, logs
 from terrane_cli.supervisor import Supervisor, only_one
+from terrane_dev.servers import postgres, redis
+from terrane_dev.servers.accounts import Account, server_account, server_folder
+from terrane_dev.servers.process import start, wait_until
 
 READY_TIMEOUT_S = 180
 
@@ -46,7 +46,7 @@ class Platform:
     def up(self, tell: Callable[[str], None] = lambda _: None) -> None:
         """Starts what is not running, and returns when all of it answers.
 
-        Raises terrane.servers.process.ServerFailed, with the end of its log, when a process does not come up.
+        Raises terrane_dev.servers.process.ServerFailed, with the end of its log, when a process does not come up.
         """
         with only_one(self.project.state / "lock"):
             self._move_ports(tell)
@@ -156,7 +156,15 @@ class Platform:
     def _feature_server(self) -> Service:
         port = self.settings.ports["feature-server"]
         folder = self.project.location_folder("features")
-        command = [str(program(folder, "python")), "-m", "features.server", "--host", "127.0.0.1", "--port", str(port)]
+        command = [
+            str(program(folder, "python")),
+            "-m",
+            "terrane_features.server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
         return Service("feature-server", command, lambda: answers_http(port, "/health"), folder=folder)
 
     def _webserver(self, home: Path) -> Service:

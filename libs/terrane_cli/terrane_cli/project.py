@@ -6,6 +6,8 @@ Standard library only: bootstrapping reads this before anything is installed.
 from __future__ import annotations
 
 import os
+import re
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +38,28 @@ class Project:
 
     def location_folder(self, location: str) -> Path:
         return self.root / "code_locations" / location
+
+    @property
+    def libraries(self) -> list[Path]:
+        """The folders of the libraries that are packages of their own."""
+        return sorted(p.parent for p in (self.root / "libs").glob("*/pyproject.toml"))
+
+    def local_packages(self, folder: Path, *, development: bool) -> list[Path]:
+        """The folders of this checkout that the project in `folder` depends on, itself last; each once.
+
+        Args:
+            development: with what its `dev` group asks for.
+        """
+        found: list[Path] = []
+        declared = tomllib.loads((folder / "pyproject.toml").read_text())
+        wanted = list(declared["project"].get("dependencies", []))
+        if development:
+            wanted += declared.get("dependency-groups", {}).get("dev", [])
+        sources = declared.get("tool", {}).get("uv", {}).get("sources", {})
+        for name in (re.split(r"[^A-Za-z0-9_.-]", requirement)[0] for requirement in wanted):
+            if "path" in sources.get(name, {}):
+                found += self.local_packages((folder / sources[name]["path"]).resolve(), development=False)
+        return [*dict.fromkeys(found), folder]
 
     def environments(self) -> list[Path]:
         """The folders that each have a lock and a virtual environment: the workspace, then every location."""

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from terrane.servers.process import free_port, port_is_free
 from terrane_cli.project import FIRST_CODE_SERVER_PORT, UI_PORT, Project
+from terrane_dev.servers.process import free_port, port_is_free
 
 PASSWORDS = ("postgres", "dagster", "warehouse", "spatial", "redis", "minio", "api")
 DAYS_OF_HISTORY = 60

@@ -17,9 +17,12 @@ from terrane_cli.project import Project, program
 
 # Python outside a location's folder that imports what only that location has.
 ALSO_TYPED = {
-    "features": ["feast_repo", "benchmarks/features"],
-    "spatial": ["samples/natural_earth", "benchmarks/spatial"],
+    "analytics": ["libs/terrane_dbt"],
+    "features": ["libs/terrane_features", "feast_repo", "benchmarks/features"],
+    "spatial": ["libs/terrane_spatial", "samples/natural_earth", "benchmarks/spatial"],
 }
+# The libraries that are tested in the environment of the location that has what they need.
+LIBRARY = {"analytics": "terrane_dbt", "features": "terrane_features", "spatial": "terrane_spatial"}
 # pytest's own code for "no tests": for a folder that has none yet.
 NO_TESTS = 5
 
@@ -45,13 +48,20 @@ class Outcome:
 def suites(project: Project) -> list[Suite]:
     """The workspace's suites, then one a location."""
     root = project.root
-    shared = Suite("libs", root, [root / "libs/terrane/tests", root / "libs/terrane_cli/tests"], "terrane,terrane_cli")
-    locations = [
-        Suite(name, project.location_folder(name), [project.location_folder(name) / "tests"], name)
-        for name in project.locations
-    ]
+    libraries = ("terrane", "terrane_dev", "terrane_cli")
+    shared = Suite("libs", root, [root / f"libs/{name}/tests" for name in libraries], ",".join(libraries))
+    locations = [_suite_of(project, name) for name in project.locations]
     whole = Suite("whole", root, [root / f"tests/{part}" for part in ("contracts", "charts", "local")], "terrane_cli")
     return [shared, *locations, whole]
+
+
+def _suite_of(project: Project, location: str) -> Suite:
+    folder = project.location_folder(location)
+    library = LIBRARY.get(location)
+    tests, covered = [folder / "tests"], location
+    if library:
+        tests, covered = [project.root / f"libs/{library}/tests", *tests], f"{library},{location}"
+    return Suite(location, folder, tests, covered)
 
 
 def run_tests(project: Project, console: Console, arguments: list[str]) -> int:
@@ -83,7 +93,8 @@ def check_definitions(project: Project, console: Console) -> int:
 def check_types(project: Project, console: Console) -> int:
     """Runs pyright over each part with the interpreter that its imports come from; returns 0 when all pass."""
     root = project.root
-    parts = [(root, ["libs", "tests", "samples/source_api", "benchmarks/report.py", "benchmarks/platform.py"])]
+    own = ["libs/terrane", "libs/terrane_dev", "libs/terrane_cli", "tests", "samples/source_api"]
+    parts = [(root, [*own, "benchmarks/report.py", "benchmarks/platform.py"])]
     for name in project.locations:
         parts.append((project.location_folder(name), [f"code_locations/{name}", *ALSO_TYPED.get(name, [])]))
     codes = []

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from terrane.servers import postgres, redis
+from terrane_dev.servers import postgres, redis
 
 VENV = "uv or Python's venv"
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from terrane.servers.process import free_port
 from terrane_cli.cluster import commands, kind, preflight, story
 from terrane_cli.cluster.cli import main
 from terrane_cli.cluster.commands import ClusterError
 from terrane_cli.cluster.status import cause
 from terrane_cli.project import Project
+from terrane_dev.servers.process import free_port
 
 pytestmark = pytest.mark.unit
 

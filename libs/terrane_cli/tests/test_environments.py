@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ def small(tmp_path: Path) -> Project:
         (folder / f"src/{name}/__init__.py").write_text("")
         (folder / "pyproject.toml").write_text(
             f'[project]\nname = "{name}"\nversion = "1"\nrequires-python = ">=3.11"\n'
-            '[build-system]\nrequires = ["uv_build>=0.8,<1"]\nbuild-backend = "uv_build"\n'
+            + ('dependencies = ["terrane"]\n' if folder == tmp_path else "")
+            + '[build-system]\nrequires = ["uv_build>=0.8,<1"]\nbuild-backend = "uv_build"\n'
+            + '[tool.uv.sources]\nterrane = {path = "libs/terrane", editable = true}\n'
         )
     for lock in ("requirements.lock", "requirements-dev.lock"):
         (tmp_path / lock).write_text("")
@@ -43,7 +46,9 @@ def test_an_environment_holds_our_packages_and_is_made_once(small: Project, caps
     assert "environment ready" in capsys.readouterr().out
     environments.ensure_environment(small, small.root, uv, development=False)
     assert capsys.readouterr().out == ""
-    assert program(small.root, "python").exists()
+    code = "import small, terrane; print(terrane.__file__)"
+    done = subprocess.run([program(small.root, "python"), "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(small.root / "libs/terrane/src/terrane/__init__.py")
 
 
 def test_a_lock_that_changed_makes_it_out_of_date(small: Project) -> None:

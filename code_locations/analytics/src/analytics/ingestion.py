@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from analytics.errors import Permanent, Temporary, database_errors
 from analytics.source.client import SourceClient
 from analytics.source.window import PAGE_ROWS, Window, WindowChanged, read_window
 from analytics.warehouse import loading, tables
 from analytics.warehouse.tables import LEDGER, SCHEMA, Table
+from terrane.errors import Permanent, Temporary, database_errors
 from terrane.postgres import PostgresResource
 
 if TYPE_CHECKING:

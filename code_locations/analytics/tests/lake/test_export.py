@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analytics.errors import Permanent
 from analytics.lake import export
 from analytics.lake.export import export_table
+from terrane.errors import Permanent
 
 pytestmark = pytest.mark.integration
 

@@ -4,8 +4,8 @@ import pytest
 from faulty_api import PLACES
 from location import publish_places
 
-from analytics.errors import Permanent, Temporary
 from analytics.lake.places import load_places, newest_commit
+from terrane.errors import Permanent, Temporary
 from terrane.object_store import DATA_LAKE
 from terrane.publishing import publish
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from analytics.dbt import manifest
-from analytics.dbt.manifest import ManifestFailed, content_hash, ensure_manifest
+from terrane_dbt.dbt_project import manifest
+from terrane_dbt.dbt_project.manifest import ManifestFailed, content_hash, ensure_manifest
 
 ROOT = Path(__file__).parents[4]
 WAREHOUSE = [f"WAREHOUSE_{name}" for name in manifest.CONNECTION]

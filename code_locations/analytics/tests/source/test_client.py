@@ -7,9 +7,9 @@ from email.utils import format_datetime
 import pytest
 from faulty_api import KEY, hang_up, slow, status
 
-from analytics.errors import Permanent, Temporary
 from analytics.source.client import SourceClient, retry_after
-from terrane.servers.process import free_port
+from terrane.errors import Permanent, Temporary
+from terrane_dev.servers.process import free_port
 
 pytestmark = pytest.mark.unit
 

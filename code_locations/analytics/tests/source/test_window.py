@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from faulty_api import KEY
 
-from analytics.errors import Permanent
 from analytics.source.client import SourceClient
 from analytics.source.window import Window, WindowChanged, read_window
 from source_api import generator
+from terrane.errors import Permanent
 
 pytestmark = pytest.mark.unit
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from terrane.servers.process import free_port
+from terrane_dev.servers.process import free_port
 
 pytestmark = pytest.mark.unit
 

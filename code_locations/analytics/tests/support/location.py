@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import dagster as dg
 from faulty_api import PLACES
 
-from analytics.components import DbtModels
 from analytics.missing_days import RANGE_END_TAG, RANGE_START_TAG
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
 from terrane.publishing import Commit, publish
+from terrane_dbt.components import DbtModels
 
 COUNTRIES = (("CIV", "Côte d'Ivoire", "Africa"), ("CHE", "Switzerland", "Europe"), (None, None, None))
 

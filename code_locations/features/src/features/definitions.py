@@ -4,13 +4,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from features.feast_store import FeastResource
-from features.feature_server import FeatureServer
-from features.redis_store import RedisResource
 from terrane.executors import executor_from_env
 from terrane.object_store import ObjectStoreResource
 from terrane.policies import ping_job
 from terrane.postgres import PostgresResource
+from terrane_features.feast_store import FeastResource
+from terrane_features.feature_server import FeatureServer
+from terrane_features.redis_store import RedisResource
 
 
 @dg.definitions

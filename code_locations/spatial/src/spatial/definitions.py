@@ -4,11 +4,11 @@ from pathlib import Path
 
 import dagster as dg
 
-from spatial.ledger import LedgerResource
 from terrane.executors import executor_from_env
 from terrane.object_store import ObjectStoreResource
 from terrane.policies import ping_job
 from terrane.postgres import PostgresResource
+from terrane_spatial.ledger import LedgerResource
 
 
 @dg.definitions

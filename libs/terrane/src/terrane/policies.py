@@ -1,6 +1,7 @@
 """What every location does alike: who evaluates its automation, how soon, and a run that only shows that runs start."""
 
 import time
+from collections.abc import Iterable
 
 import dagster as dg
 
@@ -43,6 +44,18 @@ def until_there() -> dg.AutomationCondition:
 def eager() -> dg.AutomationCondition:
     """As soon as something upstream is new, and until the asset is there."""
     return (dg.AutomationCondition.eager() | until_there()).with_label("eager, and until there")
+
+
+def once_all_settled(keys: Iterable[dg.AssetKey]) -> dg.AutomationCondition:
+    """As soon as something upstream is new, but not while one of `keys` is missing or being made.
+
+    Without the second half, a chain over several tables runs once for each of them while they trickle in.
+    """
+    unsettled: dg.AutomationCondition = dg.AutomationCondition.missing() | dg.AutomationCondition.in_progress()
+    settled: dg.AutomationCondition = ~dg.AutomationCondition.in_progress()
+    for key in sorted(keys):
+        settled = settled & ~dg.AutomationCondition.asset_matches(key, unsettled)
+    return (eager() & settled).with_label("eager, once all sources are settled")
 
 
 class Ping(dg.Config):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from terrane.servers.process import port_is_free
 from terrane_cli.cluster.commands import CLUSTER, PORTS_VARIABLE, ClusterError, wanted_ports
+from terrane_dev.servers.process import port_is_free
 
 TOOLS = {
     "kind": "makes the cluster; https://kind.sigs.k8s.io",

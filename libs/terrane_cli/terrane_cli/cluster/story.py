@@ -13,12 +13,12 @@ import httpx
 from rich.console import Console
 
 from terrane.object_store import LANDING_ZONE, ObjectStoreResource
-from terrane.servers.process import free_port, port_is_free
 from terrane_cli import demo
 from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context, kubectl, kubectl_json
 from terrane_cli.cluster.kind import http_port
 from terrane_cli.dagster_api import DagsterApi
 from terrane_cli.project import Project
+from terrane_dev.servers.process import free_port, port_is_free
 
 # Browsers take every name below `localhost` to this machine, without a resolver.
 UI_HOST = "dagster.localhost"

@@ -8,10 +8,10 @@ import dagster as dg
 
 from analytics import partitions
 from analytics.components.columns import ColumnSpec, as_columns, column_schema
-from analytics.errors import as_failures
 from analytics.ingestion import DailySource, Mode, ingest_days
 from analytics.resources import SourceApiResource
 from analytics.warehouse.tables import Table
+from terrane.errors import as_failures
 from terrane.postgres import PostgresResource
 
 

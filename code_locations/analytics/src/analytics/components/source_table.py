@@ -7,11 +7,11 @@ from datetime import timedelta
 import dagster as dg
 
 from analytics.components.columns import ColumnSpec, as_columns, column_schema
-from analytics.errors import Permanent, as_failures, database_errors
 from analytics.resources import SourceApiResource
 from analytics.source.client import SourceClient
 from analytics.source.window import Row
 from analytics.warehouse import loading, tables
+from terrane.errors import Permanent, as_failures, database_errors
 from terrane.policies import until_there
 from terrane.postgres import PostgresResource
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analytics.errors import Permanent, database_errors
+from terrane.errors import Permanent, database_errors
 from terrane.postgres import PostgresResource
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analytics.errors import Permanent, Temporary, database_errors
 from analytics.warehouse import loading, tables
 from analytics.warehouse.tables import Column, Table
+from terrane.errors import Permanent, Temporary, database_errors
 from terrane.postgres import PostgresResource
 from terrane.publishing import Commit, download, list_commits
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from analytics.errors import Permanent, Temporary
+from terrane.errors import Permanent, Temporary
 
 KEY_HEADER = "X-API-Key"
 TOO_MANY = 429

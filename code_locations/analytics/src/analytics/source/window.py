@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from analytics.errors import Permanent
 from analytics.source.client import SourceClient
+from terrane.errors import Permanent
 
 PAGE_ROWS = 5000
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analytics.errors import Permanent
 from analytics.warehouse.tables import SCHEMA, Table
+from terrane.errors import Permanent
 
 if TYPE_CHECKING:
     import psycopg

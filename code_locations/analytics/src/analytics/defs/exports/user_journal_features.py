@@ -6,8 +6,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from analytics.errors import as_failures
 from analytics.lake.export import export_table
+from terrane.errors import as_failures
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
 from terrane.policies import eager
 from terrane.postgres import PostgresResource

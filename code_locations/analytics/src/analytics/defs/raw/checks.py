@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from analytics.errors import as_failures, database_errors
+from terrane.errors import as_failures, database_errors
 from terrane.postgres import PostgresResource
 
 UNKNOWN = """

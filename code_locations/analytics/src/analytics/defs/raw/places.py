@@ -3,8 +3,8 @@
 import dagster as dg
 
 from analytics.components.columns import column_schema
-from analytics.errors import as_failures
 from analytics.lake.places import PLACES, load_places, newest_commit
+from terrane.errors import as_failures
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
 from terrane.policies import eager
 from terrane.postgres import PostgresResource

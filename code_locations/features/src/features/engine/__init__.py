@@ -1,8 +1,0 @@
-"""A compute engine for Feast: rows of Postgres become hashes in Redis, whole columns at a time.
-
-`batch_engine: {type: features.engine.compute.RedisComputeEngine}` in feature_store.yaml sets it for everything that
-materialises: `store.materialize`, the command line and this location's assets.
-
-`support` says what it can do, `reading` takes rows from Postgres, `values`, `lists` and `commands` encode them, `wire`
-and `nodes` speak with Redis, `writing` puts it together, and `compute` is what Feast calls.
-"""

@@ -1,0 +1,1 @@
+"""What starts real servers for tests and for the laptop; in no image."""

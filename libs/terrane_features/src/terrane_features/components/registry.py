@@ -1,0 +1,73 @@
+"""The asset feast/registry: the repository's definitions, applied."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from terrane.postgres import PostgresResource
+from terrane_features.checks.results import BLOCKING, COLUMNS, columns_check
+from terrane_features.columns import ColumnsDoNotFit
+from terrane_features.components.lineage import OWNERS, POOL, REGISTRY, TAGS, source_key, when_upstream_or_code_changes
+from terrane_features.failures import explained
+from terrane_features.feast_store import FeastResource
+from terrane_features.redis_store import RedisResource
+from terrane_features.registering import Outcome, register
+from terrane_features.repository import Repository
+
+DESCRIPTION = """Feast's registry in the warehouse, as the repository declares it.
+
+Definitions are checked against the tables' columns on every run, and applied when a byte of the repository changed. An
+apply that would delete a definition is refused unless the run's config says `allow_deletions: true`."""
+LEFT = "What Feast had written by then stays; the next run plans and applies the rest."
+
+
+class RegistryConfig(dg.Config):
+    allow_deletions: bool = False
+
+
+def registry(repository: Repository) -> dg.AssetsDefinition:
+    """The asset of a repository's registry; its code version is the digest of the repository."""
+
+    @dg.asset(
+        key=REGISTRY,
+        deps=sorted({source_key(view) for view in repository.views}),
+        group_name="internal",
+        kinds={"feast", "postgres"},
+        description=DESCRIPTION,
+        code_version=repository.digest,
+        automation_condition=when_upstream_or_code_changes(),
+        metadata={"freshness": "none: it changes when somebody changes a definition, however long that takes"},
+        check_specs=[dg.AssetCheckSpec(COLUMNS, asset=REGISTRY, description=BLOCKING[COLUMNS], blocking=True)],
+        owners=OWNERS,
+        tags=TAGS,
+        pool=POOL,
+    )
+    def feast_registry(
+        context: dg.AssetExecutionContext,
+        config: RegistryConfig,
+        feast: FeastResource,
+        warehouse: PostgresResource,
+        redis: RedisResource,
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+        try:
+            with explained("applying Feast's definitions", LEFT, warehouse, redis):
+                outcome = register(feast, warehouse, allow_deletions=config.allow_deletions, run_id=context.run.run_id)
+        except ColumnsDoNotFit as error:
+            yield columns_check(error.problems)
+            raise dg.Failure(str(error), allow_retries=False) from error
+        yield dg.MaterializeResult(metadata=metadata_of(outcome), check_results=[columns_check([])])
+
+    return feast_registry
+
+
+def metadata_of(outcome: Outcome) -> dict[str, dg.MetadataValue]:
+    repository = outcome.repository
+    changes = "\n".join(f"- {change}" for change in outcome.changes)
+    return {
+        "applied": dg.MetadataValue.bool(outcome.applied),
+        "changes": dg.MetadataValue.md(changes or "none"),
+        "removed_online": dg.MetadataValue.json(outcome.removed_online),
+        "definitions": dg.MetadataValue.text(repository.digest),
+        "feature_views": dg.MetadataValue.int(len(repository.views)),
+        "feature_services": dg.MetadataValue.int(len(repository.services)),
+    }

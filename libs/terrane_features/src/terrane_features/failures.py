@@ -1,0 +1,38 @@
+"""What a person reads when a store goes away under a run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from terrane.postgres import PostgresResource
+from terrane_features.redis_store import RedisResource
+
+
+@contextmanager
+def explained(doing: str, left: str, warehouse: PostgresResource, redis: RedisResource) -> Iterator[None]:
+    """Turns a lost connection into a failure that says what happened, where, and what to do next.
+
+    Args:
+        doing: what the block does, as `applying Feast's definitions`.
+        left: what a failure leaves behind.
+    """
+    import psycopg
+    from redis import RedisError
+    from sqlalchemy.exc import InterfaceError, OperationalError
+
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError, OperationalError, InterfaceError) as error:
+        where = f"Postgres at {warehouse.host}:{warehouse.port}, database {warehouse.database}"
+        raise _failure(where, doing, left, error) from error
+    except RedisError as error:
+        raise _failure(f"Redis at {redis.host}:{redis.port}, database {redis.db}", doing, left, error) from error
+
+
+def _failure(where: str, doing: str, left: str, error: Exception) -> dg.Failure:
+    first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return dg.Failure(
+        f"{where} failed while {doing}: {first_line}. {left} See that it is up, then re-execute this run.",
+        metadata={"error": f"{type(error).__module__}.{type(error).__qualname__}"},
+    )

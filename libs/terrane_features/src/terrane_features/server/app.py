@@ -1,0 +1,162 @@
+"""The application, in ASGI: which paths exist, and what each of them answers.
+
+No framework stands between a request and its answer, because its share of the time would be greater than Redis's.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import orjson
+
+from terrane_features.server import metrics as metrics_module
+from terrane_features.server.access import Doorkeeper
+from terrane_features.server.answering import Answerer
+from terrane_features.server.by_feast import ByFeast
+from terrane_features.server.metrics import Metrics
+from terrane_features.server.openapi import document
+from terrane_features.server.plan import Planner
+from terrane_features.server.question import parse
+from terrane_features.server.readiness import Readiness
+from terrane_features.server.redis_link import RedisLink
+from terrane_features.server.refusals import Refused, unavailable
+from terrane_features.server.settings import Settings
+from terrane_features.server.watching import Watch
+
+log = logging.getLogger("terrane_features.server")
+QUESTIONS = "/get-online-features"
+LONGEST_BODY = 8 << 20
+JSON = b"application/json"
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+Reply = tuple[int, bytes, bytes, Sequence[tuple[bytes, bytes]]]
+
+
+class App:
+    """The feature server. `watch` runs from the application's start to its end."""
+
+    def __init__(self, settings: Settings, watch: Watch) -> None:
+        self._settings, self._watch = settings, watch
+        self._link = RedisLink(settings.redis)
+        self._metrics = Metrics()
+        self._answerer = Answerer(self._link, self._metrics)
+        self._by_feast = ByFeast(settings.repository)
+        self._doorkeeper = Doorkeeper(settings.access)
+        self._readiness = Readiness(watch, self._link)
+        self._planner: Planner | None = None
+        self._openapi = orjson.dumps(document(self._doorkeeper.open, settings.max_entities))
+        self._paths = {
+            "/health": self._health,
+            "/ready": self._ready,
+            "/metrics": self._scrape,
+            "/openapi.json": self._api,
+        }
+        watch.on_change = self._by_feast.prepare
+        self._metrics.watch("registry_age_seconds", "Since the registry was last looked at", lambda: watch.age_s)
+        self._metrics.watch("registry_failures", "Looks at the registry that failed", lambda: watch.failures)
+        self._metrics.watch("feature_views", "Views that are known", lambda: watch.feature_views())
+        self._metrics.watch("redis_connections", "Connections made to Redis", lambda: self._link.connections)
+        self._metrics.watch("redis_up", "Whether Redis is connected", lambda: float(self._link.connected))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            path, method = scope["path"], scope["method"]
+            if path == QUESTIONS and method == "POST":
+                status, kind, body, headers = await self._question(scope, receive)
+            elif path in self._paths or path == QUESTIONS:
+                allowed = "POST" if path == QUESTIONS else "GET"
+                reply = await self._paths[path]() if method == allowed else _wrong_method(allowed)
+                status, kind, body, headers = reply
+            else:
+                status, kind, body, headers = 404, JSON, b'{"detail":"Not Found"}', ()
+            length = (b"content-length", b"%d" % len(body))
+            start = {"status": status, "headers": [(b"content-type", kind), length, *headers]}
+            await send({"type": "http.response.start", **start})
+            await send({"type": "http.response.body", "body": body})
+
+    async def _question(self, scope: Scope, receive: Receive) -> Reply:
+        began = time.perf_counter()
+        try:
+            await self._doorkeeper.check(scope["headers"])
+            status, body, headers = 200, await self._answer(await _body(receive)), ()
+        except Refused as refused:
+            status, body, headers = refused.status, orjson.dumps(refused.content), refused.headers
+            log.log(
+                logging.WARNING if status >= 500 else logging.INFO,
+                "refused: %s",
+                refused.reason,
+                extra={"status": status},
+            )
+        except Exception:
+            log.exception("a question was not answered", extra={"status": 500})
+            status, body, headers = 500, b'{"detail":"the server failed; its log says how"}', ()
+        self._metrics.count_request(status, time.perf_counter() - began)
+        return status, JSON, body, headers
+
+    async def _answer(self, body: bytes) -> bytes:
+        catalog = self._watch.catalog
+        if catalog is None:
+            raise unavailable(self._not_yet())
+        planner = self._planner
+        if planner is None or planner.catalog is not catalog:
+            planner = self._planner = Planner(catalog)
+        question = parse(body, self._settings.max_entities)
+        self._metrics.entities.observe(question.rows)
+        plan = planner.plan(question)
+        if plan.by_feast:
+            self._metrics.handed_over.inc()
+            return await self._by_feast.answer(question, plan.names)
+        return await self._answerer.answer(question, plan)
+
+    def _not_yet(self) -> str:
+        if self._watch.empty:
+            return "no definitions have been applied yet: materialise feast/registry"
+        return "the registry was not read yet; retry in a moment"
+
+    async def _health(self) -> Reply:
+        return 200, JSON, b'{"status":"alive"}', ()
+
+    async def _ready(self) -> Reply:
+        state = await self._readiness.state()
+        return 200 if state["ready"] else 503, JSON, orjson.dumps(state), ()
+
+    async def _scrape(self) -> Reply:
+        return 200, metrics_module.CONTENT_TYPE, self._metrics.text(), ()
+
+    async def _api(self) -> Reply:
+        return 200, JSON, self._openapi, ()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._watch.start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                self._watch.stop()
+                self._by_feast.close()
+                self._link.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+async def _body(receive: Receive) -> bytes:
+    message = await receive()
+    body = message.get("body", b"")
+    while message.get("more_body") and len(body) <= LONGEST_BODY:
+        message = await receive()
+        body += message.get("body", b"")
+    if len(body) > LONGEST_BODY:
+        raise Refused(413, {"detail": f"the body is longer than {LONGEST_BODY} bytes"}, "too long a body")
+    return body
+
+
+def _wrong_method(allowed: str) -> Reply:
+    return 405, JSON, b'{"detail":"Method Not Allowed"}', [(b"allow", allowed.encode())]

@@ -1,0 +1,111 @@
+"""Whom a training set is about, and when: a query of the warehouse, looked at before anything is joined to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from terrane_features.repository import FeatureView
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg import sql
+
+# Feast's own name for the moment of a row.
+MOMENT = "event_timestamp"
+
+
+class EntitiesRefused(ValueError):
+    """The query cannot be the left side of a point-in-time join; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Entities:
+    """The query's columns with Postgres' type names, and how many rows it has."""
+
+    columns: dict[str, str]
+    rows: int
+
+
+def clean(query: str) -> str:
+    """The query without what would end it inside another; a comment on its last line ends with the line."""
+    return query.strip().rstrip(";").strip() + "\n"
+
+
+def examine(
+    connection: psycopg.Connection, query: str, views: Sequence[FeatureView], features: Sequence[str]
+) -> Entities:
+    """Looks at the query's columns, and at its rows where keys could be confused.
+
+    Args:
+        features: the names that the join will add.
+
+    Raises EntitiesRefused; psycopg.Error for a query that Postgres cannot read.
+    """
+    columns = _columns(connection, query)
+    if problems := _problems(columns, views, features):
+        raise EntitiesRefused(f"The entities' query does not fit: {'; '.join(problems)}.")
+    rows = _count(connection, query)
+    if not rows:
+        raise EntitiesRefused("The entities' query has no rows: there is nothing to train on.")
+    for view in views:
+        _refuse_confusion(connection, query, view)
+    return Entities(columns, rows)
+
+
+def _columns(connection: psycopg.Connection, query: str) -> dict[str, str]:
+    description = connection.execute(_from(query, "select * from {} limit 0")).description or []
+    types = connection.adapters.types
+    return {c.name: getattr(types.get(c.type_code), "name", "unknown") for c in description}
+
+
+def _problems(columns: Mapping[str, str], views: Sequence[FeatureView], features: Sequence[str]) -> list[str]:
+    keys = {name for view in views for name in view.key_names}
+    problems = [f"it lacks the join key {name}" for name in sorted(keys - set(columns))]
+    if MOMENT not in columns:
+        problems.append(f"it lacks {MOMENT}, the moment at which a row's features are asked for")
+    elif columns[MOMENT] != "timestamptz":
+        problems.append(f"{MOMENT} is a {columns[MOMENT]}: cast it to timestamptz, which is one moment everywhere")
+    twice = sorted(set(columns) & set(features))
+    problems += [f"its column {name} is a feature's name too: rename it, or set full_feature_names" for name in twice]
+    return problems
+
+
+def _count(connection: psycopg.Connection, query: str) -> int:
+    row = connection.execute(_from(query, "select count(*) from {}")).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def _refuse_confusion(connection: psycopg.Connection, query: str, view: FeatureView) -> None:
+    """Feast 0.67 tells rows apart by their keys and moment in one text: 1, 12 and 11, 2 are alike to it."""
+    from psycopg import sql
+
+    if len(view.key_names) < 2:
+        return
+    keys = [sql.Identifier(name) for name in view.key_names]
+    texts = [sql.SQL("cast({} as varchar)").format(name) for name in [*keys, sql.Identifier(MOMENT)]]
+    text = sql.SQL("select count(distinct ({})), count(distinct {}) from ({}) as entities")
+    counted = text.format(sql.SQL(", ").join([*keys, sql.Identifier(MOMENT)]), sql.SQL(" || ").join(texts), _sql(query))
+    row = connection.execute(counted).fetchone()
+    assert row is not None
+    if row[0] != row[1]:
+        raise EntitiesRefused(
+            f"The entities' query has rows that Feast takes for one another when it joins {view.name}: the values of"
+            f" {', '.join(view.key_names)} read alike when written one after another, as 1, 12 and 11, 2 do. Ask for"
+            " them in two training sets."
+        )
+
+
+def _from(query: str, text: str) -> sql.Composed:
+    from psycopg import sql
+
+    return sql.SQL(text).format(sql.SQL("({}) as entities").format(_sql(query)))  # pyright: ignore[reportArgumentType]
+
+
+def _sql(query: str) -> Any:
+    """The query as it stands: braces and per cent signs are its author's."""
+    from psycopg import sql
+
+    return sql.SQL(query)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,111 @@
+"""A spatial dataset, declared in YAML and SQL: batches of the landing zone become a published asset of the lake."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import dagster as dg
+from pydantic import Field
+
+from terrane_spatial import steps
+from terrane_spatial.components.common import Freshness, lake_asset, landing_spec
+from terrane_spatial.dataset import Dataset
+from terrane_spatial.formats import VECTORS, declared
+from terrane_spatial.keys import published
+from terrane_spatial.ops import CHECK, export_op, load_op, transform_op
+from terrane_spatial.transforms.parameters import Step
+from terrane_spatial.transforms.parsing import SCRIPT, Script, StepsError, check_tables, parse
+
+
+class Preview(dg.Model, dg.Resolvable):
+    """Which tables of the run's schema are drawn, in degrees."""
+
+    polygons: str | None = None
+    points: str | None = None
+
+
+def _as_written(_: dg.ResolutionContext, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The steps without templating, which would make the number -99 of the text "-99"."""
+    return steps
+
+
+class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
+    """A dataset whose batches are loaded into PostGIS, transformed by steps and SQL, and published into the lake.
+
+    Steps run in a schema of the run's own, where the inputs are tables with a column `geometry`. Steps of the library
+    tell by themselves what they do to rows. SQL writes it into `_tally (table_name, outcome, reason, rows)` with the
+    outcomes dropped, duplicate, merged, made and repaired. An output is the table `out_<output>`, or the table of its
+    name as the steps leave it, with a column `geometry` in EPSG:4326.
+    """
+
+    dataset: str = Field(
+        description="The name: of the manifest's field, of the asset data_lake/<name>, of the lake's folder."
+    )
+    description: str = Field(description="What is published, for people.")
+    inputs: list[str] = Field(description="The tables a batch must bring, one a file, named for the file.")
+    steps: Annotated[list[dict[str, Any]], dg.Resolver(_as_written, model_field_type=list[dict[str, Any]])] = Field(
+        default_factory=list,
+        description="What is done, in order: each the name of a step of the library with its parameters, or sql: file.",
+    )
+    sql: list[str] = Field(
+        default_factory=list, description="SQL files beside the YAML file, in order: short for steps that are all sql."
+    )
+    outputs: list[str] = Field(
+        description="What is published as GeoParquet: tables out_<name>, or <name> where there is no such table."
+    )
+    formats: list[str] = Field(
+        default=list(VECTORS), description=f"Formats a batch's files may have, by content: {', '.join(VECTORS)}."
+    )
+    exports: list[Literal["flatgeobuf", "pmtiles"]] = Field(
+        default_factory=list, description="Formats in which every output is published beside GeoParquet."
+    )
+    row_count: str = Field(description="The output whose rows are the asset's row count.")
+    preview: Preview = Preview()
+    freshness: Freshness
+    tags: dict[str, str] = Field(default_factory=dict)
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The external asset of the landing zone, and the asset of the lake with its three steps."""
+        dataset = Dataset(
+            name=self.dataset,
+            description=self.description,
+            inputs=tuple(self.inputs),
+            steps=self._steps(Path(context.path)),
+            outputs=tuple(self.outputs),
+            polygons=self.preview.polygons,
+            points=self.preview.points,
+            exports=tuple(self.exports),
+            formats=declared(self.formats),
+        )
+        return dg.Definitions(assets=[landing_spec(self.dataset, self.tags), self._asset(dataset)])
+
+    def _steps(self, folder: Path) -> tuple[Step | Script, ...]:
+        if self.steps and self.sql:
+            raise StepsError(f"dataset {self.dataset} has both steps and sql: put its files among the steps")
+        absent = [name for name in self.sql if not (folder / name).is_file()]
+        if absent:
+            raise FileNotFoundError(
+                f"dataset {self.dataset} names SQL files that are not in {folder}: {', '.join(absent)}"
+            )
+        made = parse(self.dataset, self.steps or [{SCRIPT: name} for name in self.sql], folder)
+        check_tables(self.dataset, made, self.inputs)
+        return made
+
+    def _asset(self, dataset: Dataset) -> dg.AssetsDefinition:
+        key = published(self.dataset)
+        load, transform, export = load_op(dataset), transform_op(dataset, key), export_op(dataset, self.row_count)
+
+        def compose(batches: Any) -> dict[str, Any]:
+            transformed, conserved = transform.alias(steps.TRANSFORM)(load.alias(steps.LOAD)(batches))
+            return {
+                "result": export.alias(steps.EXPORT)(transformed),
+                f"{key.to_python_identifier()}_{CHECK}": conserved,
+            }
+
+        conservation = dg.AssetCheckSpec(
+            CHECK,
+            asset=key,
+            blocking=True,
+            description="Every row of every input is published, dropped with a reason, or a duplicate.",
+        )
+        kinds = {"gdal", "postgres", "parquet"}
+        return lake_asset(dataset, compose, kinds, self.tags, self.freshness, [conservation])
