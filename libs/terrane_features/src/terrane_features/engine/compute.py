@@ -36,8 +36,8 @@ _reports: ContextVar[list[Written] | None] = ContextVar("reports", default=None)
 class RedisComputeEngineConfig(LocalComputeEngineConfig):
     """Its settings: none of its own. `backend` is for what is left to Feast's engine."""
 
-    type: Literal["terrane_features.engine.compute.RedisComputeEngine"] = (
-        "terrane_features.engine.compute.RedisComputeEngine"  # pyright: ignore[reportIncompatibleVariableOverride]
+    type: Literal["terrane_features.engine.compute.RedisComputeEngine"] = (  # pyright: ignore[reportIncompatibleVariableOverride]
+        "terrane_features.engine.compute.RedisComputeEngine"
     )
 
 
