@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from terrane_cli.cluster.images import images
+from terrane_cli.cluster.images import images, libraries
 from terrane_cli.project import Project, program
 
 pytestmark = pytest.mark.unit
@@ -76,13 +76,20 @@ def test_zizmor_finds_no_weakness_in_them(project: Project) -> None:
 
 
 def test_the_matrix_of_images_holds_every_image_with_a_dockerfile_that_is_there(project: Project) -> None:
-    command = [sys.executable, "-m", "terrane_cli.cluster.images"]
-    variables = {"PYTHONPATH": str(project.root / "libs/terrane_cli")}
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
-    matrix = json.loads(done.stdout)
+    matrix = _matrix(project, "images")
     assert [image["name"] for image in matrix] == [image.name for image in images(project)]
     assert {"dagster", *project.locations} <= {image["name"] for image in matrix}
     assert [image for image in matrix if not (project.root / image["dockerfile"]).is_file()] == []
+
+
+def test_the_matrix_of_locations_holds_every_test_once_that_the_workspace_does_not_run(project: Project) -> None:
+    matrix = _matrix(project, "locations")
+    assert [entry["name"] for entry in matrix] == project.locations
+    folders = [folder for entry in matrix for folder in entry["tests"].split()]
+    assert len(folders) == len(set(folders))
+    run_by_name = re.findall(r"(?:libs/\w+|tests/\w+)(?:/tests)?\b", (ROOT / ".github/workflows/ci.yml").read_text())
+    there = {str(p.relative_to(ROOT)) for p in [*ROOT.glob("libs/*/tests"), *ROOT.glob("code_locations/*/tests")]}
+    assert there - set(folders) - set(run_by_name) == set()
 
 
 def test_every_location_gets_its_image_from_a_dockerfile_of_its_own_or_the_shared_one(tmp_path: Path) -> None:
@@ -98,3 +105,24 @@ def test_every_location_gets_its_image_from_a_dockerfile_of_its_own_or_the_share
         "maps": ("images/location/Dockerfile", "maps"),
         "roads": ("images/roads/Dockerfile", None),
     }
+
+
+def test_a_location_s_libraries_are_those_it_runs_with_and_theirs(tmp_path: Path) -> None:
+    def described(folder: str, dependencies: list[str], sources: dict[str, str]) -> None:
+        (tmp_path / folder).mkdir(parents=True)
+        lines = [f"{name} = {{path = '{path}'}}" for name, path in sources.items()]
+        text = f"[project]\ndependencies = {dependencies}\n[tool.uv.sources]\n" + "\n".join(lines)
+        (tmp_path / folder / "pyproject.toml").write_text(text)
+
+    sources = {"base": "../../libs/base", "maps-kit": "../../libs/maps_kit", "for-tests": "../../libs/for_tests"}
+    described("code_locations/maps", ["maps-kit>=1", "pyproj"], sources)
+    described("libs/maps_kit", ["base"], {"base": "../base"})
+    described("libs/base", [], {})
+    assert libraries(Project(tmp_path), "maps") == ["libs/base", "libs/maps_kit"]
+
+
+def _matrix(project: Project, of: str) -> list[dict[str, Any]]:
+    """As CI asks for it, with no package installed."""
+    command = [sys.executable, "-S", "-m", "terrane_cli.matrix", of]
+    variables = {"PYTHONPATH": str(project.root / "libs/terrane_cli")}
+    return json.loads(subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stdout)

@@ -1,12 +1,14 @@
-"""The images that this checkout builds; run as a program it prints them as JSON, for a build's matrix.
+"""The images that this checkout builds, and the libraries of ours that each location's image holds.
 
 Standard library only: a build asks before anything is installed.
 """
 
 from __future__ import annotations
 
-import json
+import re
+import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from terrane_cli.project import Project
 
@@ -31,18 +33,21 @@ def images(project: Project) -> list[Image]:
     return sorted([*(Image(name, file) for name, file in own.items()), *shared], key=lambda image: image.name)
 
 
-def matrix(project: Project) -> str:
-    """The images as JSON on one line; `build_args` are the arguments as a build takes them, one a line."""
-    entries = [
-        {"name": image.name, "dockerfile": image.dockerfile, "build_args": _lines(image.arguments)}
-        for image in images(project)
-    ]
-    return json.dumps(entries, separators=(",", ":"))
+def libraries(project: Project, location: str) -> list[str]:
+    """The folders of our libraries that the location runs with, those of libraries first that others need."""
+    found: list[str] = []
+    _add_libraries(project, project.location_folder(location), found)
+    return found
 
 
-def _lines(arguments: dict[str, str]) -> str:
-    return "\n".join(f"{name}={value}" for name, value in arguments.items())
-
-
-if __name__ == "__main__":
-    print(matrix(Project.here()))
+def _add_libraries(project: Project, folder: Path, found: list[str]) -> None:
+    text = tomllib.loads((folder / "pyproject.toml").read_text())
+    sources = text.get("tool", {}).get("uv", {}).get("sources", {})
+    for dependency in text.get("project", {}).get("dependencies", []):
+        source = sources.get(re.split(r"[^\w.-]", dependency)[0], {})
+        if "path" in source:
+            library = (folder / source["path"]).resolve()
+            name = str(library.relative_to(project.root.resolve()))
+            if name not in found:
+                _add_libraries(project, library, found)
+                found.append(name)
