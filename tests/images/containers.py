@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from terrane_cli.cluster.images import images
+from terrane_cli.project import Project
+
 ROOT = Path(__file__).parents[2]
-NAMES = sorted(file.parent.name for file in (ROOT / "images").glob("*/Dockerfile"))
+IMAGES = {image.name: image for image in images(Project(ROOT))}
+NAMES = sorted(IMAGES)
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 # As the charts' security contexts: nobody's home, nothing to write to but two empty folders.
 CONFINED = (
@@ -70,11 +74,12 @@ def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 def build(
     name: str, tag: str, context: Path = ROOT, secrets: dict[str, Path] | None = None, **arguments: str
 ) -> subprocess.CompletedProcess[str]:
-    """Builds `images/<name>` of the context with these build arguments, and files as secrets."""
-    given = [word for key, value in arguments.items() for word in ("--build-arg", f"{key}={value}")]
+    """Builds the image of the context with its own build arguments and these, and files as secrets."""
+    image = IMAGES[name]
+    given = [word for key, value in (image.arguments | arguments).items() for word in ("--build-arg", f"{key}={value}")]
     given += [word for key, file in (secrets or {}).items() for word in ("--secret", f"id={key},src={file}")]
-    file = context / "images" / name / "Dockerfile"
-    return docker("build", "--progress=plain", *given, "--file", str(file), "--tag", tag, str(context))
+    file = str(context / image.dockerfile)
+    return docker("build", "--progress=plain", *given, "--file", file, "--tag", tag, str(context))
 
 
 def history(tag: str) -> list[str]:

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Callable
 
 import pytest
-from tests.images.containers import REVISION, ROOT, Image, docker, exported_files, history
+from tests.images.containers import IMAGES, REVISION, ROOT, Image, docker, exported_files, history
 
 from terrane_cli.project import Project
 
@@ -74,7 +74,7 @@ def test_it_runs_as_a_user_without_rights(image: Image) -> None:
 
 
 def test_it_is_no_larger_than_it_has_to_be(image: Image) -> None:
-    base = BASE.search((ROOT / "images" / image.name / "Dockerfile").read_text())
+    base = BASE.search((ROOT / IMAGES[image.name].dockerfile).read_text())
     below = _size_of(base[1]) if base else 0
     assert (image.inspect()["Size"] - below) / 1e6 < LARGEST_MB[image.name]
 
