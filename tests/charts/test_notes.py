@@ -65,23 +65,35 @@ def test_the_next_command_is_named_with_release_and_namespace(notes: Callable[..
     assert "helm test rock --namespace data --logs" in notes("default", release="rock", namespace="data")
 
 
-@pytest.mark.parametrize(("closed", "open_without"), [
-    ("featureServer.accessSecret=keys", "may read all features"),
-    ("networkPolicy.enabled=true", "may connect to the stores"),
-    ("postgres.tls.enabled=true,postgres.tls.secretName=c", "Connections to terrane-postgres are not encrypted"),
-    ("redis.tls.enabled=true,redis.tls.secretName=c", "Connections to terrane-redis are not encrypted"),
-    ("minio.enabled=false,s3.endpoint=https://s3.example.com", "MinIO gets no repairs"),
-    ("source.sample.enabled=false", "come from a sample"),
-    ("dagster.ingress.enabled=false", "The UI asks nobody who he is"),
-    ("featureServer.ingress.tlsSecret=c", "features.localhost is not encrypted"),
-])  # fmt: skip
-def test_what_is_open_is_named_and_what_is_not_is_not(
-    closed: str, open_without: str, notes: Callable[..., str]
-) -> None:
-    given = tuple(closed.split(","))
-    hosts = ("featureServer.ingress.host=features.localhost",)
-    assert open_without in notes("kind", "networkPolicy.enabled=false", *hosts)
-    assert open_without not in notes("kind", "networkPolicy.enabled=false", *hosts, *given)
+# What is open in the profile of kind, and the values that close it.
+OPEN = {
+    "The UI asks nobody who he is": ("dagster.ingress.enabled=false",),
+    "dagster.localhost is not encrypted": ("dagster.ingress.enabled=false",),
+    "may read all features": ("featureServer.accessSecret=keys",),
+    "features.localhost is not encrypted": ("featureServer.ingress.tlsSecret=c",),
+    "may connect to the stores": ("networkPolicy.enabled=true",),
+    "Connections to terrane-postgres are not encrypted": ("postgres.tls.enabled=true", "postgres.tls.secretName=c"),
+    "Connections to terrane-postgis are not encrypted": ("postgis.tls.enabled=true", "postgis.tls.secretName=c"),
+    "Connections to terrane-redis are not encrypted": ("redis.tls.enabled=true", "redis.tls.secretName=c"),
+    "MinIO gets no repairs": ("minio.enabled=false", "s3.endpoint=https://s3.example.com"),
+    "come from a sample": ("source.sample.enabled=false",),
+}
+HOSTS = (
+    "networkPolicy.enabled=false",
+    "dagster.ingress.dagsterWebserver.host=dagster.localhost",
+    "featureServer.ingress.host=features.localhost",
+)
+
+
+def test_everything_that_is_open_is_named(notes: Callable[..., str]) -> None:
+    text = notes("kind", *HOSTS)
+    assert [sentence for sentence in OPEN if sentence not in text] == []
+    assert len(text.split("OPEN")[1].strip().splitlines()) == len(OPEN)
+
+
+def test_what_is_closed_is_not_named(notes: Callable[..., str]) -> None:
+    text = notes("kind", *HOSTS, *(setting for settings in OPEN.values() for setting in settings))
+    assert "OPEN\n  Nothing that this chart knows of." in text
 
 
 @contextmanager
