@@ -19,8 +19,8 @@ import redis
 import yaml
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from tests.charts.rendering import Command, Object, Render, template
 
-from terrane_cli.cluster.commands import run
 from terrane_dev.servers import minio
 from terrane_dev.servers import postgres as servers
 from terrane_dev.servers.accounts import run_as, server_account
@@ -37,22 +37,6 @@ ROLES = {
     "shop": {"passwordKey": "shop", "databases": {"shop": []}},
 }
 SUPERUSER, MAPS, SHOP = "superuser'1", 'maps"1', "shop 1"
-
-
-@dataclass
-class Rendered:
-    """A store's chart, rendered with the given values."""
-
-    objects: list[dict[str, Any]]
-
-    def file(self, name: str) -> str:
-        """A file of the ConfigMap."""
-        (found,) = [o["data"] for o in self.objects if o["kind"] == "ConfigMap"]
-        return found[name]
-
-    def store(self) -> dict[str, Any]:
-        (found,) = [o["spec"]["template"]["spec"] for o in self.objects if o["kind"] == "StatefulSet"]
-        return found
 
 
 @dataclass
@@ -74,11 +58,21 @@ class Provisioning:
     output: str
 
 
-def rendered(chart: Path, values: Mapping[str, Any], folder: Path) -> Rendered:
+def rendered(chart: Path, values: Mapping[str, Any], folder: Path) -> Render:
     file = folder / "values.yaml"
     file.write_text(yaml.safe_dump(dict(values)))
-    text = run(["helm", "template", "one", str(chart), "--values", str(file)])
-    return Rendered([o for o in yaml.safe_load_all(text) if o])
+    return template(Command(chart, (file,), release="one"))
+
+
+def file_of(render: Render, name: str) -> str:
+    """A file of a store's ConfigMap."""
+    (found,) = [o["data"] for o in render.of("ConfigMap")]
+    return found[name]
+
+
+def pod_of(render: Render) -> Object:
+    (found,) = [o["spec"]["template"]["spec"] for o in render.of("StatefulSet")]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +99,9 @@ def redis_folder() -> Iterator[Path]:
         yield folder
 
 
-def start_redis(store: Rendered, folder: Path, tls: Path | None = None, **passwords: str) -> subprocess.Popen[bytes]:
+def start_redis(store: Render, folder: Path, tls: Path | None = None, **passwords: str) -> subprocess.Popen[bytes]:
     for name in ("redis.conf", "start.sh"):
-        text = store.file(name).replace("dir /data", f"dir {folder}")
+        text = file_of(store, name).replace("dir /data", f"dir {folder}")
         (folder / name).write_text(text.replace("/tls/", f"{tls}/") if tls else text)
     run_folder = folder / "run"
     run_folder.mkdir(exist_ok=True)
@@ -189,7 +183,7 @@ def test_redis_with_tls_takes_encrypted_connections_alone_and_its_users_have_the
                 forbidden()
         with pytest.raises(redis.ConnectionError):
             client_of(port=port, password="secret").ping()
-        probe = store.store()["containers"][0]["readinessProbe"]["exec"]["command"][-1]
+        probe = pod_of(store)["containers"][0]["readinessProbe"]["exec"]["command"][-1]
         asked = probe.replace("redis-cli ", f"redis-cli -p {port} ")
         assert subprocess.run(["sh", "-c", asked], env={**os.environ, **passwords}).returncode == 0
         assert subprocess.run(["sh", "-c", asked], env={**os.environ, "REDIS_PASSWORD": "no"}).returncode != 0
@@ -204,7 +198,7 @@ def test_minio_ends_at_its_signal(own_charts: Path, tmp_path: Path) -> None:
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "terrane"
     if (program := minio.find_program(cache)) is None:
         pytest.skip("no MinIO on PATH and no Go to build it with")
-    (container,) = rendered(own_charts / "minio", {}, tmp_path).store()["containers"]
+    (container,) = pod_of(rendered(own_charts / "minio", {}, tmp_path))["containers"]
     # The image's program is process number 1 itself.
     assert "command" not in container
     port = free_port()
@@ -244,7 +238,7 @@ def provision(
 ) -> Provisioning:
     store = rendered(charts / "postgres", {"roles": dict(roles)}, folder)
     for name in ("provision.sh", "provision.sql"):
-        (folder / name).write_text(store.file(name))
+        (folder / name).write_text(file_of(store, name))
     # Nothing is waited for here.
     (folder / "sleep").write_text("#!/bin/sh\n")
     (folder / "sleep").chmod(0o755)
@@ -371,7 +365,7 @@ def test_a_server_that_is_away_is_waited_for_and_then_named(
 def test_a_server_takes_its_superusers_new_password_when_it_starts(
     own_charts: Path, postgres: PostgresServer, tmp_path: Path
 ) -> None:
-    store = rendered(own_charts / "postgres", {}, tmp_path).store()
+    store = pod_of(rendered(own_charts / "postgres", {}, tmp_path))
     (container,) = store["initContainers"]
     path = os.pathsep.join([str(postgres.installation.programs), os.environ["PATH"]])
 
@@ -407,8 +401,8 @@ def test_postgres_with_tls_takes_encrypted_connections_alone_and_is_provisioned_
     assert provisioned.code == 0
     store = rendered(own_charts / "postgres", {"tls": {"enabled": True, "secretName": "certificate"}}, tmp_path)
     hba = postgres.data / "pg_hba.conf.of-the-chart"
-    hba.write_text(store.file("pg_hba.conf"))
-    words = store.store()["containers"][0]["args"]
+    hba.write_text(file_of(store, "pg_hba.conf"))
+    words = pod_of(store)["containers"][0]["args"]
     given = dict(word.split("=", 1) for word in words if word.startswith(("ssl", "hba_file")))
     assert given.keys() == {"ssl", "ssl_cert_file", "ssl_key_file", "hba_file"}
     settings = {k: v.replace("/tls/", f"{certificate.folder}/") for k, v in given.items()} | {"hba_file": str(hba)}
