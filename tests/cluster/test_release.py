@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.cluster
 
 STORES = "app.kubernetes.io/component=store"
+# Passwords are in the stores' data as well, which stays.
+KEPT = {"helm.sh/resource-policy": "keep"}
 # What Kubernetes itself puts into a namespace.
 ITS_OWN = {"kube-root-ca.crt", "default"}
 
@@ -82,10 +84,13 @@ def test_celerys_workers_take_steps_again_after_their_broker_was_away(cluster: C
     assert _step_pods(cluster) > before
 
 
-def test_uninstalling_leaves_the_volumes_and_nothing_else(cluster: Cluster) -> None:
+def test_uninstalling_leaves_the_volumes_the_passwords_and_nothing_else(cluster: Cluster) -> None:
     helm("uninstall", "terrane", "--wait")
     kinds = "deployments,statefulsets,services,configmaps,secrets,serviceaccounts,roles,rolebindings,ingresses"
-    left = {o["metadata"]["name"] for o in cluster.objects(kinds)} - ITS_OWN
+    objects = [o for o in cluster.objects(kinds) if o["metadata"]["name"] not in ITS_OWN]
+    kept = {o["metadata"]["name"] for o in objects if KEPT.items() <= o["metadata"].get("annotations", {}).items()}
+    assert {o["kind"] for o in objects if o["metadata"]["name"] in kept} == {"Secret"}
+    left = {o["metadata"]["name"] for o in objects} - kept
     assert {name for name in left if not name.startswith("sh.helm.release")} == set()
     claims = {o["metadata"]["name"] for o in cluster.objects("persistentvolumeclaims")}
     stores = {f"data-terrane-{store}-0" for store in ("minio", "postgis", "postgres", "redis")}

@@ -52,8 +52,8 @@ OPEN
 {{- if not .Values.networkPolicy.enabled }}
 {{- $open = append $open "Every pod of the cluster may connect to the stores (networkPolicy.enabled)." }}
 {{- end }}
-{{- range $store := tuple "postgres" "postgis" "redis" }}
-{{- $values := get $.Values $store }}
+{{- range $store := tuple "postgres" "postgis" "redis" "broker" }}
+{{- $values := get $.Values $store | default dict }}
 {{- if and $values.enabled (not ($values.tls).enabled) }}
 {{- $open = append $open (printf "Connections to %s are not encrypted (%s.tls)." $values.fullnameOverride $store) }}
 {{- end }}
