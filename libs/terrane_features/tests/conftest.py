@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -16,10 +17,9 @@ from terrane_dev.testing import RedisServer
 from terrane_features.components.online_view import online_view
 from terrane_features.components.registry import registry
 from terrane_features.components.settings import CheckSettings
-from terrane_features.feast_store import FeastResource
-from terrane_features.feature_server import FeatureServer
-from terrane_features.redis_store import RedisResource
-from terrane_features.repository import FeatureView
+from terrane_features.online_store.inspect import inspect_row
+from terrane_features.repository.model import FeatureView
+from terrane_features.resources import FeastResource, FeatureServer
 
 pytest_plugins = ["terrane_dev.testing"]
 sys.path.insert(0, str(Path(__file__).parent / "support"))
@@ -60,7 +60,6 @@ class Stores:
 
     feast: FeastResource
     warehouse: PostgresResource
-    redis: RedisResource
     users: int = USERS
     batch_rows: int = BATCH_ROWS
 
@@ -86,7 +85,6 @@ class Stores:
             resources={
                 "feast": self.feast,
                 "warehouse": self.warehouse,
-                "redis": self.redis,
                 "feature_server": FeatureServer(url=url),
             },
             run_config={
@@ -112,6 +110,12 @@ class Stores:
         rows = [{"user_id": user} for user in users]
         return self.feast.store().get_online_features(features=references, entity_rows=rows).to_dict()
 
+    def row(self, view: FeatureView, *entity: int | str) -> dict[str, Any] | None:
+        """What Redis holds of a view for one entity."""
+        repository = self.feast.repository()
+        with self.feast.online_store().client() as client:
+            return inspect_row(client, repository.project, view, *entity)
+
     def edit(self, file: str, old: str, new: str) -> None:
         path = self.feast.folder / file
         text = path.read_text()
@@ -135,16 +139,21 @@ def stores(
 ) -> Iterator[Stores]:
     """Gold with USERS users and an empty Redis; rows are written BATCH_ROWS at a time."""
     warehouse = make_database()
-    redis = RedisResource(host="127.0.0.1", port=str(redis_server.port), db="1", password=redis_server.password)
     monkeypatch.setattr("terrane_features.engine.reading.BATCH_ROWS", BATCH_ROWS)
-    for prefix, store in (("WAREHOUSE", warehouse), ("REDIS", redis)):
-        for name in ("host", "port", "user", "password", "db"):
-            value = getattr(store, "database" if (prefix, name) == ("WAREHOUSE", "db") else name, None)
-            if value is not None:
-                monkeypatch.setenv(f"{prefix}_{name.upper()}", value)
-    made = Stores(FeastResource(repo_path=str(repository_copy)), warehouse, redis)
+    variables = {
+        **{f"WAREHOUSE_{name.upper()}": getattr(warehouse, name) for name in ("host", "port", "user", "password")},
+        "WAREHOUSE_DB": warehouse.database,
+        "REDIS_HOST": "127.0.0.1",
+        "REDIS_PORT": str(redis_server.port),
+        "REDIS_DB": "1",
+        "REDIS_PASSWORD": redis_server.password,
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    made = Stores(FeastResource(repo_path=str(repository_copy)), warehouse)
     made.sql(GOLD_SQL)
     made.sql(ROWS_SQL)
+    online_store = made.feast.online_store()
     yield made
-    with redis.client() as client:
+    with online_store.client() as client:
         client.flushdb()

@@ -12,13 +12,12 @@ RUN = """
 import sys
 import dagster as dg
 from terrane_features.components.registry import registry
-from terrane_features.feast_store import FeastResource
-from terrane_features.redis_store import RedisResource
+from terrane_features.resources import FeastResource
 from terrane.postgres import PostgresResource
 
 feast = FeastResource(repo_path=sys.argv[1])
-warehouse, redis = PostgresResource.from_process("WAREHOUSE"), RedisResource.from_process()
-resources = {"feast": feast, "warehouse": warehouse, "redis": redis}
+warehouse = PostgresResource.from_process("WAREHOUSE")
+resources = {"feast": feast, "warehouse": warehouse}
 result = dg.materialize([registry(feast.repository())], resources=resources)
 assert result.success
 print("feast" in sys.modules, "pyarrow" in sys.modules, "pandas" in sys.modules)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from terrane_features.registry_state import only_writer
+from terrane_features.registry.state import only_writer
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -44,7 +44,7 @@ def test_the_stock_command_line_reads_what_was_applied_and_applies_over_it(store
 def test_the_stock_command_line_materialises_with_our_engine_and_waits_its_turn(stores) -> None:
     stores.run()
     before = stores.online(*range(1, stores.users + 1))
-    with stores.redis.client() as client:
+    with stores.feast.online_store().client() as client:
         client.flushdb()
     with only_writer(stores.warehouse, "terrane") as connection:
         process = started(stores, "materialize", "2000-01-01T00:00:00", datetime.now(UTC).isoformat())

@@ -8,9 +8,7 @@ from terrane.executors import executor_from_env
 from terrane.object_store import ObjectStoreResource
 from terrane.policies import ping_job
 from terrane.postgres import PostgresResource
-from terrane_features.feast_store import FeastResource
-from terrane_features.feature_server import FeatureServer
-from terrane_features.redis_store import RedisResource
+from terrane_features.resources import FeastResource, FeatureServer
 
 
 @dg.definitions
@@ -23,7 +21,6 @@ def defs() -> dg.Definitions:
             resources={
                 "feast": FeastResource(repo_path=dg.EnvVar("FEAST_REPO_PATH")),
                 "warehouse": PostgresResource.from_env("WAREHOUSE"),
-                "redis": RedisResource.from_env(),
                 "feature_server": FeatureServer.from_env(),
                 "object_store": ObjectStoreResource.from_env(),
             },

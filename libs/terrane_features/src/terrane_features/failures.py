@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import dagster as dg
 
 from terrane.postgres import PostgresResource
-from terrane_features.redis_store import RedisResource
+from terrane_features.resources import FeastResource
 
 
 @contextmanager
-def explained(doing: str, left: str, warehouse: PostgresResource, redis: RedisResource) -> Iterator[None]:
+def explained(doing: str, left: str, warehouse: PostgresResource, feast: FeastResource) -> Iterator[None]:
     """Turns a lost connection into a failure that says what happened, where, and what to do next.
 
     Args:
@@ -27,7 +27,7 @@ def explained(doing: str, left: str, warehouse: PostgresResource, redis: RedisRe
         where = f"Postgres at {warehouse.host}:{warehouse.port}, database {warehouse.database}"
         raise _failure(where, doing, left, error) from error
     except RedisError as error:
-        raise _failure(f"Redis at {redis.host}:{redis.port}, database {redis.db}", doing, left, error) from error
+        raise _failure(str(feast.online_store()), doing, left, error) from error
 
 
 def _failure(where: str, doing: str, left: str, error: Exception) -> dg.Failure:

@@ -12,10 +12,10 @@ import pytest
 from psycopg import sql
 
 from terrane.postgres import PostgresResource
-from terrane_features.checks.rows import served
 from terrane_features.checks.statistics import Statistics, measure
-from terrane_features.columns import read_columns
-from terrane_features.repository import Feature, FeatureView
+from terrane_features.materialize.snapshot import Source, newest_rows
+from terrane_features.repository.model import Feature, FeatureView
+from terrane_features.repository.table_schema import read_columns
 
 TABLE_SQL = """
     create schema gold;
@@ -43,7 +43,7 @@ class Things:
         )
 
     def rows(self, *, repeated: bool = False) -> sql.Composed:
-        return served(self.view, [f.name for f in self.view.features], END, repeated=repeated)
+        return newest_rows(Source.of(self.view), [f.name for f in self.view.features], END, unique=not repeated)
 
     def measure(self, before: Statistics | None = None, *, repeated: bool = False) -> Statistics:
         types = read_columns(self.connection, self.view.table)

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from terrane_features.checks.inspecting import NotWritten, refuse
-from terrane_features.checks.rows import find_faults, served
+from terrane_features.checks.inspection import NotWritten, refuse
+from terrane_features.checks.rows import find_faults
+from terrane_features.materialize.snapshot import Source, newest_rows
 
 pytestmark = pytest.mark.integration
 END = datetime(2027, 1, 1, tzinfo=UTC)
@@ -66,5 +67,5 @@ def test_of_several_rows_the_newest_event_is_served_and_of_one_event_the_last_cr
         "insert into gold.things select id, at, created + interval '1 day', 60 from gold.things where whole = 2"
     )
     things.connection.execute("insert into gold.things select id, at, null, 70 from gold.things where whole = 60")
-    query = served(things.view, ["id", "whole"], END, repeated=True)
+    query = newest_rows(Source.of(things.view), ["id", "whole"], END, unique=False)
     assert sorted(things.connection.execute(query).fetchall()) == [(1, 1), (2, 60)]

@@ -24,7 +24,7 @@ from feast.types import (
 )
 from golden import Golden, Two, named, view_of
 
-from terrane_features.online_format import decode_value, entity_key, field_name
+from terrane_features.online_store.format import decode_value, entity_key, field_name
 
 pytestmark = pytest.mark.integration
 # Name, Feast's type, Postgres' type, and values as SQL: ordinary, null, and each type's edges.

@@ -10,6 +10,7 @@ import pytest
 from terrane.postgres import PostgresResource
 from terrane_dev.servers.process import free_port
 from terrane_features.engine import reading
+from terrane_features.materialize.snapshot import Source
 
 pytestmark = pytest.mark.integration
 
@@ -65,5 +66,5 @@ def test_an_index_over_no_more_than_the_keys_makes_them_unique(
 ) -> None:
     with make_database().connect() as connection:
         connection.execute(f"create table t (a int, b int, c int, {index})".encode())
-        source = reading.Source("t", keys=("a", "b"), features=("c",), time="c")
+        source = Source("t", keys=("a", "b"), features=("c",), time="c")
         assert reading.is_unique(connection, source) is unique

@@ -8,7 +8,7 @@ from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from terrane_features.engine import varints
-from terrane_features.engine.times import newer, read_timestamps
+from terrane_features.engine.newer import newer, read_timestamps
 
 pytestmark = pytest.mark.unit
 NUMBERS = sorted({sign * (1 << bits) + d for bits in range(63) for d in (-1, 0, 1) for sign in (1, -1)} | {-(1 << 63)})

@@ -17,8 +17,8 @@ from terrane.postgres import PostgresResource
 from terrane_dev.servers import postgres
 from terrane_dev.testing import PostgresServer, RedisServer
 from terrane_features.server.app import App
+from terrane_features.server.registry.watch import RegistryWatcher
 from terrane_features.server.settings import Access, Settings, read_settings
-from terrane_features.server.watching import Watch
 
 REFRESH_S = 0.2
 
@@ -38,7 +38,7 @@ class Served:
 
     def app(self, access: Access | None = None) -> App:
         settings = self.settings if access is None else replace(self.settings, access=access)
-        return App(settings, Watch(settings, REFRESH_S))
+        return App(settings, RegistryWatcher(settings, REFRESH_S))
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ QUESTION = {"features": ["countries:people"], "entities": {"country_code": ["de"
 IMPORTS = """
 import sys
 import terrane_features.server.__main__, terrane_features.server.app
-import terrane_features.server.watching, terrane_features.server.access
+import terrane_features.server.registry.watch, terrane_features.server.auth
 print(*sorted({name.partition('.')[0] for name in sys.modules} & {'feast', 'dagster', 'pandas', 'numpy', 'fastapi'}))
 """
 
@@ -63,8 +63,8 @@ def test_what_is_under_way_at_sigterm_is_answered_and_then_it_ends(served, tmp_p
     log = tmp_path / "server.log"
     with process(served, log) as (started, client):
         answers: list[int] = []
-        redis = served.settings.redis
-        with Redis(port=redis.port, password=redis.password) as other:
+        redis = served.settings.store
+        with Redis(port=redis.nodes[0][1], password=redis.password) as other:
             other.execute_command("CLIENT", "PAUSE", "1200")
 
         def ask() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from terrane_features.server.settings import RedisAddress, SettingsError, read_settings
+from terrane_features.server.settings import SettingsError, read_settings
 
 pytestmark = pytest.mark.unit
 YAML = """
@@ -32,7 +32,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_stores_are_where_feast_would_find_them(folder: Path) -> None:
     settings = read_settings(folder, VARIABLES)
-    assert settings.redis == RedisAddress("r", 7, 3, "reader", "0123", (("ca_certs", "/ca.pem"),))
+    store = settings.store
+    assert (store.kind, store.nodes, store.database) == ("redis", (("r", 7),), 3)
+    assert (store.username, store.password, store.tls) == ("reader", "0123", {"ca_certs": "/ca.pem"})
     assert settings.registry == "postgresql://u:0123@h:1/d?options=-csearch_path%3Dfeast"
     assert (settings.project, settings.serve_while_materializing, settings.why_stock) == ("p", True, "")
 

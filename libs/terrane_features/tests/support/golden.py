@@ -12,8 +12,8 @@ from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source i
 from redis import Redis
 
 from terrane.postgres import PostgresResource
-from terrane_features import online_format
 from terrane_features.engine.compute import reported
+from terrane_features.online_store import format as online_format
 
 OURS = "terrane_features.engine.compute.RedisComputeEngine"
 START = datetime(1900, 1, 1, tzinfo=UTC)

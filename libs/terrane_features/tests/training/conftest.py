@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from histories import TABLES, VIEWS
 
-from terrane_features.registering import register
+from terrane_features.registry.apply import register
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from histories import START, Histories, generate, put
 
-from terrane_features.materializing import materialize
-from terrane_features.registering import register
-from terrane_features.repository import RepositoryError
+from terrane_features.materialize.run import materialize
+from terrane_features.registry.apply import register
+from terrane_features.repository.model import RepositoryError
 from terrane_features.training.entities import EntitiesRefused
 from terrane_features.training.point_in_time import NoSuchService, NotJoined, write_training_set
 

@@ -8,20 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from terrane_features.checks.bins import Bins
 from terrane_features.checks.statistics import FeatureStatistics, Statistics
+from terrane_features.registry.state import ensure_tables
 
 if TYPE_CHECKING:
     import psycopg
 
-SCHEMA_SQL = """
-    create table if not exists feast.feature_statistics (
-        project text,
-        view text,
-        run_id text not null,
-        statistics jsonb not null,
-        measured_at timestamptz not null default now(),
-        primary key (project, view)
-    )
-"""
 KEEP_SQL = """
     insert into feast.feature_statistics (project, view, run_id, statistics) values (%s, %s, %s, %s)
     on conflict (project, view) do update
@@ -40,8 +31,7 @@ def last(connection: psycopg.Connection, project: str, view: str) -> Statistics 
 
 def keep(connection: psycopg.Connection, project: str, view: str, statistics: Statistics, run_id: str) -> None:
     """Puts the statistics in the place of the last run's."""
-    connection.execute("select pg_advisory_xact_lock(hashtextextended('terrane feature statistics', 0))")
-    connection.execute(SCHEMA_SQL)
+    ensure_tables(connection)
     content = {"rows": statistics.rows, "features": {n: asdict(f) for n, f in statistics.features.items()}}
     connection.execute(KEEP_SQL, [project, view, run_id, json.dumps(content)])
 

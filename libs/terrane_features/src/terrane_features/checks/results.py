@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from terrane_features.checks.drift import Change, Limits, changes
-from terrane_features.repository import FeatureView
+from terrane_features.repository.model import FeatureView
 
 if TYPE_CHECKING:
-    from terrane_features.canary import Reading
-    from terrane_features.checks.inspecting import Inspection
+    from terrane_features.checks.inspection import Inspection
     from terrane_features.checks.rows import Faults
-    from terrane_features.materializing import Materialized, Window
+    from terrane_features.materialize.run import Materialized
+    from terrane_features.materialize.snapshot import Window
+    from terrane_features.materialize.verify import Reading
 
 COLUMNS = "columns_fit_the_definition"
 KEYS = "keys_and_times_are_there"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from terrane_features.engine.reading import Source, is_unique
-from terrane_features.repository import FeatureView
+from terrane_features.engine.reading import is_unique
+from terrane_features.materialize.snapshot import Source, names, rows_until
+from terrane_features.repository.model import FeatureView
 
 if TYPE_CHECKING:
     import psycopg
@@ -39,69 +39,42 @@ class Faults:
 def find_faults(connection: psycopg.Connection, view: FeatureView, end: datetime) -> Faults:
     """Counts them. Keys are not grouped where a unique index of the table answers for them."""
     connection.execute(f"set local work_mem = '{WORK_MEM}'".encode())
-    without = _nulls(connection, view)
-    source = Source(view.table, view.key_names, (), view.timestamp_column)
-    repeated = not is_unique(connection, source) and _one(connection, _repeated_sql(view, end))[0] > 0
-    ambiguous = _ambiguous(connection, view, end) if repeated else []
+    source = Source.of(view)
+    without = _nulls(connection, source)
+    repeated = not is_unique(connection, source) and _one(connection, _repeated_sql(source, end))[0] > 0
+    ambiguous = _ambiguous(connection, source, end) if repeated else []
     examples = tuple(", ".join(map(str, row[:-1])) for row in ambiguous)
     return Faults(without, ambiguous[0][-1] if ambiguous else 0, examples, repeated)
 
 
-def served(view: FeatureView, columns: Sequence[str], end: datetime, *, repeated: bool) -> sql.Composed:
-    """A query for the columns of the rows that are served."""
+def _nulls(connection: psycopg.Connection, source: Source) -> dict[str, int]:
     from psycopg import sql
 
-    head, order = sql.SQL("select"), sql.SQL("")
-    if repeated:
-        keys = names(view.key_names)
-        head = sql.SQL("select distinct on ({})").format(keys)
-        order = sql.SQL(" order by {}, {} desc").format(keys, sql.Identifier(view.timestamp_column))
-        if view.created_column:
-            order += sql.SQL(", {} desc nulls last").format(sql.Identifier(view.created_column))
-    return sql.SQL("{} {} from {}{}").format(head, names(columns), _up_to(view, end), order)
-
-
-def names(columns: Sequence[str]) -> sql.Composed:
-    from psycopg import sql
-
-    return sql.SQL(", ").join(sql.Identifier(column) for column in columns)
-
-
-def _up_to(view: FeatureView, end: datetime) -> sql.Composed:
-    from psycopg import sql
-
-    time = sql.Identifier(view.timestamp_column)
-    return sql.SQL("{} where {} <= {}").format(sql.Identifier(*view.table.split(".")), time, sql.Literal(end))
-
-
-def _nulls(connection: psycopg.Connection, view: FeatureView) -> dict[str, int]:
-    from psycopg import sql
-
-    columns = (*view.key_names, view.timestamp_column)
+    columns = (*source.keys, source.time)
     counts = sql.SQL(", ").join(sql.SQL("count(*) - count({})").format(sql.Identifier(name)) for name in columns)
-    query = sql.SQL("select {} from {}").format(counts, sql.Identifier(*view.table.split(".")))
+    query = sql.SQL("select {} from {} as t").format(counts, source.named())
     found = zip(columns, _one(connection, query), strict=True)
     return {name: count for name, count in found if count}
 
 
-def _repeated_sql(view: FeatureView, end: datetime) -> sql.Composed:
+def _repeated_sql(source: Source, end: datetime) -> sql.Composed:
     from psycopg import sql
 
     query = "select count(*) from (select 1 from {} group by {} having count(*) > 1) as repeated"
-    return sql.SQL(query).format(_up_to(view, end), names(view.key_names))
+    return sql.SQL(query).format(rows_until(source, end), names(source.keys))
 
 
-def _ambiguous(connection: psycopg.Connection, view: FeatureView, end: datetime) -> list[Any]:
+def _ambiguous(connection: psycopg.Connection, source: Source, end: datetime) -> list[Any]:
     """Join keys of some, and how many there are."""
     from psycopg import sql
 
-    times = [view.timestamp_column, *([view.created_column] if view.created_column else [])]
+    times = [source.time, *([source.created] if source.created else [])]
     query = sql.SQL(
         "select {keys}, count(*) over () from {rows} group by {keys}, {times} having count(*) > 1 limit {n}"
     )
-    keys = names(view.key_names)
+    keys = names(source.keys)
     return connection.execute(
-        query.format(keys=keys, rows=_up_to(view, end), times=names(times), n=sql.Literal(SHOWN))
+        query.format(keys=keys, rows=rows_until(source, end), times=names(times), n=sql.Literal(SHOWN))
     ).fetchall()
 
 

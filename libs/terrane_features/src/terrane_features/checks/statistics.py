@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg import sql
 
-    from terrane_features.repository import FeatureView
+    from terrane_features.repository.model import FeatureView
 
 # The bin of NaN and the infinities, which have no place on a scale.
 STRANGE = -1

@@ -6,7 +6,7 @@ Nothing runs for it, so it is a specification alone: it shows whom a change of g
 import dagster as dg
 
 from terrane_features.components.lineage import OWNERS, TAGS, service_key, view_key
-from terrane_features.repository import FeatureService
+from terrane_features.repository.model import FeatureService
 
 
 def feature_service(service: FeatureService) -> dg.AssetSpec:

@@ -13,7 +13,7 @@ from terrane_features.components.feature_service import feature_service
 from terrane_features.components.online_view import online_view
 from terrane_features.components.registry import registry
 from terrane_features.components.settings import CheckSettings, DriftLimits
-from terrane_features.repository import locate, read_repository
+from terrane_features.repository.read import locate, read_repository
 
 
 @dataclass

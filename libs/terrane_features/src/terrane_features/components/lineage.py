@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from terrane_features.repository import FeatureView
+from terrane_features.repository.model import FeatureView
 
 REGISTRY = dg.AssetKey(["feast", "registry"])
 # One run at a time where the instance limits pools; the lock in the warehouse holds everywhere.

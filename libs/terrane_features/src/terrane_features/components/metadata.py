@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from terrane_features.checks.inspecting import Inspection
+from terrane_features.checks.inspection import Inspection
+from terrane_features.checks.sparkline import as_markdown, bars
 from terrane_features.checks.statistics import FeatureStatistics, Statistics
-from terrane_features.materializing import Materialized
-from terrane_features.plotting import as_markdown, bars
+from terrane_features.materialize.run import Materialized
 
 SHOWN_LEVELS = 3
 

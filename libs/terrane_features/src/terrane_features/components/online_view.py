@@ -6,9 +6,8 @@ from datetime import timedelta
 import dagster as dg
 
 from terrane.postgres import PostgresResource
-from terrane_features import canary
 from terrane_features.checks import history
-from terrane_features.checks.inspecting import Inspection, NotWritten
+from terrane_features.checks.inspection import Inspection, NotWritten
 from terrane_features.checks.results import (
     SERVER,
     STORE,
@@ -20,7 +19,6 @@ from terrane_features.checks.results import (
     rows_checks,
     specs,
 )
-from terrane_features.columns import ColumnsDoNotFit
 from terrane_features.components.lineage import (
     OWNERS,
     POOL,
@@ -33,11 +31,12 @@ from terrane_features.components.lineage import (
 from terrane_features.components.metadata import metadata_of
 from terrane_features.components.settings import CheckSettings
 from terrane_features.failures import explained
-from terrane_features.feast_store import FeastResource
-from terrane_features.feature_server import FeatureServer
-from terrane_features.materializing import materialize
-from terrane_features.redis_store import RedisResource
-from terrane_features.repository import FeatureView
+from terrane_features.materialize import verify
+from terrane_features.materialize.run import materialize
+from terrane_features.online_store.address import memory_bytes
+from terrane_features.repository.model import FeatureView
+from terrane_features.repository.table_schema import ColumnsDoNotFit
+from terrane_features.resources import FeastResource, FeatureServer
 
 LEFT = "Rows written by then stay, none were removed, and the next run writes all of them again."
 
@@ -78,25 +77,24 @@ def online_view(view: FeatureView, settings: CheckSettings) -> dg.AssetsDefiniti
         config: OnlineViewConfig,
         feast: FeastResource,
         warehouse: PostgresResource,
-        redis: RedisResource,
         feature_server: FeatureServer,
     ) -> Iterator[Stopped]:
         found = Inspection(view, feast.repository().project)
         try:
-            with explained(f"materialising {view.name}", LEFT, warehouse, redis):
+            with explained(f"materialising {view.name}", LEFT, warehouse, feast):
                 done = materialize(
                     feast,
                     warehouse,
                     view.name,
                     allow_mass_deletion=config.allow_mass_deletion,
-                    inspect=found.look,
+                    inspect=found.run,
                 )
                 _keep(warehouse, found, context.run.run_id)
                 readings = {
-                    STORE: canary.read_store(view, found.sample, feast.store()),
-                    SERVER: canary.read_server(view, found.sample, feature_server.url),
+                    STORE: verify.read_store(view, found.sample, feast.store()),
+                    SERVER: verify.read_server(view, found.sample, feature_server.url),
                 }
-                memory = redis.memory_bytes()
+                memory = memory_bytes(feast.online_store().client())
         except (ColumnsDoNotFit, NotWritten) as error:
             yield from _failed(error, found)
             raise dg.Failure(str(error), allow_retries=False) from error

@@ -6,13 +6,12 @@ import dagster as dg
 
 from terrane.postgres import PostgresResource
 from terrane_features.checks.results import BLOCKING, COLUMNS, columns_check
-from terrane_features.columns import ColumnsDoNotFit
 from terrane_features.components.lineage import OWNERS, POOL, REGISTRY, TAGS, source_key, when_upstream_or_code_changes
 from terrane_features.failures import explained
-from terrane_features.feast_store import FeastResource
-from terrane_features.redis_store import RedisResource
-from terrane_features.registering import Outcome, register
-from terrane_features.repository import Repository
+from terrane_features.registry.apply import Outcome, register
+from terrane_features.repository.model import Repository
+from terrane_features.repository.table_schema import ColumnsDoNotFit
+from terrane_features.resources import FeastResource
 
 DESCRIPTION = """Feast's registry in the warehouse, as the repository declares it.
 
@@ -47,10 +46,9 @@ def registry(repository: Repository) -> dg.AssetsDefinition:
         config: RegistryConfig,
         feast: FeastResource,
         warehouse: PostgresResource,
-        redis: RedisResource,
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
         try:
-            with explained("applying Feast's definitions", LEFT, warehouse, redis):
+            with explained("applying Feast's definitions", LEFT, warehouse, feast):
                 outcome = register(feast, warehouse, allow_deletions=config.allow_deletions, run_id=context.run.run_id)
         except ColumnsDoNotFit as error:
             yield columns_check(error.problems)

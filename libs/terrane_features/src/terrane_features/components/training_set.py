@@ -10,8 +10,9 @@ from terrane.object_store import DATA_LAKE, ObjectStoreResource
 from terrane.postgres import PostgresResource
 from terrane.publishing import commit_key, publish
 from terrane_features.components.lineage import OWNERS, REGISTRY, TAGS, source_key
-from terrane_features.feast_store import FeastResource
-from terrane_features.repository import FeatureView, locate, read_repository
+from terrane_features.repository.model import FeatureView
+from terrane_features.repository.read import locate, read_repository
+from terrane_features.resources import FeastResource
 from terrane_features.training.entities import EntitiesRefused, clean
 from terrane_features.training.point_in_time import NoSuchService, NotJoined, write_training_set
 

@@ -3,6 +3,6 @@
 `batch_engine: {type: terrane_features.engine.compute.RedisComputeEngine}` in feature_store.yaml sets it for everything
 that materialises: `store.materialize`, the command line and this location's assets.
 
-`support` says what it can do, `reading` takes rows from Postgres, `values`, `lists` and `commands` encode them, `wire`
-and `nodes` speak with Redis, `writing` puts it together, and `compute` is what Feast calls.
+`support` says what it can do, `reading` takes rows from Postgres, `scalars`, `lists` and `commands` encode them,
+`pipeline` and `cluster` speak with Redis, `writing` puts it together, and `compute` is what Feast calls.
 """

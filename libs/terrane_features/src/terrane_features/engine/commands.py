@@ -6,10 +6,10 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from terrane_features import online_format
 from terrane_features.engine import varints
-from terrane_features.engine.columns import by_kind, by_length, framed, joined, lengths_of, of_matrix
-from terrane_features.engine.values import ValueRefused, bulk, fields
+from terrane_features.engine.byte_columns import by_kind, by_length, framed, joined, lengths_of, of_matrix
+from terrane_features.engine.scalars import ValueRefused, bulk, fields
+from terrane_features.online_store import format as online_format
 
 if TYPE_CHECKING:
     import numpy as np

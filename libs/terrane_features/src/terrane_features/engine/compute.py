@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any, Literal
 from feast.infra.common.materialization_job import MaterializationJobStatus, MaterializationTask
 from feast.infra.compute_engines.local.compute import LocalComputeEngine, LocalComputeEngineConfig
 from feast.infra.compute_engines.local.job import LocalMaterializationJob
-from feast.infra.online_stores.helpers import compute_versioned_name
 
 from terrane_features.engine import reading
 from terrane_features.engine.commands import Layout
 from terrane_features.engine.support import unsupported_column, unsupported_view
 from terrane_features.engine.writing import Written, write
+from terrane_features.feast_internals import name_online, offline_connection, offline_conninfo
+from terrane_features.materialize.snapshot import Source, newest_rows
+from terrane_features.online_store.address import address_of
 
 if TYPE_CHECKING:
-    from feast import FeatureView, RepoConfig
+    from feast import FeatureView
     from feast.infra.registry.base_registry import BaseRegistry
-    from redis import Redis
-    from redis.cluster import RedisCluster
 
 log = logging.getLogger("terrane_features.engine")
 _reports: ContextVar[list[Written] | None] = ContextVar("reports", default=None)
@@ -56,49 +56,35 @@ class RedisComputeEngine(LocalComputeEngine):
 
     def _write(self, task: MaterializationTask) -> str | None:
         """Writes the task's rows; or returns why it cannot, with nothing written."""
-        from feast.infra.utils.postgres.connection_utils import _get_conn
-
         view, began = task.feature_view, time.monotonic()
         source, layout = source_of(view), self._layout(view)
-        offline, online = _configured(self.repo_config)
-        with _get_conn(offline) as connection:
+        online: Any = self.repo_config.online_store
+        with offline_connection(self.repo_config) as connection:
             columns = reading.column_types(connection, source)
             if reason := unsupported_column(dict(layout.keys), dict(layout.features), source.time, columns):
                 return reason
             unique = reading.is_unique(connection, source)
-            query = reading.query_text(connection, source, task.start_time, task.end_time, unique)
+            columns = [*source.keys, *source.features, source.time]
+            query = newest_rows(source, columns, task.end_time, start=task.start_time, unique=unique)
             settings = {} if unique else {"work_mem": reading.WORK_MEM}
             reading.wait_for_other_writers(connection, self.repo_config.project)
-            rows = reading.batches(self._conninfo(), query, settings, reading.current_snapshot())
-            done = write(rows, layout, self._client(), only_newer=not online.skip_dedup)
+            text, conninfo = query.as_string(connection), offline_conninfo(self.repo_config)
+            rows = reading.batches(conninfo, text, settings, reading.current_snapshot())
+            done = write(rows, layout, address_of(online.model_dump()).client(), only_newer=not online.skip_dedup)
         _report(view.name, done, time.monotonic() - began)
         return None
 
     def _layout(self, view: FeatureView) -> Layout:
-        _, online = _configured(self.repo_config)
+        online: Any = self.repo_config.online_store
         source: Any = view.batch_source
         return Layout(
             project=self.repo_config.project,
-            view=compute_versioned_name(view, _versioned(self.repo_config)),
+            view=name_online(view, self.repo_config),
             keys=_types(view.entity_columns),
             features=_types(view.features),
             time=source.timestamp_field,
             ttl_s=online.key_ttl_seconds,
         )
-
-    def _client(self) -> Redis | RedisCluster:
-        """Feast's own client, with whatever its connection string asks for."""
-        online: Any = self.online_store
-        return online._get_client(self.repo_config.online_store)
-
-    def _conninfo(self) -> str:
-        """The offline store's connection as libpq's text, as Feast itself would connect."""
-        from feast.infra.utils.postgres.connection_utils import _get_conn_kwargs, _get_conninfo
-        from psycopg.conninfo import make_conninfo
-
-        offline: Any = self.repo_config.offline_store
-        named = {name: value for name, value in _get_conn_kwargs(offline).items() if value}
-        return make_conninfo(_get_conninfo(offline), **named)
 
 
 @contextmanager
@@ -112,26 +98,16 @@ def reported() -> Iterator[list[Written]]:
         _reports.reset(token)
 
 
-def source_of(view: FeatureView) -> reading.Source:
+def source_of(view: FeatureView) -> Source:
     """Where a view's rows are read from."""
     source: Any = view.batch_source
-    return reading.Source(
+    return Source(
         relation=source.get_table_query_string(),
         keys=tuple(column.name for column in view.entity_columns),
         features=tuple(feature.name for feature in view.features),
         time=source.timestamp_field,
         created=source.created_timestamp_column or "",
     )
-
-
-def _configured(config: RepoConfig) -> tuple[Any, Any]:
-    """The offline and the online store's configuration."""
-    return config.offline_store, config.online_store
-
-
-def _versioned(config: RepoConfig) -> bool:
-    """Whether a view's version is part of its name in Redis."""
-    return bool(getattr(config.registry, "enable_online_feature_view_versioning", False))
 
 
 def _types(columns: Any) -> tuple[tuple[str, str], ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from terrane_features.engine import varints
-from terrane_features.engine.columns import by_kind, by_length, joined, lengths_of, of_matrix, sliced
+from terrane_features.engine.byte_columns import by_kind, by_length, joined, lengths_of, of_matrix, sliced
 
 if TYPE_CHECKING:
     import numpy as np

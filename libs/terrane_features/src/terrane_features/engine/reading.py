@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from terrane_features.locks import lock_name
+from terrane_features.materialize.snapshot import Source, names
+from terrane_features.registry.lock import lock_name
 
 if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
-    from psycopg import sql
 
 # 16,384 rows of 300 bytes are 5 MB as commands: enough to keep Redis busy while the next ones are encoded.
 BATCH_ROWS = 16_384
@@ -28,27 +26,6 @@ UNIQUE_SQL = """
 """
 
 _snapshot: ContextVar[str | None] = ContextVar("snapshot", default=None)
-
-
-@dataclass(frozen=True)
-class Source:
-    """A table or query, and what its columns are for.
-
-    Attributes:
-        relation: as it stands after `from`: `gold.scores`, or a query in parentheses.
-        created: the column that orders rows of one event time; empty for none.
-    """
-
-    relation: str
-    keys: tuple[str, ...]
-    features: tuple[str, ...]
-    time: str
-    created: str = ""
-
-    def named(self) -> sql.SQL:
-        from psycopg import sql
-
-        return sql.SQL(self.relation)  # pyright: ignore[reportArgumentType]
 
 
 @contextmanager
@@ -76,7 +53,7 @@ def column_types(connection: psycopg.Connection, source: Source) -> dict[str, st
     from psycopg import sql
 
     columns = [*source.keys, *source.features, source.time]
-    query = sql.SQL("select {} from {} as t limit 0").format(_names(columns), source.named())
+    query = sql.SQL("select {} from {} as t limit 0").format(names(columns), source.named())
     description = connection.execute(query).description or []
     return {column.name: _type_name(connection, column.type_code) for column in description}
 
@@ -87,31 +64,6 @@ def is_unique(connection: psycopg.Connection, source: Source) -> bool:
         return False
     found = connection.execute(UNIQUE_SQL, [source.relation]).fetchall()
     return any(set(columns) <= set(source.keys) for (columns,) in found)
-
-
-def query_text(connection: psycopg.Connection, source: Source, start: datetime, end: datetime, unique: bool) -> str:
-    """The query for the newest row of each entity in the window, both of its ends included, as stock reads it."""
-    from psycopg import sql
-
-    head = sql.SQL("select")
-    order = sql.SQL("")
-    if not unique:
-        keys = _names(source.keys)
-        head = sql.SQL("select distinct on ({})").format(keys)
-        order = sql.SQL(" order by {}, {} desc").format(keys, sql.Identifier(source.time))
-        if source.created:
-            order += sql.SQL(", {} desc nulls last").format(sql.Identifier(source.created))
-    columns = _names([*source.keys, *source.features, source.time])
-    query = sql.SQL("{} {} from {} as t where {} between {} and {}{}").format(
-        head,
-        columns,
-        source.named(),
-        sql.Identifier(source.time),
-        sql.Literal(start.astimezone(UTC)),
-        sql.Literal(end.astimezone(UTC)),
-        order,
-    )
-    return query.as_string(connection)
 
 
 def batches(
@@ -154,12 +106,6 @@ def _batches(conninfo: str, query: str, settings: Mapping[str, str], name: str |
 
 def current_snapshot() -> str | None:
     return _snapshot.get()
-
-
-def _names(columns: tuple[str, ...] | list[str]) -> sql.Composed:
-    from psycopg import sql
-
-    return sql.SQL(", ").join(sql.Identifier(column) for column in columns)
 
 
 def _type_name(connection: psycopg.Connection, oid: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from terrane_features.engine.commands import KEY_TYPES
-from terrane_features.engine.values import SUPPORTED
+from terrane_features.engine.scalars import SUPPORTED
 
 if TYPE_CHECKING:
     from feast import FeatureView, RepoConfig

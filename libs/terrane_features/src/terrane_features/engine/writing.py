@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from terrane.ahead import read_ahead
-from terrane_features.engine.nodes import Nodes
-from terrane_features.engine.times import newer
+from terrane_features.engine.cluster import ClusterConnections
+from terrane_features.engine.newer import newer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +47,11 @@ def write(
     What was sent by then stays.
     """
     done = Written()
-    with Nodes(client) as nodes, Nodes(client) as questions, closing(read_ahead(batches, DEPTH)) as read:
+    with (
+        ClusterConnections(client) as nodes,
+        ClusterConnections(client) as questions,
+        closing(read_ahead(batches, DEPTH)) as read,
+    ):
         encoded = _encoded(read, layout, questions if only_newer else None, done)
         with closing(read_ahead(encoded, DEPTH)) as ready:
             for keys, commands in ready:
@@ -59,7 +63,7 @@ def write(
 
 
 def _encoded(
-    batches: Iterator[pa.RecordBatch], layout: Layout, questions: Nodes | None, done: Written
+    batches: Iterator[pa.RecordBatch], layout: Layout, questions: ClusterConnections | None, done: Written
 ) -> Iterator[tuple[pa.Array, pa.Array]]:
     """The rows to write, as their keys and commands."""
     import pyarrow as pa

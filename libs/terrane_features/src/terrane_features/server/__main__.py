@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from terrane_features.repository import locate
+from terrane_features.repository.read import locate
 from terrane_features.server.logs import log_json
 from terrane_features.server.settings import Settings, SettingsError, read_settings
 
@@ -60,17 +60,16 @@ def serve(app: Any, arguments: argparse.Namespace) -> None:
 
 def _ours(settings: Settings, arguments: argparse.Namespace) -> Any:
     from terrane_features.server.app import App
-    from terrane_features.server.watching import Watch
+    from terrane_features.server.registry.watch import RegistryWatcher
 
     if settings.access.open:
         log.warning("neither FEATURE_SERVER_API_KEYS nor a JWT is configured: whoever reaches the port may read")
-    return App(settings, Watch(settings, arguments.refresh_seconds))
+    return App(settings, RegistryWatcher(settings, arguments.refresh_seconds))
 
 
 def _stock(settings: Settings, arguments: argparse.Namespace) -> Any:
     from terrane.postgres import PostgresResource
-    from terrane_features.feast_store import FeastResource
-    from terrane_features.redis_store import RedisResource
+    from terrane_features.resources import FeastResource
     from terrane_features.server.stock.app import build_app
     from terrane_features.server.stock.registry_copy import RegistryCopy
 
@@ -79,7 +78,7 @@ def _stock(settings: Settings, arguments: argparse.Namespace) -> Any:
         raise SystemExit("Feast's own server asks for no key: unset FEATURE_SERVER_STOCK, or unset the keys")
     feast = FeastResource(repo_path=str(settings.repository))
     warehouse = PostgresResource.from_process("WAREHOUSE")
-    return build_app(RegistryCopy(feast, warehouse, arguments.refresh_seconds), RedisResource.from_process())
+    return build_app(RegistryCopy(feast, warehouse, arguments.refresh_seconds), feast.online_store())
 
 
 if __name__ == "__main__":

@@ -13,21 +13,21 @@ from typing import Any
 import orjson
 
 from terrane_features.server import metrics as metrics_module
-from terrane_features.server.access import Doorkeeper
-from terrane_features.server.answering import Answerer
-from terrane_features.server.by_feast import ByFeast
+from terrane_features.server.auth import Authenticator
+from terrane_features.server.fallback import FeastFallback
 from terrane_features.server.metrics import Metrics
 from terrane_features.server.openapi import document
-from terrane_features.server.plan import Planner
-from terrane_features.server.question import parse
-from terrane_features.server.readiness import Readiness
-from terrane_features.server.redis_link import RedisLink
-from terrane_features.server.refusals import Refused, unavailable
+from terrane_features.server.redis import RedisConnection
+from terrane_features.server.registry.ready import Readiness
+from terrane_features.server.registry.watch import RegistryWatcher
+from terrane_features.server.request.errors import RequestError, unavailable
+from terrane_features.server.request.parse import parse
+from terrane_features.server.request.plan import Planner
+from terrane_features.server.response.read import FeatureReader
 from terrane_features.server.settings import Settings
-from terrane_features.server.watching import Watch
 
 log = logging.getLogger("terrane_features.server")
-QUESTIONS = "/get-online-features"
+ONLINE_FEATURES = "/get-online-features"
 LONGEST_BODY = 8 << 20
 JSON = b"application/json"
 
@@ -40,23 +40,23 @@ Reply = tuple[int, bytes, bytes, Sequence[tuple[bytes, bytes]]]
 class App:
     """The feature server. `watch` runs from the application's start to its end."""
 
-    def __init__(self, settings: Settings, watch: Watch) -> None:
+    def __init__(self, settings: Settings, watch: RegistryWatcher) -> None:
         self._settings, self._watch = settings, watch
-        self._link = RedisLink(settings.redis)
+        self._link = RedisConnection(settings.store)
         self._metrics = Metrics()
-        self._answerer = Answerer(self._link, self._metrics)
-        self._by_feast = ByFeast(settings.repository)
-        self._doorkeeper = Doorkeeper(settings.access)
+        self._reader = FeatureReader(self._link, self._metrics)
+        self._fallback = FeastFallback(settings.repository)
+        self._authenticator = Authenticator(settings.access)
         self._readiness = Readiness(watch, self._link)
         self._planner: Planner | None = None
-        self._openapi = orjson.dumps(document(self._doorkeeper.open, settings.max_entities))
+        self._openapi = orjson.dumps(document(self._authenticator.open, settings.max_entities))
         self._paths = {
             "/health": self._health,
             "/ready": self._ready,
             "/metrics": self._scrape,
             "/openapi.json": self._api,
         }
-        watch.on_change = self._by_feast.prepare
+        watch.on_change = self._fallback.prepare
         self._metrics.watch("registry_age_seconds", "Since the registry was last looked at", lambda: watch.age_s)
         self._metrics.watch("registry_failures", "Looks at the registry that failed", lambda: watch.failures)
         self._metrics.watch("feature_views", "Views that are known", lambda: watch.feature_views())
@@ -68,10 +68,10 @@ class App:
             await self._live(receive, send)
         elif scope["type"] == "http":
             path, method = scope["path"], scope["method"]
-            if path == QUESTIONS and method == "POST":
-                status, kind, body, headers = await self._question(scope, receive)
-            elif path in self._paths or path == QUESTIONS:
-                allowed = "POST" if path == QUESTIONS else "GET"
+            if path == ONLINE_FEATURES and method == "POST":
+                status, kind, body, headers = await self._request(scope, receive)
+            elif path in self._paths or path == ONLINE_FEATURES:
+                allowed = "POST" if path == ONLINE_FEATURES else "GET"
                 reply = await self._paths[path]() if method == allowed else _wrong_method(allowed)
                 status, kind, body, headers = reply
             else:
@@ -81,12 +81,12 @@ class App:
             await send({"type": "http.response.start", **start})
             await send({"type": "http.response.body", "body": body})
 
-    async def _question(self, scope: Scope, receive: Receive) -> Reply:
+    async def _request(self, scope: Scope, receive: Receive) -> Reply:
         began = time.perf_counter()
         try:
-            await self._doorkeeper.check(scope["headers"])
+            await self._authenticator.check(scope["headers"])
             status, body, headers = 200, await self._answer(await _body(receive)), ()
-        except Refused as refused:
+        except RequestError as refused:
             status, body, headers = refused.status, orjson.dumps(refused.content), refused.headers
             log.log(
                 logging.WARNING if status >= 500 else logging.INFO,
@@ -95,7 +95,7 @@ class App:
                 extra={"status": status},
             )
         except Exception:
-            log.exception("a question was not answered", extra={"status": 500})
+            log.exception("a request was not answered", extra={"status": 500})
             status, body, headers = 500, b'{"detail":"the server failed; its log says how"}', ()
         self._metrics.count_request(status, time.perf_counter() - began)
         return status, JSON, body, headers
@@ -107,13 +107,13 @@ class App:
         planner = self._planner
         if planner is None or planner.catalog is not catalog:
             planner = self._planner = Planner(catalog)
-        question = parse(body, self._settings.max_entities)
-        self._metrics.entities.observe(question.rows)
-        plan = planner.plan(question)
-        if plan.by_feast:
+        request = parse(body, self._settings.max_entities)
+        self._metrics.entities.observe(request.rows)
+        plan = planner.plan(request)
+        if plan.fallback_reason:
             self._metrics.handed_over.inc()
-            return await self._by_feast.answer(question, plan.names)
-        return await self._answerer.answer(question, plan)
+            return await self._fallback.answer(request, plan.names)
+        return await self._reader.answer(request, plan)
 
     def _not_yet(self) -> str:
         if self._watch.empty:
@@ -141,7 +141,7 @@ class App:
                 await send({"type": "lifespan.startup.complete"})
             else:
                 self._watch.stop()
-                self._by_feast.close()
+                self._fallback.close()
                 self._link.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
@@ -154,7 +154,7 @@ async def _body(receive: Receive) -> bytes:
         message = await receive()
         body += message.get("body", b"")
     if len(body) > LONGEST_BODY:
-        raise Refused(413, {"detail": f"the body is longer than {LONGEST_BODY} bytes"}, "too long a body")
+        raise RequestError(413, {"detail": f"the body is longer than {LONGEST_BODY} bytes"}, "too long a body")
     return body
 
 

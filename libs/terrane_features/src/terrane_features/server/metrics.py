@@ -18,10 +18,10 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._requests = self._counter("requests", "Answers to questions for features", "status")
+        self._requests = self._counter("requests", "Answers to requests for features", "status")
         self._values = self._counter("values", "Values that were answered", "feature_view", "status")
         self.handed_over = self._counter("handed_over", "Questions that Feast's own code had to answer")
-        self.seconds = self._histogram("request_seconds", "From a question's first byte to its answer", SECONDS)
+        self.seconds = self._histogram("request_seconds", "From a request's first byte to its answer", SECONDS)
         self.redis_seconds = self._histogram("redis_seconds", "What Redis took of it", SECONDS)
         self.entities = self._histogram("request_entities", "Rows that were asked for at a time", ENTITIES)
         # Found once and kept: to find a child by its labels costs more than to count.

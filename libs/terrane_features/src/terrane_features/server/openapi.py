@@ -1,4 +1,4 @@
-"""The OpenAPI document of what a product may ask: the one path, its question, its answer and its refusals."""
+"""The OpenAPI document of what a product may ask: the one path, its request, its answer and its refusals."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def document(everybody: bool, max_entities: int) -> Schema:
     operation = {
         "operationId": "get_online_features",
         "summary": "Read features of entities from the online store",
-        "requestBody": {"required": True, "content": _json("Question")},
+        "requestBody": {"required": True, "content": _json("Request")},
         "responses": {
-            "200": {"description": "The features, in the order of the question", "content": _json("Answer")},
+            "200": {"description": "The features, in the order of the request", "content": _json("Answer")},
             **{status: {"description": text, "content": _json("Refusal")} for status, text in _REFUSALS.items()},
         },
     }
@@ -31,7 +31,7 @@ def document(everybody: bool, max_entities: int) -> Schema:
         "info": {"title": "Feature server", "version": "1"},
         "paths": {"/get-online-features": {"post": operation}},
         "components": {
-            "schemas": {"Question": _question(max_entities), "Answer": _ANSWER, "Refusal": {}},
+            "schemas": {"Request": _request(max_entities), "Answer": _ANSWER, "Refusal": {}},
             **({} if everybody else {"securitySchemes": schemes}),
         },
     }
@@ -49,7 +49,7 @@ _VECTOR: Schema = {
     "type": "object",
     "required": ["values", "statuses", "event_timestamps"],
     "properties": {
-        "values": {"type": "array", "items": {}, "description": "One a row, in the question's order"},
+        "values": {"type": "array", "items": {}, "description": "One a row, in the request's order"},
         "statuses": {
             "type": "array",
             "items": {"enum": ["PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE"]},
@@ -78,7 +78,7 @@ _ANSWER: Schema = {
 }
 
 
-def _question(max_entities: int) -> Schema:
+def _request(max_entities: int) -> Schema:
     values = {"type": "array", "items": {"type": ["integer", "string"]}, "minItems": 1, "maxItems": max_entities}
     return {
         "type": "object",

@@ -1,8 +1,7 @@
-"""What the server is told: by feature_store.yaml, as Feast reads it, and by the environment."""
+"""The server's settings, from feature_store.yaml and the environment."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -10,27 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from terrane_features.online_store.address import StoreAddress, address_of
+from terrane_features.repository.model import RepositoryError
+from terrane_features.repository.settings import read_settings as read_feature_store
+from terrane_features.repository.settings import section
+
 STOCK = "FEATURE_SERVER_STOCK"
 MAX_ENTITIES = 5000
 
 
 class SettingsError(ValueError):
-    """The server cannot start with what it was told; the message says what to set."""
-
-
-@dataclass(frozen=True)
-class RedisAddress:
-    """Where the online store is, and how to get in. `tls` has redis-py's names without `ssl_`; empty without TLS."""
-
-    host: str
-    port: int
-    db: int = 0
-    username: str = ""
-    password: str = field(default="", repr=False)
-    tls: tuple[tuple[str, str], ...] | None = None
-
-    def __str__(self) -> str:
-        return f"Redis at {self.host}:{self.port}, database {self.db}"
+    """The server cannot start with these settings; the message says what to set."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +55,7 @@ class Settings:
 
     repository: Path
     project: str
-    redis: RedisAddress
+    store: StoreAddress
     registry: str = field(repr=False)
     serve_while_materializing: bool
     access: Access
@@ -77,59 +66,21 @@ class Settings:
 def read_settings(repository: Path, environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of a repository's folder. Raises SettingsError."""
     variables = os.environ if environment is None else environment
-    content = _yaml(repository / "feature_store.yaml", variables)
-    online, registry = _section(content, "online_store"), _section(content, "registry")
+    try:
+        content = read_feature_store(repository, variables)
+    except RepositoryError as error:
+        raise SettingsError(str(error)) from error
+    online, registry = section(content, "online_store"), section(content, "registry")
     return Settings(
         repository=repository,
         project=str(content.get("project", "")),
-        redis=_redis(str(online.get("connection_string", "localhost:6379"))),
+        store=address_of(online),
         registry=re.sub(r"^postgresql\+\w+://", "postgresql://", str(registry.get("path", ""))),
         serve_while_materializing=bool(registry.get("serve_features_while_materializing")),
         access=_access(variables),
         max_entities=_number(variables, "FEATURE_SERVER_MAX_ENTITIES", MAX_ENTITIES),
         why_stock=_why_stock(content, online, registry, variables),
     )
-
-
-def _yaml(file: Path, variables: Mapping[str, str]) -> dict[str, Any]:
-    import yaml
-
-    if not file.exists():
-        raise SettingsError(f"{file} does not exist: set FEAST_REPO_PATH to the folder that holds it")
-    text = "\n".join(line for line in file.read_text().splitlines() if not line.lstrip().startswith("#"))
-    if missing := sorted({name for name in re.findall(r"\$\{(\w+)\}", text) if name not in variables}):
-        raise SettingsError(f"{file} names {', '.join(missing)}, which the environment lacks: set them and retry")
-    return yaml.safe_load(re.sub(r"\$\{(\w+)\}", lambda found: variables[found[1]], text))
-
-
-def _section(content: dict[str, Any], name: str) -> dict[str, Any]:
-    section = content.get(name)
-    return section if isinstance(section, dict) else {"type": section, "path": section}
-
-
-def _redis(text: str) -> RedisAddress:
-    """Reads `host:port,db=0,password="...",ssl=true`, whose values are JSON where they can be, as Feast does."""
-    nodes = [part for part in text.split(",") if "=" not in part]
-    options = dict(part.split("=", 1) for part in text.split(",") if "=" in part)
-    given = {name: _plain(value) for name, value in options.items()}
-    host, _, port = nodes[0].partition(":")
-    tls = tuple((name.removeprefix("ssl_"), value) for name, value in given.items() if name.startswith("ssl_"))
-    return RedisAddress(
-        host=host,
-        port=int(port or 6379),
-        db=int(given.get("db") or 0),
-        username=given.get("username", ""),
-        password=given.get("password", ""),
-        tls=tls if given.get("ssl", "").lower() == "true" else None,
-    )
-
-
-def _plain(text: str) -> str:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, str) else text
 
 
 def _access(variables: Mapping[str, str]) -> Access:

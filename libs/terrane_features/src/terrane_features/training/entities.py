@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from terrane_features.repository import FeatureView
+from terrane_features.repository.model import FeatureView
 
 if TYPE_CHECKING:
     import psycopg

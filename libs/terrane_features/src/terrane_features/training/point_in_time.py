@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from terrane.postgres import PostgresResource
-from terrane_features.feast_store import FeastResource
-from terrane_features.materializing import one_snapshot
-from terrane_features.repository import FeatureService, FeatureView
+from terrane_features.feast_internals import embed_entities
+from terrane_features.materialize.snapshot import one_snapshot
+from terrane_features.repository.model import FeatureService, FeatureView
+from terrane_features.resources import FeastResource
 from terrane_features.training.entities import MOMENT, clean, examine
 
 if TYPE_CHECKING:
@@ -95,11 +96,7 @@ def _names(store: FeatureStore, service: FeatureService, full: bool) -> list[str
 
 
 def _job(store: FeatureStore, service: str, query: str, full: bool, known: bool) -> RetrievalJob:
-    from feast.infra.offline_stores.contrib.postgres_offline_store.postgres import EntitySelectMode
-
-    offline: Any = store.config.offline_store
-    # Otherwise Feast makes a table of the entities, in whatever schema comes first, and needs the right to.
-    offline.entity_select_mode = EntitySelectMode.embed_query
+    embed_entities(store)
     return store.get_historical_features(
         entity_df=query,
         features=store.get_feature_service(service),

@@ -15,13 +15,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from terrane_features.redis_store import RedisResource
+from terrane_features.online_store.address import StoreAddress
 from terrane_features.server.stock.registry_copy import RegistryCopy
 
-PROBE_TIMEOUT_S = 2
+PROBE = {"socket_connect_timeout": 2, "socket_timeout": 2, "retry": None}
 
 
-def build_app(definitions: RegistryCopy, redis: RedisResource) -> Starlette:
+def build_app(definitions: RegistryCopy, redis: StoreAddress) -> Starlette:
     """The application; `definitions` is watched from its start to its end."""
 
     class GetOnlineFeatures:
@@ -54,7 +54,7 @@ def build_app(definitions: RegistryCopy, redis: RedisResource) -> Starlette:
     )
 
 
-def readiness(definitions: RegistryCopy, redis: RedisResource) -> dict[str, object]:
+def readiness(definitions: RegistryCopy, redis: StoreAddress) -> dict[str, object]:
     """Whether requests can be answered: Redis answers, and the registry was read once, or is known to be empty.
 
     A registry that went away later only makes `registry_age_seconds` grow: its copy still serves.
@@ -63,10 +63,10 @@ def readiness(definitions: RegistryCopy, redis: RedisResource) -> dict[str, obje
 
     problem = None if definitions.app or definitions.empty else f"registry: {definitions.problem}"
     try:
-        with redis.client(timeout_s=PROBE_TIMEOUT_S, retries=0) as client:
+        with redis.with_options(**PROBE).client() as client:
             client.ping()
     except RedisError as error:
-        problem = f"Redis at {redis.host}:{redis.port}: {error}"
+        problem = f"{redis}: {error}"
     return {
         "ready": problem is None,
         "problem": problem,

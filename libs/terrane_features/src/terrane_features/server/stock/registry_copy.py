@@ -6,10 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from terrane.postgres import PostgresResource
-from terrane_features.feast_store import FeastResource
-from terrane_features.registry_state import steady
-from terrane_features.server.repeating import Repeating
-from terrane_features.server.serving_store import serving_store
+from terrane_features.feast_internals import refresh_by_hand, registry_read_at, serving_store
+from terrane_features.registry.state import try_shared_lock
+from terrane_features.resources import FeastResource
+from terrane_features.server.registry.repeat import Repeating
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -41,16 +41,16 @@ class RegistryCopy(Repeating):
         """How many views the copy holds."""
         return len(self._store.list_feature_views(allow_cache=True)) if self._store and self.app else 0
 
-    def _look(self) -> None:
+    def _run_once(self) -> None:
         try:
-            with steady(self._warehouse, self._feast.repository().project) as nobody_writes:
+            with try_shared_lock(self._warehouse, self._feast.repository().project) as nobody_writes:
                 if not nobody_writes:
                     return
                 self._refresh() if self.app else self._open()
         except Exception as error:
             self._report(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
             return
-        self._looked()
+        self._succeeded()
         self._report(None)
 
     def _report(self, problem: str | None) -> None:
@@ -71,22 +71,22 @@ class RegistryCopy(Repeating):
         from feast.infra.registry.sql import FeastRegistrySchemaError
 
         try:
-            registry = self._store.registry
+            _ = self._store.registry
         except FeastRegistrySchemaError:
             self.empty = True
             return
         # Feast would otherwise read the database inside a request when its copy is old, and a request would wait for a
         # database that is away.
-        setattr(registry, "cache_mode", "watched")  # noqa: B010 - no attribute of the base class
+        refresh_by_hand(self._store)
         self.app = _reading_app(self._store)
         self.empty = False
 
     def _refresh(self) -> None:
         """Reads the registry anew. Feast keeps its copy, and silence, when it cannot: so the copy's age is compared."""
         assert self._store is not None
-        before = getattr(self._store.registry, "cached_registry_proto_created", None)
+        before = registry_read_at(self._store)
         self._store.refresh_registry()
-        if getattr(self._store.registry, "cached_registry_proto_created", None) == before:
+        if registry_read_at(self._store) == before:
             raise ConnectionError("the warehouse does not answer")
 
 

@@ -1,0 +1,164 @@
+"""Every private name of Feast 0.67 that Terrane uses, and what it does by taking one in another way than Feast meant.
+
+An upgrade of Feast is read against this module and its tests. Whatever Feast offers publicly is called where it is
+needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import psycopg
+    from feast import FeatureStore, FeatureView, RepoConfig
+    from feast.repo_contents import RepoContents
+
+INTERVALS_KEPT = 10
+# A request does not wait as long for Redis as a run does: one more try at once, for a connection that Redis closed.
+SERVING_OPTIONS = "socket_connect_timeout=2,socket_timeout=2,retry=null,retry_on_timeout=true"
+
+_importing = threading.Lock()
+
+
+def import_feast_quickly(module: str = "feast") -> None:
+    """Imports Feast, up to `module`, without typeguard's checks of arguments: 1.0 CPU seconds instead of 2.9.
+
+    Does nothing once Feast is imported. Feast decorates its definition classes with `typechecked`, which parses and
+    compiles each of their methods again at import. Who only reads a registry builds no definitions, and has no use for
+    the checks.
+    """
+    if "feast" in sys.modules:
+        return
+    import typeguard
+
+    original = typeguard.typechecked
+    typeguard.typechecked = _unchecked  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        importlib.import_module(module)
+    finally:
+        typeguard.typechecked = original  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _unchecked(target: Any = None, **_: Any) -> Any:
+    """Stands for `@typechecked` and `@typechecked(...)`."""
+    return (lambda decorated: decorated) if target is None else target
+
+
+def parse_repository(folder: Path) -> RepoContents:
+    """What Feast reads from a repository's files, without a project where they declare none."""
+    from feast.repo_operations import parse_repo
+
+    with _imports_of(folder):
+        return parse_repo(folder)
+
+
+@contextmanager
+def _imports_of(folder: Path) -> Iterator[None]:
+    """Feast imports a repository's files as modules of the working directory. Afterwards they are forgotten, so that
+    the next call reads them again and another repository may use the same names."""
+    with _importing:
+        before, was_silent = Path.cwd(), sys.dont_write_bytecode
+        sys.path.insert(0, str(folder))
+        sys.dont_write_bytecode = True
+        os.chdir(folder)
+        importlib.invalidate_caches()
+        try:
+            yield
+        finally:
+            os.chdir(before)
+            sys.dont_write_bytecode = was_silent
+            sys.path.remove(str(folder))
+            for name, module in list(sys.modules.items()):
+                if str(getattr(module, "__file__", None) or "").startswith(f"{folder}{os.sep}"):
+                    del sys.modules[name]
+
+
+def apply_all(store: FeatureStore, contents: RepoContents) -> None:
+    """Makes the registry equal to the contents; what the contents lack is deleted, with its values in Redis."""
+    from feast.repo_operations import extract_objects_for_apply_delete
+
+    wanted, unwanted, _, _ = extract_objects_for_apply_delete(store.project, store.registry, contents)
+    store.apply([*wanted], objects_to_delete=[*unwanted], partial=False)
+
+
+def keep_newest_intervals(store: FeatureStore, view: str) -> None:
+    """Drops all but the newest INTERVALS_KEPT intervals of a view from the registry: Feast adds one a run to the
+    view's own record, and never drops one."""
+    from feast.infra.registry.sql import feature_views
+    from feast.protos.feast.core.FeatureView_pb2 import FeatureView
+    from sqlalchemy import select, update
+
+    of_view = (feature_views.c.feature_view_name == view, feature_views.c.project_id == store.project)
+    with store.registry.write_engine.begin() as connection:  # pyright: ignore[reportAttributeAccessIssue]
+        stored = connection.execute(select(feature_views.c.feature_view_proto).where(*of_view)).scalar_one()
+        record = FeatureView.FromString(stored)
+        if len(record.meta.materialization_intervals) <= INTERVALS_KEPT:
+            return
+        del record.meta.materialization_intervals[:-INTERVALS_KEPT]
+        connection.execute(update(feature_views).where(*of_view).values(feature_view_proto=record.SerializeToString()))
+
+
+def embed_entities(store: FeatureStore) -> None:
+    """Puts the entities' query into the join's: Feast would make a table of it, in whatever schema comes first."""
+    from feast.infra.offline_stores.contrib.postgres_offline_store.postgres import EntitySelectMode
+
+    offline: Any = store.config.offline_store
+    offline.entity_select_mode = EntitySelectMode.embed_query
+
+
+@contextmanager
+def offline_connection(config: RepoConfig) -> Iterator[psycopg.Connection]:
+    """A connection to the offline store, as Feast makes it."""
+    from feast.infra.utils.postgres.connection_utils import _get_conn
+
+    offline: Any = config.offline_store
+    with _get_conn(offline) as connection:
+        yield connection
+
+
+def offline_conninfo(config: RepoConfig) -> str:
+    """The same connection as libpq's text; with a password, so never for a log."""
+    from feast.infra.utils.postgres.connection_utils import _get_conn_kwargs, _get_conninfo
+    from psycopg.conninfo import make_conninfo
+
+    offline: Any = config.offline_store
+    named = {name: value for name, value in _get_conn_kwargs(offline).items() if value}
+    return make_conninfo(_get_conninfo(offline), **named)
+
+
+def name_online(view: FeatureView, config: RepoConfig) -> str:
+    """A view's name in Redis, of which its version is a part where the registry says so."""
+    from feast.infra.online_stores.helpers import compute_versioned_name
+
+    return compute_versioned_name(view, bool(getattr(config.registry, "enable_online_feature_view_versioning", False)))
+
+
+def serving_store(folder: Path, module: str = "feast") -> FeatureStore:
+    """A store of a repository's folder that never waits long, and makes no tables. Imports Feast up to `module`."""
+    import_feast_quickly(module)
+    from feast import FeatureStore
+
+    store = FeatureStore(repo_path=str(folder))
+    online, registry = store.config.online_store, store.config.registry
+    address = getattr(online, "connection_string", "")
+    setattr(online, "connection_string", f"{address},{SERVING_OPTIONS}")  # noqa: B010 - of Feast's Redis alone
+    # A server makes no tables: that is the asset feast/registry's, and two makers would collide.
+    setattr(registry, "schema_mode", "verify")  # noqa: B010 - of Feast's SQL registry alone
+    return store
+
+
+def refresh_by_hand(store: FeatureStore) -> None:
+    """Keeps Feast from reading the database inside a request when its copy of the registry is old."""
+    setattr(store.registry, "cache_mode", "watched")  # noqa: B010 - no attribute of the base class
+
+
+def registry_read_at(store: FeatureStore) -> object:
+    """When Feast's copy of the registry was made."""
+    return getattr(store.registry, "cached_registry_proto_created", None)

@@ -1,0 +1,1 @@
+"""A run of online/<view>: a table of gold becomes hashes in Redis, and is read back."""

@@ -1,0 +1,1 @@
+"""What lies in Redis: its address, the bytes of keys and values, and a view's rows."""

@@ -1,0 +1,56 @@
+"""What was written online of each view, kept in the warehouse: Redis holds hashes of names, which name nothing.
+
+A feature that leaves a view, join keys that change, and a view that is deleted leave values behind; this says which.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from terrane_features.repository.model import FeatureView
+
+ADD_SQL = """
+    insert into feast.online_views (project, view, join_keys, fields) values (%s, %s, %s, %s)
+    on conflict (project, view, join_keys) do update set fields = array(
+        select distinct unnest(online_views.fields || excluded.fields) order by 1
+    )
+"""
+
+
+@dataclass(frozen=True)
+class Written:
+    """Fields of a view that may be in Redis, under keys made of these join keys (sorted)."""
+
+    view: str
+    join_keys: tuple[str, ...]
+    fields: tuple[str, ...]
+
+    @classmethod
+    def of(cls, view: FeatureView) -> Written:
+        """What a run writes of a view as it is declared now."""
+        return cls(view.name, tuple(sorted(view.key_names)), tuple(feature.name for feature in view.features))
+
+
+def written_views(connection: psycopg.Connection, project: str, name: str | None = None) -> list[Written]:
+    """Everything that was ever written and not removed, of one view or of all."""
+    sql = "select view, join_keys, fields from feast.online_views where project = %s and view = coalesce(%s, view)"
+    return [
+        Written(view, tuple(keys), tuple(fields)) for view, keys, fields in connection.execute(sql, [project, name])
+    ]
+
+
+def remember(connection: psycopg.Connection, project: str, written: Written) -> None:
+    """Adds the fields to what was written before; to be called before they are."""
+    connection.execute(ADD_SQL, [project, written.view, list(written.join_keys), list(written.fields)])
+
+
+def replace(connection: psycopg.Connection, project: str, name: str, written: Written | None) -> None:
+    """Forgets whatever was written of the view but this; to be called once the rest is removed."""
+    with connection.transaction():
+        connection.execute("delete from feast.online_views where project = %s and view = %s", [project, name])
+        if written:
+            remember(connection, project, written)

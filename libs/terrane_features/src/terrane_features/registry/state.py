@@ -1,0 +1,103 @@
+"""What we keep beside Feast's tables in the warehouse's schema `feast`: its DDL, the applied digest, and the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from terrane.postgres import PostgresResource
+from terrane_features.registry.lock import lock_name
+
+if TYPE_CHECKING:
+    import psycopg
+
+LOCK_TIMEOUT_S = 1800
+SCHEMA_SQL = """
+    create schema if not exists feast;
+    create table if not exists feast.applied_definitions (
+        project text primary key,
+        digest text not null,
+        run_id text not null,
+        applied_at timestamptz not null default now()
+    );
+    create table if not exists feast.online_views (
+        project text, view text, join_keys text[], fields text[] not null, primary key (project, view, join_keys)
+    );
+    create table if not exists feast.feature_statistics (
+        project text,
+        view text,
+        run_id text not null,
+        statistics jsonb not null,
+        measured_at timestamptz not null default now(),
+        primary key (project, view)
+    );
+"""
+REMEMBER_SQL = """
+    insert into feast.applied_definitions (project, digest, run_id) values (%s, %s, %s)
+    on conflict (project) do update set digest = excluded.digest, run_id = excluded.run_id, applied_at = now()
+"""
+
+
+class RegistryBusy(RuntimeError):
+    """Another run held the registry for too long."""
+
+
+def ensure_tables(connection: psycopg.Connection) -> None:
+    """Makes our tables where they are missing; several may call it at once."""
+    with connection.transaction():
+        # Two makers of one table collide, whatever `if not exists` says.
+        connection.execute("select pg_advisory_xact_lock(hashtextextended('terrane feast tables', 0))")
+        connection.execute(SCHEMA_SQL)
+
+
+@contextmanager
+def only_writer(warehouse: PostgresResource, project: str) -> Iterator[psycopg.Connection]:
+    """A connection that holds the project's lock until the block ends: Feast's registry reads, changes and writes back
+    whole records without locks, and two writers would lose one another's changes.
+
+    Raises RegistryBusy after LOCK_TIMEOUT_S. The lock goes with the connection, so a run that dies leaves none behind.
+    """
+    import psycopg
+
+    with warehouse.connect(autocommit=True) as connection:
+        connection.execute(f"set lock_timeout = '{LOCK_TIMEOUT_S}s'".encode())
+        try:
+            connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [lock_name(project)])
+        except psycopg.errors.LockNotAvailable as error:
+            raise RegistryBusy(
+                f"another run has applied or materialised {project} for {LOCK_TIMEOUT_S} s: look for it in the UI, and"
+                f" retry when it has ended"
+            ) from error
+        ensure_tables(connection)
+        yield connection
+
+
+@contextmanager
+def try_shared_lock(warehouse: PostgresResource, project: str) -> Iterator[bool]:
+    """Whether nobody is writing the registry; and if so, nobody begins to until the block ends.
+
+    A reader that copies the registry while it is applied gets views without their entities.
+    """
+    with warehouse.connect(autocommit=True) as connection:
+        asked = "select pg_try_advisory_lock_shared(hashtextextended(%s, 0))"
+        row = connection.execute(asked, [lock_name(project)]).fetchone()
+        yield bool(row and row[0])
+
+
+def applied_digest(connection: psycopg.Connection, project: str) -> str | None:
+    """The digest of the definitions that were applied last."""
+    row = connection.execute("select digest from feast.applied_definitions where project = %s", [project]).fetchone()
+    return row[0] if row else None
+
+
+def remember_digest(connection: psycopg.Connection, project: str, digest: str, run_id: str) -> None:
+    connection.execute(REMEMBER_SQL, [project, digest, run_id])
+
+
+def registered_views(connection: psycopg.Connection, project: str) -> set[str]:
+    """The names of the registry's feature views; none before Feast has made its tables."""
+    if connection.execute("select to_regclass('feast.feature_views')").fetchone() == (None,):
+        return set()
+    sql = "select feature_view_name from feast.feature_views where project_id = %s"
+    return {name for (name,) in connection.execute(sql, [project])}

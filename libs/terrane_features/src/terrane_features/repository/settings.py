@@ -1,0 +1,54 @@
+"""feature_store.yaml as Feast reads it: `${NAME}` replaced from the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from terrane_features.repository.model import RepositoryError
+
+SETTINGS = "feature_store.yaml"
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+def read_settings(folder: Path, variables: Mapping[str, str] | None = None, *, part: str = "") -> dict[str, Any]:
+    """The file's content.
+
+    Args:
+        variables: in the place of the process's environment.
+        part: the one section that has to be complete; without it all of the file.
+
+    Raises RepositoryError without the file, or when variables that it names are not set.
+    """
+    given = os.environ if variables is None else variables
+    text = _text(folder)
+    needed = yaml.safe_dump(yaml.safe_load(text).get(part)) if part else text
+    if missing := sorted({name for name in _VARIABLE.findall(needed) if name not in given}):
+        raise RepositoryError(
+            f"{folder / SETTINGS} names {', '.join(missing)}, which the environment lacks: set them and retry"
+        )
+    return yaml.safe_load(_VARIABLE.sub(lambda found: given.get(found[1], found[0]), text))
+
+
+def read_project(folder: Path) -> str:
+    """The project's name. Raises RepositoryError without the file."""
+    return str(yaml.safe_load(_text(folder))["project"])
+
+
+def section(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A store's settings; Feast takes a text alone for its type, and a registry's for its path."""
+    found = content.get(name)
+    return found if isinstance(found, dict) else {"type": found, "path": found}
+
+
+def _text(folder: Path) -> str:
+    """The file without its comments, whose variables nobody has to set."""
+    file = folder / SETTINGS
+    if not file.exists():
+        raise RepositoryError(f"{file} does not exist: set FEAST_REPO_PATH to the folder that holds it")
+    return "\n".join(line for line in file.read_text().splitlines() if not line.lstrip().startswith("#"))

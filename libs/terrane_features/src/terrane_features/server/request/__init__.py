@@ -1,0 +1,1 @@
+"""A request: parsed, checked, and planned."""

@@ -1,0 +1,1 @@
+"""An answer: read from Redis and written as JSON."""
