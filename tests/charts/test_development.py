@@ -84,9 +84,7 @@ def test_what_is_synced_lands_where_the_image_has_it(skaffold: dict[str, Any], p
             folder = project.root / re.split(r"[*?]", rule["src"])[0]
             assert folder.is_dir(), rule["src"]
             assert rule["dest"] == "/opt/terrane"
-            copied = re.findall(
-                r"^COPY (\S+) \S+$", (project.root / artifact["docker"]["dockerfile"]).read_text(), re.M
-            )
+            copied = _copied(project.root / artifact["docker"]["dockerfile"], artifact["docker"].get("buildArgs", {}))
             relative = str(folder.relative_to(project.root))
             assert any(relative == c or relative.startswith(f"{c}/") for c in copied), rule["src"]
 
@@ -120,6 +118,12 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _copied(dockerfile: Path, arguments: dict[str, str]) -> list[str]:
+    """What a Dockerfile copies of the checkout, with these arguments in the place of its variables."""
+    sources = re.findall(r"^COPY (\S+) \S+$", dockerfile.read_text(), re.M)
+    return [re.sub(r"\$\{(\w+)\}", lambda found: arguments.get(found[1], found[0]), source) for source in sources]
 
 
 def _has_its_files_on_a_volume(deployed: Render, name: str) -> None:

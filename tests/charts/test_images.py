@@ -28,27 +28,30 @@ def test_bitnami_is_nowhere(every: Render) -> None:
 
 @pytest.mark.parametrize("profile", ["default", "kind", "celery", "production"])
 @pytest.mark.parametrize("flower", ["true", "false"])
-def test_one_value_moves_every_image_to_another_registry(profile: str, flower: str, rendered: Rendering) -> None:
+def test_one_value_moves_every_image_to_another_registry(
+    profile: str, flower: str, rendered: Rendering, project: Project
+) -> None:
     asked = f"dagster.flower.enabled={flower}"
     before, moved = rendered(profile, asked), rendered(profile, asked, f"global.imageRegistry={REGISTRY}")
     expected = {f"{REGISTRY}/{re.sub(r'^[^/]*[.:][^/]*/', '', image)}" for image in _images(before)}
     assert _images(moved) == expected
     assert all(image.count(REGISTRY) == 1 for image in expected)
     # What runs are made from, which no container names.
-    for location in ("analytics", "spatial", "features"):
+    for location in project.locations:
         assert _variable(moved.location(location), "DAGSTER_CURRENT_IMAGE").startswith(f"{REGISTRY}/terrane/")
 
 
 def test_a_repository_with_a_registry_of_its_own_moves_as_well(rendered: Rendering) -> None:
-    own = f"{DEPLOYMENTS}[0].image.repository=ghcr.io/team/analytics"
-    assert "ghcr.io/team/analytics:dev" in _images(rendered("kind", own))
-    assert f"{REGISTRY}/team/analytics:dev" in _images(rendered("kind", own, f"global.imageRegistry={REGISTRY}"))
+    own = f"{DEPLOYMENTS}[0].image.repository=ghcr.io/team/own"
+    assert "ghcr.io/team/own:dev" in _images(rendered("kind", own))
+    assert f"{REGISTRY}/team/own:dev" in _images(rendered("kind", own, f"global.imageRegistry={REGISTRY}"))
 
 
-def test_a_location_can_be_pinned_by_digest(rendered: Rendering) -> None:
+def test_a_location_can_be_pinned_by_digest(rendered: Rendering, project: Project) -> None:
+    first = project.locations[0]
     digest = f"sha256:{'0' * 64}"
     pinned = rendered("kind", f"{DEPLOYMENTS}[0].image.digest={digest}")
-    assert _variable(pinned.location("analytics"), "DAGSTER_CURRENT_IMAGE") == f"terrane/analytics@{digest}"
+    assert _variable(pinned.location(first), "DAGSTER_CURRENT_IMAGE") == f"terrane/{first}@{digest}"
     # A tag beside it is not wanted.
     untagged = rendered("kind", f"{DEPLOYMENTS}[0].image.digest={digest}", f"{DEPLOYMENTS}[0].image.tag=")
     assert _images(untagged) == _images(pinned)
@@ -60,12 +63,11 @@ def test_ui_and_daemon_can_be_pinned_by_digest(part: str, rendered: Rendering) -
     assert f"terrane/dagster@{digest}" in _images(rendered("kind", f"dagster.{part}.image.digest={digest}"))
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_changed_tag_touches_one_location_and_nothing_else(place: int, rendered: Rendering) -> None:
+@pytest.mark.parametrize(("place", "name"), enumerate(Project.here().locations))
+def test_a_changed_tag_touches_one_location_and_nothing_else(place: int, name: str, rendered: Rendering) -> None:
     # Where no first day is given, it depends on today.
     fixed = "source.startDate=2026-01-01"
     before, after = rendered("kind", fixed), rendered("kind", fixed, f"{DEPLOYMENTS}[{place}].image.tag=changed")
-    name = ("analytics", "spatial", "features")[place]
     changed = {key for key, o in _by_name(after).items() if _by_name(before)[key] != o}
     assert _by_name(after).keys() == _by_name(before).keys()
     assert changed == {("Deployment", f"terrane-dagster-user-deployments-{name}")}

@@ -76,7 +76,7 @@ def test_its_runs_find_what_they_need_in_the_namespace(name: str, own: Render, p
 
 
 def test_a_location_that_is_none_is_named(project: Project) -> None:
-    with pytest.raises(ClusterError, match="has no location unknown; it has analytics, spatial, features"):
+    with pytest.raises(ClusterError, match="has no location unknown; it has " + ", ".join(project.locations)):
         location_values(project, "unknown")
 
 

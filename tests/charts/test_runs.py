@@ -24,22 +24,30 @@ from dagster_k8s.job import construct_dagster_k8s_job
 from tests.charts.conftest import Rendering
 from tests.charts.rendering import Object, Render
 
+from terrane_cli.locations.description import Need, read_location
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit
 
 CONFIGURABLE = ("run_launcher", "run_storage", "event_storage", "schedule_storage", "run_coordinator", "compute_logs")
+# Of each need that a location.yaml names: passwords with their Secrets, and addresses.
 PASSWORDS = {
-    "analytics": {"WAREHOUSE_PASSWORD": "terrane-warehouse", "API_KEY": "terrane-source"},
-    "spatial": {"POSTGRES_PASSWORD": "terrane-spatial"},
-    "features": {"WAREHOUSE_PASSWORD": "terrane-warehouse", "REDIS_PASSWORD": "terrane-redis"},
+    Need.WAREHOUSE: {"WAREHOUSE_PASSWORD": "terrane-warehouse"},
+    Need.SPATIAL: {"POSTGRES_PASSWORD": "terrane-spatial"},
+    Need.ONLINE_STORE: {"REDIS_PASSWORD": "terrane-redis"},
+    Need.LAKE: {"MINIO_ROOT_USER": "terrane-s3", "MINIO_ROOT_PASSWORD": "terrane-s3"},
+    Need.SOURCE: {"API_KEY": "terrane-source"},
+    Need.FEATURE_SERVER: {},
 }
 ADDRESSES = {
-    "analytics": {"WAREHOUSE_HOST", "MINIO_ENDPOINT", "SOURCE_API_URL", "INGESTION_START_DATE"},
-    "spatial": {"POSTGRES_HOST", "POSTGRES_LEDGER_DB", "MINIO_ENDPOINT"},
-    "features": {"WAREHOUSE_HOST", "REDIS_HOST", "REDIS_DB", "FEATURE_SERVER_URL", "MINIO_ENDPOINT"},
+    Need.WAREHOUSE: {"WAREHOUSE_HOST"},
+    Need.SPATIAL: {"POSTGRES_HOST", "POSTGRES_LEDGER_DB"},
+    Need.ONLINE_STORE: {"REDIS_HOST", "REDIS_DB"},
+    Need.LAKE: {"MINIO_ENDPOINT"},
+    Need.SOURCE: {"SOURCE_API_URL", "INGESTION_START_DATE"},
+    Need.FEATURE_SERVER: {"FEATURE_SERVER_URL"},
 }
-EVERYWHERE = {"AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "TERRANE_EXECUTOR"}
+EVERYWHERE = {"MINIO_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "TERRANE_EXECUTOR"}
 
 
 @pytest.fixture(autouse=True)
@@ -128,12 +136,17 @@ def test_runs_get_what_their_location_has(profile: str, rendered: Rendering, pro
             if "secretKeyRef" in v.get("valueFrom", {})
         }
         logs = {"AWS_ACCESS_KEY_ID": "terrane-s3", "AWS_SECRET_ACCESS_KEY": "terrane-s3"}
-        expected = {**PASSWORDS[location], **logs, "DAGSTER_PG_PASSWORD": "terrane-dagster"}
+        needs = read_location(project, location).needs
+        wanted = {variable: secret for need in needs for variable, secret in PASSWORDS[need].items()}
+        expected = {**wanted, **logs, "DAGSTER_PG_PASSWORD": "terrane-dagster"}
         assert secrets.items() >= expected.items()
         # And of the others' nothing.
-        others = {name for passwords in PASSWORDS.values() for name in passwords} - PASSWORDS[location].keys()
+        others = {name for passwords in PASSWORDS.values() for name in passwords} - wanted.keys()
         assert others & secrets.keys() == set()
-        assert _addressed(render, container) >= ADDRESSES[location] | EVERYWHERE
+        addresses = {name for need in needs for name in ADDRESSES[need]} | EVERYWHERE
+        beyond = {name for named in ADDRESSES.values() for name in named} - addresses
+        assert _addressed(render, container) >= addresses
+        assert beyond & _addressed(render, container) == set()
 
 
 @pytest.mark.parametrize("profile", ["default", "kind", "production"])
@@ -163,16 +176,17 @@ def test_runs_of_celery_get_what_every_location_has(rendered: Rendering, project
     render = rendered("celery")
     launcher = _launcher(render, tmp_path)
     assert isinstance(launcher, CeleryK8sRunLauncher)
-    config = launcher.get_k8s_job_config("terrane/analytics:dev", {})
+    config = launcher.get_k8s_job_config("terrane/any:dev", {})
     made = construct_dagster_k8s_job(config, args=["dagster"], job_name="run", pod_name="run", component="run_worker")
     job = _as_object(made)
     kubernetes_validate.validate(job, "1.34", strict=True)
     container = _pod(job)["containers"][0]
     given = _given_by_secrets(render, container)
-    passwords = {name for location in project.locations for name in PASSWORDS[location]}
+    needs = {need for location in project.locations for need in read_location(project, location).needs}
+    passwords = {name for need in needs for name in PASSWORDS[need]}
     celery = {"DAGSTER_CELERY_BROKER_URL", "DAGSTER_CELERY_BACKEND_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
     assert given >= passwords | celery
-    wanted = {name for location in project.locations for name in ADDRESSES[location]}
+    wanted = {name for need in needs for name in ADDRESSES[need]}
     assert _addressed(render, container) >= wanted | EVERYWHERE
     instance = set(re.findall(r"\benv: (\w+)", render.instance()))
     own = {v["name"] for v in container["env"]}

@@ -19,7 +19,7 @@ KEPT = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR"}
 
 @pytest.fixture(scope="session")
 def locations(project: Project) -> dict[str, dict[str, Any]]:
-    """What each location declares, by location: assets, external keys, jobs, sensors, schedules, imported modules."""
+    """What each location declares, by location: assets, sources, jobs, sensors, schedules, imported modules."""
     return {name: _describe(project, name) for name in project.locations}
 
 

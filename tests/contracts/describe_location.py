@@ -28,13 +28,26 @@ def main() -> None:
     graph = definitions.resolve_asset_graph()
     report = {
         "assets": {key.to_user_string(): asset(graph.get(key)) for key in sorted(graph.materializable_asset_keys)},
-        "external": sorted(key.to_user_string() for key in graph.external_asset_keys),
+        # Put there from outside, and described: what a dependency alone makes known has no owner.
+        "sources": sorted(key.to_user_string() for key in graph.external_asset_keys if graph.get(key).owners),
         "jobs": sorted(job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")),
         "sensors": {s.name: s.default_status.value for s in definitions.sensors or []},
+        "requested": requested(definitions),
         "schedules": sorted(s.name for s in definitions.schedules or []),
         "modules": sorted({name.split(".")[0] for name in set(sys.modules) - before}),
     }
     json.dump(report, sys.stdout)
+
+
+def requested(definitions: dg.Definitions) -> dict[str, list[str]]:
+    """The assets that each sensor asks for by itself, by sensor; those that evaluate automation are left out."""
+    sensors = [s for s in definitions.sensors or [] if not isinstance(s, dg.AutomationConditionSensorDefinition)]
+    graph = definitions.resolve_asset_graph()
+    return {
+        s.name: sorted(key.to_user_string() for key in s.asset_selection.resolve(graph))
+        for s in sensors
+        if s.asset_selection is not None
+    }
 
 
 def asset(node: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from terrane.environment import VARIABLES, as_markdown
+from terrane_cli.locations.description import read_location
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit
@@ -22,9 +23,9 @@ READERS = (".py", ".yml", ".yaml")
 
 
 def test_every_variable_that_is_read_is_in_the_table(project: Project) -> None:
-    folders = [*(project.location_folder(name) / "src" for name in project.locations), project.root / "dbt"]
-    in_images = ("terrane", "terrane_dbt", "terrane_features", "terrane_spatial")
-    folders += [project.root / "feast_repo", *(project.root / f"libs/{name}/src" for name in in_images)]
+    folders = [project.location_folder(name) / "src" for name in project.locations]
+    folders += [library / "src" for name in project.locations for library in project.libraries_of(name)]
+    folders += [project.root / beside for name in project.locations for beside in read_location(project, name).folders]
     files = [f for folder in folders for f in folder.rglob("*") if f.suffix in READERS and "target" not in f.parts]
     read = {name for f in files for pattern in READS for name in re.findall(pattern, f.read_text())}
     # What every process has, and what says where a cache goes.

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from terrane_cli.locations.description import Kind, read_location
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit
@@ -31,13 +32,15 @@ HEAVY = {
     "shapely",
 }
 # dbt's component reads its manifest with dbt's own classes.
-ALLOWED = {"analytics": {"dbt"}}
+ALLOWED = {Kind.DBT: {"dbt"}}
 
 
 def test_loading_definitions_imports_nothing_heavy_and_opens_no_connection(
-    locations: dict[str, dict[str, Any]],
+    locations: dict[str, dict[str, Any]], project: Project
 ) -> None:
-    loaded = {name: HEAVY & set(location["modules"]) - ALLOWED.get(name, set()) for name, location in locations.items()}
+    kinds = {name: read_location(project, name).kind for name in locations}
+    loaded = {name: HEAVY & set(described["modules"]) for name, described in locations.items()}
+    loaded = {name: modules - ALLOWED.get(kinds[name], set()) for name, modules in loaded.items()}
     assert {name: modules for name, modules in loaded.items() if modules} == {}
 
 
@@ -48,7 +51,8 @@ def test_no_location_imports_another(project: Project) -> None:
 
 
 def test_what_is_shared_imports_no_location(project: Project) -> None:
-    for folder in ("libs", "samples", "dbt", "feast_repo"):
+    beside = {folder for name in project.locations for folder in read_location(project, name).folders}
+    for folder in ("libs", "samples", *sorted(beside)):
         assert _imports(project.root / folder) & set(project.locations) == set(), folder
 
 

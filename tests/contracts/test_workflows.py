@@ -6,13 +6,12 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from terrane_cli.cluster.images import images, libraries
+from terrane_cli.cluster.images import images
 from terrane_cli.project import Project, program
 
 pytestmark = pytest.mark.unit
@@ -90,35 +89,6 @@ def test_the_matrix_of_locations_holds_every_test_once_that_the_workspace_does_n
     run_by_name = re.findall(r"(?:libs/\w+|tests/\w+)(?:/tests)?\b", (ROOT / ".github/workflows/ci.yml").read_text())
     there = {str(p.relative_to(ROOT)) for p in [*ROOT.glob("libs/*/tests"), *ROOT.glob("code_locations/*/tests")]}
     assert there - set(folders) - set(run_by_name) == set()
-
-
-def test_every_location_gets_its_image_from_a_dockerfile_of_its_own_or_the_shared_one(tmp_path: Path) -> None:
-    for location in ("maps", "roads"):
-        (tmp_path / "code_locations" / location).mkdir(parents=True)
-        (tmp_path / "code_locations" / location / "pyproject.toml").touch()
-    for name in ("location", "roads", "dagster"):
-        (tmp_path / "images" / name).mkdir(parents=True)
-        (tmp_path / "images" / name / "Dockerfile").touch()
-    found = {image.name: (image.dockerfile, image.arguments.get("LOCATION")) for image in images(Project(tmp_path))}
-    assert found == {
-        "dagster": ("images/dagster/Dockerfile", None),
-        "maps": ("images/location/Dockerfile", "maps"),
-        "roads": ("images/roads/Dockerfile", None),
-    }
-
-
-def test_a_location_s_libraries_are_those_it_runs_with_and_theirs(tmp_path: Path) -> None:
-    def described(folder: str, dependencies: list[str], sources: dict[str, str]) -> None:
-        (tmp_path / folder).mkdir(parents=True)
-        lines = [f"{name} = {{path = '{path}'}}" for name, path in sources.items()]
-        text = f"[project]\ndependencies = {dependencies}\n[tool.uv.sources]\n" + "\n".join(lines)
-        (tmp_path / folder / "pyproject.toml").write_text(text)
-
-    sources = {"base": "../../libs/base", "maps-kit": "../../libs/maps_kit", "for-tests": "../../libs/for_tests"}
-    described("code_locations/maps", ["maps-kit>=1", "pyproj"], sources)
-    described("libs/maps_kit", ["base"], {"base": "../base"})
-    described("libs/base", [], {})
-    assert libraries(Project(tmp_path), "maps") == ["libs/base", "libs/maps_kit"]
 
 
 def _matrix(project: Project, of: str) -> list[dict[str, Any]]:

@@ -134,6 +134,21 @@ def test(options: argparse.Namespace, project: Project, console: Console) -> int
     return run_tests(project, console, options.words)
 
 
+def locations(options: argparse.Namespace, project: Project, console: Console) -> int:
+    """Writes what follows from the locations elsewhere; with `--check` it says what would be written."""
+    from terrane_cli.locations import generate
+    from terrane_cli.locations.description import LocationError
+
+    try:
+        changed = generate.outdated(project) if options.check else generate.write(project)
+    except LocationError as problem:
+        console.print(f"[bold red]Nothing was written.[/]\n{problem}", highlight=False)
+        return 1
+    what = "to be written" if options.check else "written"
+    console.print("\n".join(f"{what}: {file}" for file in changed) or "Nothing has changed.", highlight=False)
+    return 1 if options.check and changed else 0
+
+
 def lock(options: argparse.Namespace, project: Project, console: Console) -> int:
     from terrane_cli.locks import compile_locks
 
@@ -172,6 +187,8 @@ def _parser() -> argparse.ArgumentParser:
     add("check", check, "load every location's definitions in its own environment")
     add("types", types, "check types, each location's in its own environment")
     add("test", test, "run every test").add_argument("words", nargs=argparse.REMAINDER, help="arguments for pytest")
+    write = add("locations", locations, "write what follows from every location.yaml elsewhere in the checkout")
+    write.add_argument("--check", action="store_true", help="write nothing, and fail where something would be written")
     add("lock", lock, "compile every requirements.lock").add_argument("--upgrade", action="store_true")
     add("clean", clean, "remove .terrane")
     commands.add_parser("cluster", help="the platform on a local kind cluster; has commands of its own")

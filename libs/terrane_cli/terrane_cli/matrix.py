@@ -9,11 +9,8 @@ import json
 import sys
 from typing import Any
 
-from terrane_cli.cluster.images import images, libraries
+from terrane_cli.cluster.images import images
 from terrane_cli.project import Project
-
-# Tested once, in the workspace's environment.
-TESTED_BY_THE_WORKSPACE = "libs/terrane"
 
 
 def of_images(project: Project) -> list[dict[str, Any]]:
@@ -29,11 +26,13 @@ def of_images(project: Project) -> list[dict[str, Any]]:
 
 
 def of_locations(project: Project) -> list[dict[str, Any]]:
-    """Every location: its name, and the folders of its tests and of those of its libraries."""
+    """Every location: its name, and the folders of its tests and of those of libraries that are tested in it."""
     entries = []
     for name in project.locations:
-        own = [library for library in libraries(project, name) if library != TESTED_BY_THE_WORKSPACE]
-        folders = [f"{folder}/tests" for folder in (*own, f"code_locations/{name}")]
+        folders = [
+            *(f"libs/{library.name}/tests" for library in project.tested_libraries(name)),
+            f"code_locations/{name}/tests",
+        ]
         there = [folder for folder in folders if (project.root / folder).is_dir()]
         entries.append({"name": name, "tests": " ".join(there)})
     return entries

@@ -44,6 +44,10 @@ class Project:
         """The folders of the libraries that are packages of their own."""
         return sorted(p.parent for p in (self.root / "libs").glob("*/pyproject.toml"))
 
+    def libraries_of(self, location: str) -> list[Path]:
+        """The libraries of this checkout that the location runs with, in the order of what needs what."""
+        return self.local_packages(self.location_folder(location), development=False)[:-1]
+
     def local_packages(self, folder: Path, *, development: bool) -> list[Path]:
         """The folders of this checkout that the project in `folder` depends on, itself last; each once.
 
@@ -56,10 +60,35 @@ class Project:
         if development:
             wanted += declared.get("dependency-groups", {}).get("dev", [])
         sources = declared.get("tool", {}).get("uv", {}).get("sources", {})
-        for name in (re.split(r"[^A-Za-z0-9_.-]", requirement)[0] for requirement in wanted):
+        for name in map(_name, wanted):
             if "path" in sources.get(name, {}):
                 found += self.local_packages((folder / sources[name]["path"]).resolve(), development=False)
         return [*dict.fromkeys(found), folder]
+
+    def development_requirements(self, folder: Path) -> set[str]:
+        """The names of what the `dev` group of the project in `folder` asks for."""
+        declared = tomllib.loads((folder / "pyproject.toml").read_text())
+        return {_name(requirement) for requirement in declared.get("dependency-groups", {}).get("dev", [])}
+
+    def tested_libraries(self, location: str) -> list[Path]:
+        """The libraries whose tests run in this location's environment.
+
+        Of the locations that need a library, the first by name that has what the library's tests need; so every library is
+        tested in one environment, however many need it. `terrane` is tested in the workspace's.
+        """
+        return [
+            library
+            for library in self.libraries_of(location)
+            if library.name != "terrane" and self._tester(library) == location
+        ]
+
+    def _tester(self, library: Path) -> str | None:
+        wanted = self.development_requirements(library)
+        for name in self.locations:
+            has = self.development_requirements(self.location_folder(name))
+            if library in self.libraries_of(name) and wanted <= has:
+                return name
+        return None
 
     def environments(self) -> list[Path]:
         """The folders that each have a lock and a virtual environment: the workspace, then every location."""
@@ -69,3 +98,7 @@ class Project:
 def program(folder: Path, name: str) -> Path:
     """A program of the virtual environment in `folder`."""
     return folder / ".venv/bin" / name
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[^A-Za-z0-9_.-]", requirement)[0]

@@ -13,16 +13,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from terrane_cli.locations.description import read_locations
 from terrane_cli.project import Project, program
 
-# Python outside a location's folder that imports what only that location has.
-ALSO_TYPED = {
-    "analytics": ["libs/terrane_dbt"],
-    "features": ["libs/terrane_features", "feast_repo", "benchmarks/features"],
-    "spatial": ["libs/terrane_spatial", "samples/natural_earth", "benchmarks/spatial"],
-}
-# The libraries that are tested in the environment of the location that has what they need.
-LIBRARY = {"analytics": "terrane_dbt", "features": "terrane_features", "spatial": "terrane_spatial"}
 # pytest's own code for "no tests": for a folder that has none yet.
 NO_TESTS = 5
 
@@ -57,11 +50,9 @@ def suites(project: Project) -> list[Suite]:
 
 def _suite_of(project: Project, location: str) -> Suite:
     folder = project.location_folder(location)
-    library = LIBRARY.get(location)
-    tests, covered = [folder / "tests"], location
-    if library:
-        tests, covered = [project.root / f"libs/{library}/tests", *tests], f"{library},{location}"
-    return Suite(location, folder, tests, covered)
+    libraries = project.tested_libraries(location)
+    tests = [*(library / "tests" for library in libraries), folder / "tests"]
+    return Suite(location, folder, tests, ",".join([*(library.name for library in libraries), location]))
 
 
 def run_tests(project: Project, console: Console, arguments: list[str]) -> int:
@@ -95,14 +86,20 @@ def check_types(project: Project, console: Console) -> int:
     root = project.root
     own = ["libs/terrane", "libs/terrane_dev", "libs/terrane_cli", "tests", "samples/source_api"]
     parts = [(root, [*own, "benchmarks/report.py", "benchmarks/platform.py"])]
-    for name in project.locations:
-        parts.append((project.location_folder(name), [f"code_locations/{name}", *ALSO_TYPED.get(name, [])]))
+    locations, wrong = read_locations(project)
+    for problem in wrong:
+        console.print(f"[red]{problem}[/]", highlight=False)
+    for name, location in locations.items():
+        libraries = [f"libs/{library.name}" for library in project.tested_libraries(name)]
+        parts.append(
+            (project.location_folder(name), [f"code_locations/{name}", *libraries, *location.python_elsewhere])
+        )
     codes = []
     for environment, folders in parts:
         console.print(f"[bold]{' '.join(folders)}[/]")
         command = [program(root, "pyright"), "--pythonpath", program(environment, "python"), *folders]
         codes.append(subprocess.run(command, cwd=root).returncode)
-    return max(codes)
+    return max([*codes, 1 if wrong else 0])
 
 
 def _run_suite(project: Project, console: Console, suite: Suite, arguments: list[str]) -> Outcome:

@@ -1,0 +1,204 @@
+"""What a location says of itself: `location.yaml`, read and checked, with file, line and reason where it is wrong."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from terrane_cli.project import Project
+
+FILE = "location.yaml"
+# A name is a Python package, a Service of Kubernetes and a label of an image, so it is what all of them take.
+NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
+# What `importlib` would find instead of the location, or the location instead of.
+TAKEN = {"dagster", "dbt", "feast", "terrane", "tests", "benchmarks", "samples", "workspace"}
+
+
+class LocationError(Exception):
+    """A location can't be used, made or removed: the message has file, line and reason."""
+
+
+class Kind(StrEnum):
+    """What makes the location: its library, `libs/terrane_<kind>`; `plain` has none."""
+
+    PLAIN = "plain"
+    DBT = "dbt"
+    SPATIAL = "spatial"
+    FEATURES = "features"
+
+
+class Need(StrEnum):
+    """What the platform gives the location: an address in variables, and the password for it."""
+
+    WAREHOUSE = "warehouse"
+    SPATIAL = "spatial"
+    ONLINE_STORE = "online_store"
+    LAKE = "lake"
+    SOURCE = "source"
+    FEATURE_SERVER = "feature_server"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Amounts(_Part):
+    """CPU and memory as Kubernetes writes them."""
+
+    cpu: str | None = Field(None, pattern=r"^\d+m$|^\d+(\.\d+)?$")
+    memory: str | None = Field(None, pattern=r"^\d+(Ki|Mi|Gi)$")
+
+
+class Resources(_Part):
+    """Of the code server; its runs have the same."""
+
+    requests: Amounts = Amounts(cpu="50m", memory="384Mi")
+    limits: Amounts = Amounts(cpu=None, memory="2Gi")
+
+
+class Location(_Part):
+    """A location as its `location.yaml` describes it.
+
+    Attributes:
+        kind: its library.
+        needs: what it is given, and nothing else.
+        folders: folders of the checkout that its image holds beside it; each with the patterns of what is synced while
+            developing on a cluster.
+        python_elsewhere: files and folders of Python elsewhere in the checkout that run in its environment.
+        system_packages: Debian's packages that its wheels take for granted.
+        resources: of its code server and its runs.
+        feature_server: whether the platform's feature server is made of its image. One location at most.
+        image_mb: the most that its image may add to the base image.
+    """
+
+    kind: Kind
+    needs: tuple[Need, ...] = ()
+    folders: dict[str, tuple[str, ...]] = {}
+    python_elsewhere: tuple[str, ...] = ()
+    system_packages: tuple[str, ...] = ()
+    resources: Resources = Resources()
+    feature_server: bool = False
+    image_mb: int = Field(700, gt=0)
+
+    @field_validator("needs", "system_packages")
+    @classmethod
+    def _once(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := sorted({word for word in words if words.count(word) > 1}):
+            raise ValueError(f"{', '.join(twice)} is named twice")
+        return words
+
+    @field_validator("system_packages")
+    @classmethod
+    def _packages(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [name for name in names if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name)]:
+            raise ValueError(f"{', '.join(wrong)} is no name of a package of Debian")
+        return names
+
+    @field_validator("folders")
+    @classmethod
+    def _folders(cls, folders: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        wrong = [name for name in folders if not re.fullmatch(r"[a-z_][a-z0-9_]*(/[a-z_][a-z0-9_]*)*", name)]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} is no folder below the checkout's root")
+        return folders
+
+
+def check_name(name: str) -> None:
+    """Raises LocationError for a name that no location can have."""
+    if not NAME.fullmatch(name):
+        raise LocationError(
+            f"a location's name is up to 31 lower-case letters and digits, first a letter: not {name!r}"
+        )
+    if keyword.iskeyword(name) or name in sys.stdlib_module_names | TAKEN or name.startswith("terrane"):
+        raise LocationError(f"a location can't be called {name}: Python would import something else by that name")
+
+
+def read_location(project: Project, name: str) -> Location:
+    """What a location says of itself.
+
+    Raises LocationError, with file, line and reason.
+    """
+    file = project.location_folder(name) / FILE
+    try:
+        text = file.read_text()
+    except FileNotFoundError:
+        raise LocationError(
+            f"{_shown(project, file)} is missing: it says what the platform must know of {name}"
+        ) from None
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise LocationError(f"{_shown(project, file)}:{line}: {getattr(problem, 'problem', problem)}") from None
+    if not isinstance(content, dict):
+        raise LocationError(f"{_shown(project, file)}:1: it is no mapping of names to values")
+    try:
+        location = Location.model_validate(content)
+    except ValidationError as problem:
+        raise LocationError("\n".join(_reasons(project, file, tree, problem))) from None
+    _check_folders(project, file, tree, location)
+    return location
+
+
+def read_locations(project: Project) -> tuple[dict[str, Location], list[str]]:
+    """The locations of the checkout that are as they should be, by name, and what is wrong with each of the others."""
+    found, wrong = {}, []
+    for name in project.locations:
+        try:
+            check_name(name)
+            found[name] = read_location(project, name)
+        except LocationError as problem:
+            wrong.append(str(problem))
+    serving = [name for name, location in found.items() if location.feature_server]
+    if len(serving) > 1:
+        wrong.append(f"one location alone can say feature_server: {', '.join(serving)} do")
+    return found, wrong
+
+
+def _check_folders(project: Project, file: Path, tree: yaml.Node | None, location: Location) -> None:
+    named: list[tuple[str, tuple[str | int, ...]]] = [(name, ("folders", name)) for name in location.folders]
+    named += [(name, ("python_elsewhere", place)) for place, name in enumerate(location.python_elsewhere)]
+    for name, path in named:
+        if not (project.root / name).exists():
+            where = f"{_shown(project, file)}:{_line(tree, path)}"
+            raise LocationError(f"{where}: there is no {name} in the checkout")
+
+
+def _reasons(project: Project, file: Path, tree: yaml.Node | None, problem: ValidationError) -> list[str]:
+    reasons = []
+    for error in problem.errors():
+        path = tuple(error["loc"])
+        told = ".".join(map(str, path))
+        reasons.append(f"{_shown(project, file)}:{_line(tree, path)}: {told}: {error['msg']}")
+    return reasons
+
+
+def _line(tree: yaml.Node | None, path: tuple[Any, ...]) -> int:
+    """The line, from 1, of the deepest part of the path that the document has."""
+    line, node = 1, tree
+    for step in path:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == str(step)]
+            if not found:
+                return line
+            key, node = found[0]
+            line = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
+
+
+def _shown(project: Project, file: Path) -> str:
+    return str(file.relative_to(project.root))
