@@ -4,7 +4,7 @@ BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane_dev/src PYTHONDONTWRITEBYTE
 TERRANE = .venv/bin/terrane
 SPATIAL = cd libs/terrane_spatial && ../../code_locations/spatial/.venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster bench-spatial bench-features bench-platform fuzz real-files
+.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster bench-spatial bench-features bench-platform fuzz real-files
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {split($$1, names, " "); for (i = 1; i in names; i++) printf "  make %-16s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ fuzz: setup-development  ## Fuzz what hostile bytes reach first, for MINUTES eac
 real-files: setup-development  ## Try every spatial file below FILES: how many load, and why the others are refused
 	@for program in real_files real_rasters; do \
 	  ($(SPATIAL) -W ignore tests/$$program.py $(abspath $(FILES))) || exit 1; done
+
+location: setup-cluster  ## Make a location: NAME=maps, KIND=plain, dbt or spatial
+	@$(TERRANE) location $(NAME) $(if $(KIND),--kind $(KIND))
+
+location-remove: setup-cluster  ## Remove a location, its code server, and its place everywhere: NAME=maps
+	@$(TERRANE) location-remove $(NAME)
 
 locations: setup-cluster  ## Write what follows from every location.yaml: chart entries, images, skaffold, workspace
 	@$(TERRANE) locations

@@ -41,13 +41,14 @@ def main() -> None:
 
 def requested(definitions: dg.Definitions) -> dict[str, list[str]]:
     """The assets that each sensor asks for by itself, by sensor; those that evaluate automation are left out."""
-    sensors = [s for s in definitions.sensors or [] if not isinstance(s, dg.AutomationConditionSensorDefinition)]
     graph = definitions.resolve_asset_graph()
-    return {
-        s.name: sorted(key.to_user_string() for key in s.asset_selection.resolve(graph))
-        for s in sensors
-        if s.asset_selection is not None
-    }
+    asked: dict[str, list[str]] = {}
+    for sensor in definitions.sensors or []:
+        if not isinstance(sensor, dg.AutomationConditionSensorDefinition):
+            selections = [getattr(target.resolvable_to_job, "selection", None) for target in sensor.targets]
+            keys = {key for selection in selections if selection for key in selection.resolve(graph)}
+            asked[sensor.name] = sorted(key.to_user_string() for key in keys)
+    return asked
 
 
 def asset(node: Any) -> dict[str, Any]:

@@ -53,6 +53,7 @@ mutation ($location: String!) { reloadRepositoryLocation(repositoryLocationName:
   ... on PythonError { message } ... on RepositoryLocationNotFound { message }
   ... on ReloadNotSupported { message } ... on UnauthorizedError { message } } }
 """
+RELOAD_WORKSPACE = "mutation { reloadWorkspace { __typename ... on PythonError { message } } }"
 RE_EXECUTE = """
 mutation ($run: String!) { launchRunReexecution(reexecutionParams: {parentRunId: $run, strategy: FROM_FAILURE}) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
@@ -150,6 +151,12 @@ class DagsterApi:
         problem = entry.get("message") or (entry.get("locationOrLoadError") or {}).get("message")
         if problem:
             raise RuntimeError(f"{name} does not load: {problem.strip().splitlines()[0]}")
+
+    def reload_workspace(self) -> None:
+        """Has the webserver read its list of locations again. Raises RuntimeError when it can't."""
+        answer = self.query(RELOAD_WORKSPACE)["reloadWorkspace"]
+        if answer["__typename"] != "Workspace":
+            raise RuntimeError(f"the workspace does not load again: {answer.get('message', answer['__typename'])}")
 
     def re_execute(self, run_id: str) -> str:
         """Launches a run again from the step that failed, and returns the new run's id."""

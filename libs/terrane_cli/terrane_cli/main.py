@@ -149,6 +149,42 @@ def locations(options: argparse.Namespace, project: Project, console: Console) -
     return 1 if options.check and changed else 0
 
 
+def location(options: argparse.Namespace, project: Project, console: Console) -> int:
+    """Makes a location."""
+    from terrane_cli.locations.description import Kind, LocationError
+    from terrane_cli.locations.making import make
+
+    began = time.monotonic()
+    try:
+        made = make(project, options.name, Kind(options.kind), lambda text: console.print(f"  {text}", highlight=False))
+    except LocationError as problem:
+        console.print(f"[bold red]It failed.[/] {problem}", highlight=False)
+        return 1
+    for file in made.written:
+        console.print(f"  written: {file}", highlight=False)
+    told = f"{made.folder.relative_to(project.root)} is made, in {time.monotonic() - began:.0f} s."
+    console.print(f"{told} `make up` starts its code server, on a platform that runs as well.", highlight=False)
+    return 0
+
+
+def location_remove(options: argparse.Namespace, project: Project, console: Console) -> int:
+    """Removes a location, and stops its code server where one runs."""
+    from terrane_cli.locations.description import LocationError
+    from terrane_cli.locations.making import remove
+    from terrane_cli.platform import Platform
+
+    try:
+        written = remove(project, options.name)
+    except LocationError as problem:
+        console.print(f"[bold red]It failed.[/] {problem}", highlight=False)
+        return 1
+    stopped = Platform(project).forget(options.name) if project.state.exists() else False
+    for file in written:
+        console.print(f"  written: {file}", highlight=False)
+    console.print(f"{options.name} is removed{', and its code server is stopped' if stopped else ''}.", highlight=False)
+    return 0
+
+
 def lock(options: argparse.Namespace, project: Project, console: Console) -> int:
     from terrane_cli.locks import compile_locks
 
@@ -189,6 +225,10 @@ def _parser() -> argparse.ArgumentParser:
     add("test", test, "run every test").add_argument("words", nargs=argparse.REMAINDER, help="arguments for pytest")
     write = add("locations", locations, "write what follows from every location.yaml elsewhere in the checkout")
     write.add_argument("--check", action="store_true", help="write nothing, and fail where something would be written")
+    new = add("location", location, "make a location")
+    new.add_argument("name")
+    new.add_argument("--kind", default="plain", choices=["plain", "dbt", "spatial", "features"])
+    add("location-remove", location_remove, "remove a location, and all that follows from it").add_argument("name")
     add("lock", lock, "compile every requirements.lock").add_argument("--upgrade", action="store_true")
     add("clean", clean, "remove .terrane")
     commands.add_parser("cluster", help="the platform on a local kind cluster; has commands of its own")

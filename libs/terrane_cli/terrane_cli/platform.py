@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from terrane.object_store import COMPUTE_LOGS, DATA_LAKE, LANDING_ZONE
+from terrane_cli.dagster_api import DagsterApi
 from terrane_cli.instance import write_instance
 from terrane_cli.project import Project, program
 from terrane_cli.settings import DATABASES, Settings, logs
@@ -58,7 +59,23 @@ class Platform:
             self._start_all(
                 [self._source(), *map(self._code_server, self.project.locations), self._feature_server()], tell
             )
+            follows = "webserver" in self.supervisor.running()
             self._start_all([self._webserver(home), self._daemon(home)], tell)
+            if follows:
+                # The daemon reads the workspace again by itself, within a minute.
+                self._reload_workspace()
+
+    def forget(self, location: str) -> bool:
+        """Stops the code server of a location that was removed, and takes it from the workspace; whether it ran."""
+        with only_one(self.project.state / "lock"):
+            stopped = self.supervisor.stop(location)
+            self.settings.ports.pop(location, None)
+            self.settings.save(self.project)
+            (logs(self.project) / f"{location}.log").unlink(missing_ok=True)
+            if "webserver" in self.supervisor.running():
+                write_instance(self.project, self.settings)
+                self._reload_workspace()
+        return stopped
 
     def down(self) -> list[str]:
         """Stops what runs; returns the names."""
@@ -67,6 +84,10 @@ class Platform:
 
     def environment(self) -> dict[str, str]:
         return self.settings.environment(self.project)
+
+    def _reload_workspace(self) -> None:
+        """Has the webserver read the workspace again, with every location that came or went."""
+        DagsterApi(self.settings.url("webserver")).reload_workspace()
 
     def _move_ports(self, tell: Callable[[str], None]) -> None:
         running = self.supervisor.running()

@@ -73,8 +73,8 @@ class Project:
     def tested_libraries(self, location: str) -> list[Path]:
         """The libraries whose tests run in this location's environment.
 
-        Of the locations that need a library, the first by name that has what the library's tests need; so every library is
-        tested in one environment, however many need it. `terrane` is tested in the workspace's.
+        Of the locations that need a library, the first by name that has what the library's tests need; so every library
+        is tested in one environment, however many need it. `terrane` is tested in the workspace's.
         """
         return [
             library

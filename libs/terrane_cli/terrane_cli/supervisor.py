@@ -61,6 +61,14 @@ class Supervisor:
     def running(self) -> dict[str, Record]:
         return {r.name: r for r in self.records() if r.process()}
 
+    def stop(self, name: str) -> bool:
+        """Stops one process and forgets it; whether it ran."""
+        found = [record for record in self.records() if record.name == name]
+        running = [record for record in found if record.process()]
+        _stop(running, signal.SIGTERM)
+        (self.folder / f"{name}.json").unlink(missing_ok=True)
+        return bool(running)
+
     def stop_all(self) -> list[str]:
         """Stops every process: the stores last, for the others write to them; returns the names of those that ran."""
         records = self.records()

@@ -91,7 +91,7 @@ ENTRY = """\
 def values(locations: dict[str, Location]) -> str:
     """The text of charts/platform/values/locations.yaml; the order of entries is that of the locations."""
     serving = next((name for name, location in locations.items() if location.feature_server), None)
-    server = f"image: {{repository: terrane/{serving}}}" if serving else "enabled: false"
+    server = f"image: {{registry: docker.io, repository: terrane/{serving}, tag: dev}}" if serving else "enabled: false"
     entries = "\n" + "\n".join(_entry(name, location) for name, location in locations.items()) if locations else " []\n"
     return f"{HEADER}featureServer: {{{server}}}\n\n{DEPLOYMENTS}{entries}"
 

@@ -68,7 +68,7 @@ def derived(project: Project) -> dict[Path, str]:
 
 
 def outdated(project: Project) -> list[str]:
-    """The files, below the root, that are not what follows from the locations. Raises LocationError as `derived` does."""
+    """The files, below the root, that are not what follows from the locations. Raises as `derived` does."""
     return [
         str(file.relative_to(project.root))
         for file, text in derived(project).items()

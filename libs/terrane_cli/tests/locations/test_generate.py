@@ -124,7 +124,9 @@ def test_a_dockerfile_in_its_folder_is_taken_instead(copy: Project) -> None:
 
 
 def test_without_the_location_that_serves_features_there_is_no_feature_server(copy: Project) -> None:
-    assert _values(copy)["featureServer"] == {"image": {"repository": "terrane/features"}}
+    assert _values(copy)["featureServer"] == {
+        "image": {"registry": "docker.io", "repository": "terrane/features", "tag": "dev"}
+    }
     shutil.rmtree(copy.location_folder("features"))
     write(copy)
     assert _values(copy)["featureServer"] == {"enabled": False}
