@@ -48,7 +48,7 @@ class Made:
 
 
 def make(project: Project, name: str, kind: Kind, tell: Tell = lambda _: None) -> Made:
-    """Makes a location that loads: definitions, an asset, a check, tests, locks, an environment, and its place elsewhere.
+    """Makes a location that loads: definitions, an asset, a check, tests, locks, an environment, its place elsewhere.
 
     Raises LocationError, with nothing left behind, for a name that is taken or can't be one, for a kind that has no
     template, and where lock, environment or definitions fail.
