@@ -67,7 +67,7 @@ def test_the_next_command_is_named_with_release_and_namespace(notes: Callable[..
 
 # What is open in the profile of kind, and the values that close it.
 OPEN = {
-    "The UI asks nobody who he is": ("dagster.ingress.enabled=false",),
+    "The UI has no login: whoever reaches": ("dagster.ingress.enabled=false",),
     "dagster.localhost is not encrypted": ("dagster.ingress.enabled=false",),
     "may read all features": ("featureServer.accessSecret=keys",),
     "features.localhost is not encrypted": ("featureServer.ingress.tlsSecret=c",),

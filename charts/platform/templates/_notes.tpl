@@ -27,15 +27,15 @@ FEATURES
 NEXT
   helm test {{ .Release.Name }} {{ $n }} --logs
   asks the UI whether every location is loaded{{ if $features.enabled }}, and the feature server for a feature, which is there once
-  the assets feast/registry and those of the group features have been materialised{{ end }}.
+  the assets feast/registry and those of the group serving have been materialised{{ end }}.
 
 OPEN
 {{- $open := list }}
 {{- if .Values.dagster.ingress.enabled }}
 {{- if (.Values.ui).login }}
-{{- $open = append $open (printf "The UI has no login of its own: %s is to ask for one before %s." .Values.ui.login $ui.host) }}
+{{- $open = append $open (printf "The UI has no login of its own, and %s is to ask for one before %s." .Values.ui.login $ui.host) }}
 {{- else }}
-{{- $open = append $open (printf "The UI asks nobody who he is: whoever reaches %s can start and change everything." $ui.host) }}
+{{- $open = append $open (printf "The UI has no login: whoever reaches %s can start and change everything." $ui.host) }}
 {{- end }}
 {{- if not ($ui.tls).enabled }}
 {{- $open = append $open (printf "%s is not encrypted." $ui.host) }}
