@@ -65,7 +65,7 @@ fuzz: setup-development  ## Fuzz what hostile bytes reach first, for MINUTES eac
 
 real-files: setup-development  ## Try every spatial file below FILES: how many load, and why the others are refused
 	@for program in real_files real_rasters; do \
-	  ($(SPATIAL) -W ignore tests/$$program.py $(abspath $(FILES))) || exit 1; done
+	  ($(SPATIAL) -W ignore tests/real_files/$$program.py $(abspath $(FILES))) || exit 1; done
 
 location: setup-cluster  ## Make a location: NAME=maps, KIND=plain, dbt or spatial
 	@$(TERRANE) location $(NAME) $(if $(KIND),--kind $(KIND))

@@ -16,9 +16,9 @@ OUTPUT = "parcels"
 
 def name_output(postgres: PostgresResource) -> None:
     """Lets what was loaded be a table that a dataset publishes."""
-    from terrane_spatial import run_space
+    from terrane_spatial.runs import run_schema
 
-    with run_space.connect(postgres, RUN_ID) as connection:
+    with run_schema.connect(postgres, RUN_ID) as connection:
         connection.execute(f"alter table {TABLE} rename to out_{OUTPUT}".encode())
 
 
@@ -29,7 +29,7 @@ def ours(postgres: PostgresResource, path: Path) -> Run:
 
 
 def ours_inside(path: str) -> dict[str, Any]:
-    from terrane_spatial.exporting import write_geoparquet
+    from terrane_spatial.publishing.postgis_export import write_geoparquet
 
     begun = time.perf_counter()
     written = write_geoparquet(PostgresResource.from_process("BENCH"), RUN_ID, OUTPUT, Path(path))
@@ -46,8 +46,8 @@ def geopandas_inside(path: str) -> dict[str, Any]:
     import geopandas as gpd
     import sqlalchemy
 
-    from terrane_spatial.geoparquet import ROW_GROUP_ROWS
-    from terrane_spatial.run_space import schema_of
+    from terrane_spatial.publishing.geoparquet import ROW_GROUP_ROWS
+    from terrane_spatial.runs.run_schema import schema_of
 
     postgres = PostgresResource.from_process("BENCH")
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=postgres.connect)

@@ -37,24 +37,25 @@ def ours(postgres: PostgresResource, path: Path) -> Run:
 def ours_inside(path: str, sha256: str) -> dict[str, Any]:
     from obstore.store import LocalStore
 
-    from terrane_spatial import gdal_process, gdal_reader, run_space
-    from terrane_spatial.batch_loading import connections_for
-    from terrane_spatial.formats import FORMATS
-    from terrane_spatial.loading import load_file
-    from terrane_spatial.manifest import ManifestFile
-    from terrane_spatial.receiving import receive
+    from terrane_spatial.files.fetch import fetch_file
+    from terrane_spatial.files.formats import FORMATS
+    from terrane_spatial.intake.manifest import ManifestFile
+    from terrane_spatial.loading.batch_loader import connections_for
+    from terrane_spatial.loading.table_loader import load_file
+    from terrane_spatial.reading import gdal_process, vector_reader
+    from terrane_spatial.runs import run_schema
 
     postgres, source = PostgresResource.from_process("BENCH"), Path(path)
     file = ManifestFile(key=source.name, size=source.stat().st_size, sha256=sha256)
     with tempfile.TemporaryDirectory() as folder:
         # As `load_files` does, while it fetches the file.
         gdal_process.start_ahead()
-        gdal_reader.prepare()
-        arrived = receive(LocalStore(prefix=source.parent), file, Path(folder), FORMATS)
+        vector_reader.prepare()
+        arrived = fetch_file(LocalStore(prefix=source.parent), file, Path(folder), FORMATS)
         # The file that ogr2ogr reads is not being written out meanwhile either.
         with arrived.open("rb") as written:
             os.fsync(written.fileno())
-        with connections_for(arrived, lambda: run_space.connect(postgres, RUN_ID)) as (connection, *beside):
+        with connections_for(arrived, lambda: run_schema.connect(postgres, RUN_ID)) as (connection, *beside):
             begun = time.perf_counter()
             loaded = load_file(connection, arrived, file, beside=beside)
             return {"seconds": time.perf_counter() - begun, "rows": loaded.rows}
@@ -101,10 +102,10 @@ def _sha256(path: Path) -> str:
 
 def dump(postgres: PostgresResource, target: Path) -> Path:
     """What ours loaded, as the file of a binary COPY."""
-    from terrane_spatial import run_space
+    from terrane_spatial.runs import run_schema
 
     with (
-        run_space.connect(postgres, RUN_ID) as connection,
+        run_schema.connect(postgres, RUN_ID) as connection,
         connection.cursor() as cursor,
         cursor.copy(f"copy {TABLE} to stdout (format binary)".encode()) as copy,
         target.open("wb") as sink,
@@ -116,10 +117,10 @@ def dump(postgres: PostgresResource, target: Path) -> Path:
 
 def changed_doubles(postgres: PostgresResource) -> tuple[int, int]:
     """How many doubles of the rows loaded last differ, to the bit, between ours and the floor, and ours and ogr2ogr."""
-    from terrane_spatial import run_space
+    from terrane_spatial.runs import run_schema
 
     counts = []
-    with run_space.connect(postgres, RUN_ID) as connection:
+    with run_schema.connect(postgres, RUN_ID) as connection:
         for other in ("floor", "ogr"):
             row = connection.execute(
                 f"select count(*) from {TABLE} a join public.{other} b using (name)"  # noqa: S608
@@ -131,15 +132,15 @@ def changed_doubles(postgres: PostgresResource) -> tuple[int, int]:
 
 def clear(postgres: PostgresResource) -> None:
     """Drops what ours loaded."""
-    from terrane_spatial import run_space
+    from terrane_spatial.runs import run_schema
 
-    with run_space.connect(postgres, RUN_ID) as connection:
-        run_space.drop(connection, run_space.schema_of(RUN_ID))
+    with run_schema.connect(postgres, RUN_ID) as connection:
+        run_schema.drop(connection, run_schema.schema_of(RUN_ID))
 
 
 def _make_schema(postgres: PostgresResource) -> None:
-    from terrane_spatial import run_space
+    from terrane_spatial.runs import run_schema
 
-    with run_space.connect(postgres, RUN_ID) as connection:
-        run_space.create(connection, RUN_ID, "bench")
+    with run_schema.connect(postgres, RUN_ID) as connection:
+        run_schema.create(connection, RUN_ID, "bench")
     server.settle(postgres)

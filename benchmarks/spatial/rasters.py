@@ -48,18 +48,18 @@ def ours(source: Path, target: Path) -> Run:
 
 
 def ours_inside(source: str, target: str) -> dict[str, Any]:
-    from terrane_spatial import raster
+    from terrane_spatial.rasters import cog_writer
 
     # A step does this while it fetches the file.
-    raster.prepare()
+    cog_writer.prepare()
     begun = time.perf_counter()
-    cog = raster.to_cog(Path(source), "b/terrain.tif", Path(target))
+    cog = cog_writer.to_cog(Path(source), "b/terrain.tif", Path(target))
     return {"seconds": time.perf_counter() - begun, "overviews": len(cog.overviews)}
 
 
 def gdal_translate(source: Path, target: Path) -> Run:
     """Debian's, with the same compression, tiles, resampling and threads."""
-    from terrane_spatial.raster_child import COG_OPTIONS
+    from terrane_spatial.rasters.child.cog import COG_OPTIONS
 
     target.unlink(missing_ok=True)
     names = ("COMPRESS", "PREDICTOR", "BLOCKSIZE", "OVERVIEWS", "NUM_THREADS", "BIGTIFF", "SPARSE_OK")

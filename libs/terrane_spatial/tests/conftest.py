@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
+from spatial_platform import Platform
 
 from terrane.object_store import ObjectStoreResource
 from terrane.postgres import PostgresResource
 from terrane_dev.servers import postgres
-from terrane_spatial.ledger import LedgerResource
-from terrane_spatial.testing import Platform
+from terrane_spatial.intake.ledger import LedgerResource
 
 if TYPE_CHECKING:
     from terrane_dev.testing import PostgresServer

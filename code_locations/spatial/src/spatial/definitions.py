@@ -8,7 +8,7 @@ from terrane.executors import executor_from_env
 from terrane.object_store import ObjectStoreResource
 from terrane.policies import ping_job
 from terrane.postgres import PostgresResource
-from terrane_spatial.ledger import LedgerResource
+from terrane_spatial.intake.ledger import LedgerResource
 
 
 @dg.definitions

@@ -28,5 +28,5 @@ class BatchRejectedError(Exception):
         super().__init__("; ".join(self.reasons))
 
 
-class StepError(Exception):
+class StageError(Exception):
     """A step cannot go on, and its message says why and what to do; the batch itself may be good."""

@@ -15,21 +15,21 @@ from pathlib import Path
 
 import pytest
 
-from terrane_spatial import gdal_process, gdal_reader
 from terrane_spatial.errors import BatchRejectedError
-from terrane_spatial.formats import FORMATS
-from terrane_spatial.gdal_reader import Limits
-from terrane_spatial.receiving import unpack
+from terrane_spatial.files.fetch import unpack
+from terrane_spatial.files.formats import FORMATS
+from terrane_spatial.reading import gdal_process, vector_reader
+from terrane_spatial.sandbox.protocol import Limits
 
 # inotify(7): a file was read, written, opened, made, removed or moved.
 WATCHED = 0x1 | 0x2 | 0x20 | 0x40 | 0x80 | 0x100 | 0x200
 MARKER = "canary-of-terrane"
 UNCONFINED = """
 import os, sys
-from terrane_spatial import confinement
+from terrane_spatial.sandbox import confinement
 confinement.confine = lambda *_: []
-from terrane_spatial import gdal_child
-code = gdal_child.main()
+from terrane_spatial.reading.child import entry
+code = entry.main()
 sys.stderr.flush()
 os._exit(code)
 """
@@ -141,7 +141,7 @@ def attack(
         try:
             path = unpack(folder / "object", "places", "b/places", FORMATS)
             before = {p: p.stat().st_size for p in folder.rglob("*") if p.is_file()}
-            with gdal_reader.read(path, "b/places", layer, limits=limits) as (found, batches):
+            with vector_reader.read(path, "b/places", layer, limits=limits) as (found, batches):
                 outcome.read += str(found)
                 for batch in batches:
                     outcome.read += str(batch.to_pylist())[:100_000]

@@ -9,10 +9,10 @@ import zipfile
 from typing import Any
 
 import pytest
+from spatial_batches import countries, geojson_batch
+from spatial_platform import Platform, failure_of
 
-from terrane_spatial.manifest import MAX_MANIFEST_BYTES
-from terrane_spatial.testing import Platform, failure_of
-from terrane_spatial.testing_batches import countries, geojson_batch
+from terrane_spatial.intake.manifest import MAX_MANIFEST_BYTES
 
 pytestmark = pytest.mark.integration
 

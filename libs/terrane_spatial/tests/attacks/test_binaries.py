@@ -16,7 +16,7 @@ import pytest
 import shapely
 from pyogrio import raw
 
-from terrane_spatial import gdal_reader
+from terrane_spatial.reading import vector_reader
 
 pytestmark = pytest.mark.unit
 
@@ -82,7 +82,7 @@ def test_a_system_that_names_a_file_or_an_address_is_not_looked_up(attack: Calla
 def test_a_page_that_holds_thousands_of_times_its_bytes_is_refused(
     attack: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gdal_reader, "FREE_BYTES", 16 << 20)
+    monkeypatch.setattr(vector_reader, "FREE_BYTES", 16 << 20)
     content = geoparquet([POINT] * 2_000_000, text=pa.array(["a" * 50] * 2_000_000))
     assert len(content) < 1 << 20
     assert "far more than a file of its size holds" in attack(content).refused

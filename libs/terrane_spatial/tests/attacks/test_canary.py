@@ -12,7 +12,7 @@ from pathlib import Path
 import pyogrio
 import pytest
 
-from terrane_spatial import confinement
+from terrane_spatial.sandbox import confinement
 
 pytestmark = [
     pytest.mark.unit,
@@ -21,7 +21,7 @@ pytestmark = [
 
 CONFINED = """
 import socket, subprocess, sys
-from terrane_spatial.confinement import confine, program_folders
+from terrane_spatial.sandbox.confinement import confine, program_folders
 inside, outside = sys.argv[1:]
 print(sorted(confine([*program_folders(), inside])))
 open(inside + "/in.txt").read()

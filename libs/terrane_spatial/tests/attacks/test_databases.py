@@ -12,7 +12,7 @@ import pytest
 import shapely
 from pyogrio import raw
 
-from terrane_spatial.gdal_reader import Limits
+from terrane_spatial.sandbox.protocol import Limits
 
 pytestmark = pytest.mark.unit
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from terrane_spatial import raster
 from terrane_spatial.errors import BatchRejectedError
-from terrane_spatial.formats import FORMATS
-from terrane_spatial.gdal_reader import Limits
-from terrane_spatial.receiving import unpack
+from terrane_spatial.files.fetch import unpack
+from terrane_spatial.files.formats import FORMATS
+from terrane_spatial.rasters import cog_writer
+from terrane_spatial.sandbox.protocol import Limits
 
 pytestmark = pytest.mark.unit
 
@@ -63,7 +63,7 @@ def convert(tmp_path: Path, canary: Any) -> Iterator[Callable[[bytes], str]]:
         (folder / "object").write_bytes(content)
         try:
             path = unpack(folder / "object", "places", "b/places", FORMATS)
-            raster.to_cog(path, "b/places", folder / "out" / "places.tif", crs="EPSG:4326", limits=LIMITS)
+            cog_writer.to_cog(path, "b/places", folder / "out" / "places.tif", crs="EPSG:4326", limits=LIMITS)
         except BatchRejectedError as error:
             assert list((folder / "out").iterdir()) == []
             return str(error)
@@ -123,4 +123,4 @@ def test_a_document_in_place_of_a_raster_is_refused(
     target = tmp_path / "direct"
     target.mkdir()
     with pytest.raises(BatchRejectedError):
-        raster.to_cog(path, "b/places", target / "o.tif", limits=LIMITS)
+        cog_writer.to_cog(path, "b/places", target / "o.tif", limits=LIMITS)

@@ -13,12 +13,17 @@ import sys
 import atheris
 
 with atheris.instrument_imports(
-    include=["terrane_spatial.manifest", "terrane_spatial.naming", "terrane_spatial.errors", "terrane_spatial.sniffing"]
+    include=[
+        "terrane_spatial.intake.manifest",
+        "terrane_spatial.identifiers",
+        "terrane_spatial.errors",
+        "terrane_spatial.files.sniffing",
+    ]
 ):
     from terrane_spatial.errors import MAX_REASON_CHARS, MAX_REASONS, BatchRejectedError
-    from terrane_spatial.manifest import BATCH_ID, KEY, MAX_FILES, parse
-    from terrane_spatial.naming import launder_all
-    from terrane_spatial.sniffing import points_elsewhere, sniff
+    from terrane_spatial.files.sniffing import points_elsewhere, sniff
+    from terrane_spatial.identifiers import launder_all
+    from terrane_spatial.intake.manifest import BATCH_ID, KEY, MAX_FILES, parse
 
 KEY_OF_MANIFEST = "manifests/b-1.json"
 

@@ -21,17 +21,18 @@ import atheris
 import pyarrow as pa
 
 INSTRUMENTED = [
-    "terrane_spatial.wkb",
-    "terrane_spatial.columns",
-    "terrane_spatial.copy_encoding",
-    "terrane_spatial.geometries",
-    "terrane_spatial.buffers",
+    "terrane_spatial.reading.child.flatten",
+    "terrane_spatial.loading.column_values",
+    "terrane_spatial.loading.copy_format",
+    "terrane_spatial.reading.child.geometries",
+    "terrane_spatial.arrow_buffers",
 ]
 with atheris.instrument_imports(include=INSTRUMENTED):
-    from terrane_spatial import copy_encoding
-    from terrane_spatial.columns import NotUtf8Error, plain, wkb_codes
-    from terrane_spatial.naming import launder_all
-    from terrane_spatial.wkb import MAX_DEPTH, to_two_dimensions
+    from terrane_spatial.identifiers import launder_all
+    from terrane_spatial.loading import copy_format
+    from terrane_spatial.loading.column_values import NotUtf8Error, plain
+    from terrane_spatial.reading.child.flatten import MAX_DEPTH, to_two_dimensions
+    from terrane_spatial.wkb import wkb_codes
 
 INTEGERS = {"smallint": ">h", "integer": ">i", "bigint": ">q", "boolean": ">B"}
 BITS = {pa.float32(): pa.int32(), pa.float64(): pa.int64()}
@@ -52,8 +53,8 @@ def check(content: bytes) -> None:
     except NotUtf8Error:
         return
     batch = pa.RecordBatch.from_arrays(made, [str(at) for at in range(len(made))])
-    stream = b"".join(bytes(piece) for piece in copy_encoding.encode(batch))
-    assert _decoded(stream, [copy_encoding.column_type(c.type) for c in made]) == _expected(made)
+    stream = b"".join(bytes(piece) for piece in copy_format.encode(batch))
+    assert _decoded(stream, [copy_format.column_type(c.type) for c in made]) == _expected(made)
 
 
 def _check_wkb(value: bytes) -> None:
@@ -89,7 +90,7 @@ def _expected(columns: list[pa.Array]) -> list[tuple[Any, ...]]:
         # As whole numbers, for a NaN has bits of its own, which Python's floats need not keep.
         whole = BITS.get(column.type)
         values = column.view(whole) if whole else column
-        wire.append([_wire(value, copy_encoding.column_type(values.type)) for value in values])
+        wire.append([_wire(value, copy_format.column_type(values.type)) for value in values])
     return list(zip(*wire, strict=True))
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from terrane_spatial.dataset import Dataset
-from terrane_spatial.keys import landed, published
+from terrane_spatial.runs.names import landed, published
+from terrane_spatial.runs.work import Dataset
 
 OWNER = "team:spatial"
 DOMAIN = {"domain": "spatial"}

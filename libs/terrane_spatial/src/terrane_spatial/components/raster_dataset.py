@@ -6,10 +6,10 @@ import dagster as dg
 from pydantic import Field
 
 from terrane_spatial.components.common import Freshness, lake_asset, landing_spec
-from terrane_spatial.dataset import Dataset
-from terrane_spatial.formats import RASTERS, declared
-from terrane_spatial.raster_ops import publish_op
-from terrane_spatial.steps import LOAD
+from terrane_spatial.files.formats import RASTERS, declared
+from terrane_spatial.rasters.ops import publish_op
+from terrane_spatial.runs.names import LOAD
+from terrane_spatial.runs.work import Dataset
 
 
 class RasterDataset(dg.Component, dg.Model, dg.Resolvable):

@@ -6,14 +6,14 @@ from typing import Annotated, Any, Literal
 import dagster as dg
 from pydantic import Field
 
-from terrane_spatial import steps
 from terrane_spatial.components.common import Freshness, lake_asset, landing_spec
-from terrane_spatial.dataset import Dataset
-from terrane_spatial.formats import VECTORS, declared
-from terrane_spatial.keys import published
-from terrane_spatial.ops import CHECK, export_op, load_op, transform_op
-from terrane_spatial.transforms.parameters import Step
+from terrane_spatial.files.formats import VECTORS, declared
+from terrane_spatial.runs import names
+from terrane_spatial.runs.names import published
+from terrane_spatial.runs.ops import CHECK, export_op, load_op, transform_op
+from terrane_spatial.runs.work import Dataset
 from terrane_spatial.transforms.parsing import SCRIPT, Script, StepsError, check_tables, parse
+from terrane_spatial.transforms.step import Step
 
 
 class Preview(dg.Model, dg.Resolvable):
@@ -95,9 +95,9 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
         load, transform, export = load_op(dataset), transform_op(dataset, key), export_op(dataset, self.row_count)
 
         def compose(batches: Any) -> dict[str, Any]:
-            transformed, conserved = transform.alias(steps.TRANSFORM)(load.alias(steps.LOAD)(batches))
+            transformed, conserved = transform.alias(names.TRANSFORM)(load.alias(names.LOAD)(batches))
             return {
-                "result": export.alias(steps.EXPORT)(transformed),
+                "result": export.alias(names.EXPORT)(transformed),
                 f"{key.to_python_identifier()}_{CHECK}": conserved,
             }
 

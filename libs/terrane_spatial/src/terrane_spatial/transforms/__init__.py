@@ -1,1 +1,1 @@
-"""The steps that a dataset's YAML composes: each a template of SQL with parameters that are checked."""
+"""The steps of a dataset, which work on the tables of the run's schema, and the balance of rows they must keep."""

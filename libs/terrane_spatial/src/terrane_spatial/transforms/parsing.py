@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from terrane_spatial.transforms.cleaning import Dedupe, Repair, Require, Select
-from terrane_spatial.transforms.combining import AggregateToGrid, Dissolve, SpatialJoin
-from terrane_spatial.transforms.parameters import Step
-from terrane_spatial.transforms.shaping import Buffer, Clip, Reproject, Simplify, Subdivide
+from terrane_spatial.transforms.library.cleaning import Dedupe, Repair, Require, Select
+from terrane_spatial.transforms.library.combining import AggregateToGrid, Dissolve, SpatialJoin
+from terrane_spatial.transforms.library.shaping import Buffer, Clip, Reproject, Simplify, Subdivide
+from terrane_spatial.transforms.step import Step
 
 LIBRARY: dict[str, type[Step]] = {
     step.kind: step

@@ -1,0 +1,107 @@
+"""The landing zone: its manifests and markers, and fetching a batch's objects to check them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from terrane.object_store import put
+from terrane_spatial.errors import BatchRejectedError
+from terrane_spatial.intake.manifest import FOLDER, REJECTED_SUFFIX, SUFFIX, Manifest, ManifestFile, marker_key
+
+if TYPE_CHECKING:
+    from terrane.object_store import Bucket
+
+READ_SIZE = 1 << 20
+NEXT_STEP = "correct the batch and send it under a new batch_id; this manifest is not read again"
+
+
+@dataclass(frozen=True)
+class ManifestObject:
+    """A manifest that lies in the landing zone."""
+
+    key: str
+    etag: str | None
+
+
+def list_manifests(landing: Bucket) -> list[ManifestObject]:
+    """Every manifest without a marker beside it, by key."""
+    import obstore
+
+    found = {str(o["path"]): o for page in obstore.list(landing, prefix=FOLDER) for o in page}
+    names = [key for key in found if key.endswith(SUFFIX) and not key.endswith(REJECTED_SUFFIX) and key.count("/") == 1]
+    return [ManifestObject(key, found[key].get("e_tag")) for key in sorted(names) if marker_key(key) not in found]
+
+
+def read(landing: Bucket, key: str, at_most: int | None = None) -> bytes:
+    """The object's bytes, or the first of them, of one larger than `at_most`."""
+    import obstore
+
+    if at_most is None or obstore.head(landing, key)["size"] <= at_most:
+        return bytes(obstore.get(landing, key).bytes())
+    return bytes(obstore.get_range(landing, key, start=0, length=at_most))
+
+
+def write_marker(landing: Bucket, manifest: str, sha256: str, reasons: list[str]) -> None:
+    """Puts the reasons beside the manifest, unless a marker is there."""
+    from obstore.exceptions import AlreadyExistsError
+
+    content = {
+        "version": 1,
+        "manifest": manifest,
+        "manifest_sha256": sha256,
+        "rejected_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "reasons": reasons,
+        "next": NEXT_STEP,
+    }
+    text = json.dumps(content, indent=2, ensure_ascii=False).encode()
+    try:
+        put(landing, marker_key(manifest), text, create=True)
+    except AlreadyExistsError:
+        return
+
+
+def missing_files(landing: Bucket, manifest: Manifest) -> list[str]:
+    """Why the manifest's files cannot be what it says, judged by their presence and size."""
+    import obstore
+
+    reasons = []
+    for number, file in enumerate(manifest.files):
+        try:
+            size = obstore.head(landing, file.key)["size"]
+        except (FileNotFoundError, IsADirectoryError):
+            reasons.append(f"files[{number}].key: there is no object {file.key}; upload files first, the manifest last")
+            continue
+        if size != file.size:
+            reasons.append(f"files[{number}].size: {file.key} has {size} bytes, the manifest says {file.size}")
+    return reasons
+
+
+def download(landing: Bucket, file: ManifestFile, target: Path) -> Path:
+    """Writes the object to `target`. Raises BatchRejectedError when it is missing, or not what was promised."""
+    import obstore
+
+    digest, size = hashlib.sha256(), 0
+    try:
+        stream = obstore.get(landing, file.key).stream(min_chunk_size=READ_SIZE)
+    except FileNotFoundError:
+        raise BatchRejectedError(f"{file.key} is not in the landing zone any more") from None
+    with target.open("xb") as sink:
+        for chunk in stream:
+            digest.update(chunk)
+            size += len(chunk)
+            if size > file.size:
+                break
+            sink.write(chunk)
+    if size != file.size:
+        raise BatchRejectedError(f"{file.key} has {'more' if size > file.size else 'less'} bytes than {file.size}")
+    if digest.hexdigest() != file.sha256:
+        raise BatchRejectedError(
+            f"{file.key} has the SHA-256 {digest.hexdigest()}, the manifest says {file.sha256}: "
+            "it was damaged on its way, or changed after the manifest was written"
+        )
+    return target

@@ -1,0 +1,100 @@
+"""A table that was copied, made what it must be: curves drawn, coordinates in a numbered system, and checked for sense.
+
+What was met on the way becomes facts of the load, which the run's report and the commit carry.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from terrane_spatial.errors import BatchRejectedError
+from terrane_spatial.reading.layer import Met
+from terrane_spatial.reading.reference_system import Placed
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from terrane_spatial.reading.layer import Layer
+
+SAMPLE_ROWS = 10_000
+# A degree beyond the world is a coast drawn coarsely, not an error of order.
+MARGIN_DEG = 1.0
+REJECTED = "rejected"
+
+CURVES = """
+update {table} set geometry = st_force2d(st_curvetoline(geometry))
+where st_hasarc(geometry) or st_ndims(geometry) > 2
+"""
+BY_DEFINITION = """
+alter table {table} alter column geometry type geometry(Geometry, {srid})
+using st_transform(geometry, {definition}, {srid})
+"""
+OUTSIDE = """
+with sample as (select geometry as g from {table} where not st_isempty(geometry) limit {rows})
+select count(*), count(*) filter (where st_xmin(g) < {west} or st_xmax(g) > {east}
+                                     or st_ymin(g) < {south} or st_ymax(g) > {north})
+from sample
+"""
+
+
+def mend_and_check(connection: psycopg.Connection, name: str, table: str, met: Met, placed: Placed) -> dict[str, Any]:
+    """Mends the table in place; returns what that adds to the facts.
+
+    Raises BatchRejectedError when its coordinates are not what its reference system says they are.
+    """
+    from psycopg import sql
+
+    facts: dict[str, Any] = {}
+    of_table = sql.Identifier(table)
+    if met.unfinished or "GeometryCollection" in met.types:
+        drawn = connection.execute(sql.SQL(CURVES).format(table=of_table)).rowcount
+        facts.update({"curves drawn as lines": drawn} if drawn else {})
+    if placed.definition:
+        statement = sql.SQL(BY_DEFINITION).format(
+            table=of_table, srid=sql.Literal(placed.srid), definition=sql.Literal(placed.definition)
+        )
+        connection.execute(statement)
+        facts["brought to EPSG:4326 from"] = placed.title
+    facts.update(_outside(connection, name, of_table, placed.srid))
+    for reason, rows in met.rejected.items():
+        connection.execute(
+            "insert into _tally (table_name, outcome, reason, rows) values (%s, %s, %s, %s)",
+            [table, REJECTED, reason, rows],
+        )
+    return facts
+
+
+def layer_facts(layer: Layer, met: Met) -> dict[str, Any]:
+    """What the layer says of itself that is not so, and what its geometries are."""
+    facts: dict[str, Any] = {"layer": layer.layer, "driver": layer.driver, "geometry types": dict(met.types)}
+    if layer.geometry_type not in (None, "Unknown", *met.types):
+        facts["layer says its geometries are"] = layer.geometry_type
+    if layer.features >= 0 and layer.features != met.rows:
+        facts["layer says its features are"] = layer.features
+    if layer.left_out:
+        facts["columns left out"] = list(layer.left_out)
+    if met.rejected:
+        facts["rejected"] = dict(met.rejected)
+    return {**facts, **met.counts, "confined to the file by": list(layer.confined) or "no kernel"}
+
+
+def _outside(connection: psycopg.Connection, name: str, table: Any, srid: int) -> dict[str, Any]:
+    """How many of the first rows are not on Earth; when most of them are not, the order or the system is wrong."""
+    from psycopg import sql
+
+    unit = connection.execute(
+        "select srtext ~ '^(GEOGCS|GEOGCRS|GEODCRS)' and srtext ~* 'degree' from spatial_ref_sys where srid = %s",
+        [srid],
+    ).fetchone()
+    if not unit or not unit[0]:
+        return {}
+    edges = {"west": -180, "east": 360, "south": -90, "north": 90}
+    limits = {edge: sql.Literal(value + (MARGIN_DEG if value > 0 else -MARGIN_DEG)) for edge, value in edges.items()}
+    query = sql.SQL(OUTSIDE).format(table=table, rows=sql.Literal(SAMPLE_ROWS), **limits)
+    seen, outside = connection.execute(query).fetchone() or (0, 0)
+    if outside * 2 > seen:
+        raise BatchRejectedError(
+            f"{name}: {outside} of its first {seen} geometries are not on Earth when their coordinates are longitude, "
+            f"latitude in EPSG:{srid}; are they in another order, or in another reference system?"
+        )
+    return {f"not on Earth, of the first {seen}": outside} if outside else {}

@@ -1,0 +1,100 @@
+"""The third step's work: the files of a batch made of the run's tables, and published as one."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from terrane.object_store import DATA_LAKE
+from terrane.publishing import AlreadyPublished, Commit, publish
+from terrane_spatial.errors import StageError
+from terrane_spatial.publishing import extra_formats, map_preview, postgis_export, stac
+from terrane_spatial.publishing.geoparquet import Written
+from terrane_spatial.runs import run_schema
+from terrane_spatial.runs.names import EXPORT
+from terrane_spatial.runs.work import Dataset, Published, Work
+from terrane_spatial.transforms import run_steps
+from terrane_spatial.transforms.row_balance import Balance
+
+if TYPE_CHECKING:
+    import psycopg
+
+PREVIEW_FILE = "preview.png"
+COUNTS = {
+    "in": "rows_in",
+    "out": "rows_out",
+    "dropped": "dropped",
+    "duplicates": "duplicates",
+    "repaired": "repaired",
+    "merged": "merged",
+    "made": "made",
+    "left": "left",
+    "rejected": "rejected",
+}
+
+
+def make_and_publish(work: Work, connection: psycopg.Connection, batch_id: str) -> Published:
+    """Makes the batch's files and publishes them; when another run was first, its commit is what is returned."""
+    begun, dataset, lake = time.monotonic(), work.dataset, work.store.bucket(DATA_LAKE)
+    picture = map_preview.draw(connection, dataset.polygons, dataset.points)
+    with tempfile.TemporaryDirectory() as folder:
+        written = {
+            name: postgis_export.write_geoparquet(work.postgres, work.run_id, name, Path(folder) / f"{name}.parquet")
+            for name in dataset.outputs
+        }
+        tables = {table.path.name: table for table in written.values()}
+        files: dict[str, Path | bytes] = {**{name: table.path for name, table in tables.items()}, PREVIEW_FILE: picture}
+        for name, table in written.items():
+            for wanted in dataset.exports:
+                copy = extra_formats.write(wanted, table, name)
+                files[copy.name] = copy
+        bounds = union([table.bounds for table in written.values() if table.bounds])
+        about = dataset.description
+        files[stac.ITEM_FILE] = stac.item_json(dataset.name, batch_id, about, datetime.now(UTC), bounds, files, tables)
+        summary = _summary(connection, dataset, written, bounds, time.monotonic() - begun)
+        try:
+            return Published(publish(lake, dataset.name, batch_id, work.run_id, files, summary), picture)
+        except AlreadyPublished as published:
+            return Published(published.existing, picture)
+
+
+def balances_of(commit: Commit) -> list[Balance]:
+    """The balances that a commit tells."""
+    tables = commit.summary["tables"].items()
+    return [Balance(table, **{name: told.get(short, 0) for short, name in COUNTS.items()}) for table, told in tables]
+
+
+def _summary(
+    connection: psycopg.Connection,
+    dataset: Dataset,
+    written: Mapping[str, Written],
+    bounds: tuple[float, float, float, float],
+    export_seconds: float,
+) -> dict[str, Any]:
+    """What the commit says of the batch."""
+    return {
+        "rows": {name: table.rows for name, table in written.items()},
+        "tables": {each.table: _counts(each) for each in run_steps.balances(connection, dataset)},
+        "tally": run_schema.tally(connection),
+        "loads": run_schema.loads(connection),
+        "crs": f"EPSG:{postgis_export.EPSG}",
+        "bounds": list(bounds),
+        "geometry_types": {name: table.geometry_types for name, table in written.items()},
+        "seconds": {**run_schema.finished_stages(connection), EXPORT: export_seconds},
+    }
+
+
+def _counts(each: Balance) -> dict[str, int]:
+    return {short: getattr(each, name) for short, name in COUNTS.items()}
+
+
+def union(bounds: Sequence[tuple[float, float, float, float]]) -> tuple[float, float, float, float]:
+    """The box around all boxes. Raises StageError when there is none."""
+    if not bounds:
+        raise StageError("No row with a geometry is left to publish: see in _tally's reasons why all were dropped")
+    west, south, east, north = zip(*bounds, strict=True)
+    return min(west), min(south), max(east), max(north)

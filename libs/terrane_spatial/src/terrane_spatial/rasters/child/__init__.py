@@ -1,0 +1,1 @@
+"""What only the processes load that convert a raster, or draw it."""

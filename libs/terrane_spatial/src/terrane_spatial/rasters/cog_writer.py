@@ -1,0 +1,154 @@
+"""A raster made a cloud-optimised GeoTIFF (cogeo.org), by the process of `rasters.child`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from terrane_spatial.errors import BatchRejectedError
+from terrane_spatial.files.formats import of_path
+from terrane_spatial.sandbox import child_process, gdal_settings
+from terrane_spatial.sandbox.protocol import REFUSED, Limits
+
+WRITING_DRIVERS = ("COG", "GTiff", "MEM")
+# Pixels of all bands, decoded; and how many times the file's own size that may be beyond the first of them: no
+# compression of a photograph or a terrain comes near it, only a file made to be a bomb.
+MAX_DECODED_BYTES = 16 << 30
+FREE_DECODED_BYTES = 256 << 20
+MAX_RATIO = 1000
+MEMORY_BYTES = 6 << 30
+WALL_S, CPU_S = 300, 600
+BYTES_PER_S = 2_000_000
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band.
+
+    Attributes:
+        nodata: the value that is none; None where every value is one.
+        minimum, maximum, mean, stddev: of an overview, so nearly the band's; None where all is nodata.
+    """
+
+    name: str
+    dtype: str
+    nodata: float | None
+    unit: str | None
+    minimum: float | None
+    maximum: float | None
+    mean: float | None
+    stddev: float | None
+
+
+@dataclass(frozen=True)
+class Cog:
+    """What was written.
+
+    Attributes:
+        driver: that read the source.
+        epsg: the number of its reference system; None for one that has none, and then `wkt` alone tells it.
+        transform: six numbers from column and row to coordinates, as `a, b, c, d, e, f` of an affine transformation.
+        bounds: west, south, east, north in its own system; `bounds_4326` in degrees.
+        overviews: by how much each is smaller than the whole.
+        decoded_bytes: of the pixels of all bands.
+    """
+
+    path: Path
+    driver: str
+    width: int
+    height: int
+    epsg: int | None
+    wkt: str
+    transform: tuple[float, ...]
+    bounds: tuple[float, float, float, float]
+    bounds_4326: tuple[float, float, float, float]
+    block: tuple[int, int]
+    overviews: tuple[int, ...]
+    compression: str
+    decoded_bytes: int
+    bands: tuple[Band, ...]
+
+
+def prepare() -> None:
+    """Does once in a process what the first raster would wait for: a fifth of a second, had while it is fetched."""
+    gdal_settings.registered(gdal_settings.LIST_RASTER_DRIVERS)
+
+
+def to_cog(
+    path: Path,
+    name: str,
+    target: Path,
+    crs: str | None = None,
+    layer: str | None = None,
+    categories: bool = False,
+    limits: Limits | None = None,
+) -> Cog:
+    """Writes the raster as a cloud-optimised GeoTIFF: DEFLATE with a predictor, tiles of 512, overviews.
+
+    Every pixel is what it was; overviews are averages, or the nearest pixel of categories.
+
+    Args:
+        path: an absolute path we chose, of a regular file; its suffix is its format's.
+        name: what to call the file in messages.
+        target: in a folder of its own, beside which temporary files may be written.
+        crs: `EPSG:n` by the manifest, where the file does not say.
+        layer: the variable of a netCDF file, needed only where there are several.
+        categories: whether values are codes, which have no average; of a band with colours of its own that is so.
+        limits: what it may cost; by the file's size unless given.
+
+    Raises:
+        BatchRejectedError: the raster cannot be read, is not placed on Earth, or costs more than the limits.
+    """
+    if path.is_symlink() or not path.is_file():
+        raise ValueError(f"{path} is no regular file")
+    kind, size = of_path(path), path.stat().st_size
+    allowed = min(MAX_DECODED_BYTES, max(FREE_DECODED_BYTES, size * MAX_RATIO))
+    limits = limits or Limits(
+        wall_s=WALL_S + allowed / BYTES_PER_S / 10,
+        cpu_s=CPU_S + allowed // BYTES_PER_S,
+        memory_bytes=MEMORY_BYTES,
+        written_bytes=2 * allowed + FREE_DECODED_BYTES,
+    )
+    request = {
+        "path": str(path),
+        "target": str(target),
+        "driver": kind.driver,
+        "title": kind.title,
+        "name": name,
+        "crs": crs,
+        "layer": layer,
+        "categories": categories,
+        "decoded_bytes": allowed,
+        "limits": limits.of_process(),
+    }
+    try:
+        return _cog(target, _told_by_child(request, limits, name))
+    except BatchRejectedError:
+        for left in target.parent.glob(f"{target.name}*"):
+            left.unlink()
+        raise
+
+
+def _told_by_child(request: dict[str, Any], limits: Limits, name: str) -> dict[str, Any]:
+    try:
+        environment = gdal_settings.raster_environment(request["driver"], *WRITING_DRIVERS)
+        done = child_process.ask(
+            "terrane_spatial.rasters.child.cog_entry", request, environment, limits.wall_s, errors=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        raise BatchRejectedError(f"{name}: converting it took longer than {limits.wall_s:.0f} s") from None
+    if done.returncode == 0:
+        return json.loads(done.stdout)
+    if done.returncode == REFUSED:
+        raise BatchRejectedError(f"{name}: {json.loads(done.stdout)['refused']}")
+    how, last = child_process.ending(done.returncode), done.stdout.decode(errors="replace").strip()
+    raise BatchRejectedError(f"{name}: converting it ended {how}: {last or 'no message'}")
+
+
+def _cog(target: Path, told: dict[str, Any]) -> Cog:
+    lists = ("transform", "bounds", "bounds_4326", "block", "overviews")
+    bands = tuple(Band(**band) for band in told["bands"])
+    return Cog(**{**told, **{name: tuple(told[name]) for name in lists}, "path": target, "bands": bands})

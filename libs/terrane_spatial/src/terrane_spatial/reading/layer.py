@@ -1,0 +1,95 @@
+"""What a run and the process that reads a file both know: the file to open, and what is said and met of its layer."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from terrane_spatial.reading.reference_system import System
+
+# What the values of a column of times are taken for: instants, local times, or text.
+ZONED, LOCAL, TEXT = "zoned", "local", "text"
+# For all columns of a layer.
+EVERY = "*"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to open.
+
+    Attributes:
+        driver: GDAL's name of the one driver that may; empty for GeoParquet.
+        title: of the format, for people.
+        layer: the one that is wanted, where there are several.
+        encoding: of its text, where it does not say.
+        options: the driver's open options.
+        times: kinds of columns of times, where an earlier try told; see `times`.
+    """
+
+    path: str
+    driver: str
+    title: str
+    layer: str | None
+    encoding: str | None
+    options: dict[str, str]
+    times: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a file says of a layer, which need not be so.
+
+    Attributes:
+        system: its reference system; None when it does not say.
+        encoding: of its text.
+        geometry_type: of all its geometries.
+        features: how many; -1 when it does not say.
+        left_out: columns that are not read: further geometries, and what only repeats the geometry.
+        confined: what the kernel kept from the process that read it.
+    """
+
+    layer: str
+    driver: str
+    system: System | None
+    encoding: str | None
+    geometry_type: str | None
+    geometry_column: str
+    features: int = -1
+    left_out: tuple[str, ...] = ()
+    confined: tuple[str, ...] = ()
+
+
+@dataclass
+class Met:
+    """What was met in a layer's geometries.
+
+    Attributes:
+        rows: that the file has, the rejected among them.
+        counts: geometries by what was found: null, empty, with heights.
+        types: geometries by type.
+        rejected: rows taken out, by reason.
+        unfinished: of curves, and of those not brought to two dimensions, which PostGIS has to mend.
+    """
+
+    rows: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    types: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    unfinished: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()}
+
+    @classmethod
+    def from_dict(cls, told: dict[str, Any]) -> Met:
+        counters = {name: Counter(told[name]) for name in ("counts", "types", "rejected")}
+        return cls(rows=told["rows"], unfinished=told["unfinished"], **counters)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file with those of its stem beside it, or of all in a geodatabase's folder."""
+    parts = path.iterdir() if path.is_dir() else path.parent.glob(f"{glob.escape(path.stem)}.*")
+    return sum(part.stat().st_size for part in parts)

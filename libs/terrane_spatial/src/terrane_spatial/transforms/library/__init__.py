@@ -1,0 +1,1 @@
+"""The steps that a dataset's YAML may name."""

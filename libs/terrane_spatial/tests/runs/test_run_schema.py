@@ -1,0 +1,145 @@
+"""The schema of a run: it is the run's alone, and it goes when the run does, also after kill -9."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+import dagster as dg
+import pytest
+from spatial_platform import Platform
+
+from terrane.postgres import PostgresResource
+from terrane_spatial.publishing.postgis_export import join_run
+from terrane_spatial.runs import run_schema
+
+pytestmark = pytest.mark.integration
+
+HOLDER = """
+import json, sys, time
+from terrane_spatial.runs import run_schema
+from terrane_spatial.publishing.postgis_export import join_run
+from terrane.postgres import PostgresResource
+where = json.load(sys.stdin)
+with run_schema.connect(PostgresResource(**where["postgres"]), where["run_id"]) as connection:
+    run_schema.create(connection, where["run_id"], "b-1")
+    connection.execute("create unlogged table big as select generate_series(1, 100000) as n")
+    print("ready", flush=True)
+    time.sleep(120)
+"""
+
+
+def hold(postgres: PostgresResource, run_id: str) -> subprocess.Popen[str]:
+    """A process of the run, in its schema."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin
+    assert process.stdout
+    fields = postgres.model_dump(include={"host", "port", "user", "password", "database"})
+    process.stdin.write(json.dumps({"postgres": fields, "run_id": run_id}))
+    process.stdin.close()
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_the_schema_of_a_run_that_was_killed_is_swept_and_that_of_a_live_one_is_not(platform: Platform) -> None:
+    run_id = str(uuid.uuid4())
+    process = hold(platform.compute, run_id)
+    try:
+        platform.sweep()
+        assert platform.schemas() == [run_schema.schema_of(run_id)]
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        _wait_until_swept(platform)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_schema_of_a_run_that_dagster_has_under_way_is_left_between_its_steps(platform: Platform) -> None:
+    run = _add_run(platform, dg.DagsterRunStatus.STARTED)
+    with run_schema.connect(platform.compute, run) as connection:
+        run_schema.create(connection, run, "b-1")
+    platform.sweep()
+    assert platform.schemas() == [run_schema.schema_of(run)]
+
+
+def test_the_schema_of_a_finished_run_is_swept_with_any_number_of_tables(platform: Platform) -> None:
+    run = _add_run(platform, dg.DagsterRunStatus.FAILURE)
+    with run_schema.connect(platform.compute, run) as connection:
+        run_schema.create(connection, run, "b-1")
+        for number in range(200):
+            connection.execute(f'create table "t""{number}" (a int)'.encode())
+    platform.sweep()
+    assert platform.schemas() == []
+
+
+def test_a_batch_whose_run_ended_without_a_word_is_closed_in_the_ledger(platform: Platform) -> None:
+    platform.put_sample("silent")
+    (request,) = platform.requests()
+    run = _add_run(platform, dg.DagsterRunStatus.STARTED, {"dagster/run_key": request.run_key or ""})
+    assert platform.requests() == []
+    platform.sweep()
+    batch = platform.batch("silent")
+    assert batch
+    assert (batch.state, batch.run_id) == ("accepted", run)
+
+    platform.instance.report_run_failed(_run(platform, run))
+    platform.sweep()
+
+    batch = platform.batch("silent")
+    assert batch
+    assert batch.state == "failed"
+    assert "ended without saying why" in batch.reasons[0]
+    assert platform.run(request).success
+
+
+def test_a_connection_of_a_run_sees_its_schema_first_and_is_bounded_in_time(platform: Platform) -> None:
+    run_id = str(uuid.uuid4())
+    with run_schema.connect(platform.compute, run_id) as connection:
+        assert connection.execute("show statement_timeout").fetchone() == ("1h",)
+        assert connection.execute("show search_path").fetchone() == (f"{run_schema.schema_of(run_id)}, public",)
+        assert run_schema.finished_stages(connection) == {}
+        assert run_schema.batch_of(connection) is None
+
+
+def test_the_connection_that_exports_holds_the_lock_as_well(platform: Platform) -> None:
+    from adbc_driver_postgresql import dbapi
+
+    run_id = str(uuid.uuid4())
+    with run_schema.connect(platform.compute, run_id) as connection:
+        run_schema.create(connection, run_id, "b-1")
+    with dbapi.connect(platform.compute.uri(), autocommit=True) as connection, connection.cursor() as cursor:
+        join_run(cursor, run_id)
+        platform.sweep()
+        assert platform.schemas() == [run_schema.schema_of(run_id)]
+        cursor.execute("select batch_id from _batch")
+        assert cursor.fetchall() == [("b-1",)]
+    _wait_until_swept(platform)
+
+
+def _wait_until_swept(platform: Platform) -> None:
+    deadline = time.monotonic() + 15
+    while platform.schemas() and time.monotonic() < deadline:
+        platform.sweep()
+    assert platform.schemas() == []
+
+
+def test_schema_and_run_are_names_for_each_other() -> None:
+    run_id = str(uuid.uuid4())
+    assert run_schema.run_of(run_schema.schema_of(run_id)) == run_id
+
+
+def _add_run(platform: Platform, status: dg.DagsterRunStatus, tags: dict[str, str] | None = None) -> str:
+    job = platform.definitions.get_implicit_global_asset_job_def()
+    return platform.instance.create_run_for_job(job, status=status, tags=tags or {}).run_id
+
+
+def _run(platform: Platform, run_id: str) -> dg.DagsterRun:
+    run = platform.instance.get_run_by_id(run_id)
+    assert run
+    return run

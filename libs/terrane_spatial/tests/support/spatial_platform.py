@@ -1,0 +1,207 @@
+"""What tests of the location share: the location on stores of a test's own, as the daemon and the launcher drive it."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import shutil
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster.components.testing import create_defs_folder_sandbox
+
+from terrane.executors import executor_from_env
+from terrane.object_store import DATA_LAKE, LANDING_ZONE, ObjectStoreResource
+from terrane.postgres import PostgresResource
+from terrane_spatial.intake.ledger import Batch, LedgerResource
+from terrane_spatial.intake.sensor import manifests
+from terrane_spatial.runs.sweeper import sweeper
+
+SAMPLES = Path(__file__).parents[4] / "samples" / "natural_earth"
+# The dataset that tests run: its YAML and SQL.
+PLACES = Path(__file__).parents[1] / "places"
+
+
+@cache
+def defs() -> dg.Definitions:
+    """The definitions of a location with the dataset `places` alone, whose files stay until the process ends."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    sandbox = stack.enter_context(create_defs_folder_sandbox())
+    path = sandbox.defs_folder_path / "places"
+    shutil.copytree(PLACES, path)
+    _, declared = stack.enter_context(sandbox.load_component_and_build_defs(defs_path=path))
+    resources = {
+        "store": ObjectStoreResource.from_env(),
+        "compute": PostgresResource.from_env("POSTGRES"),
+        "ledger": LedgerResource.from_env("POSTGRES", database="LEDGER_DB"),
+    }
+    shared = dg.Definitions(sensors=[manifests, sweeper], resources=resources, executor=executor_from_env())
+    return dg.Definitions.merge(declared, shared)
+
+
+@dataclass
+class Platform:
+    """The location on stores of its own: puts batches, evaluates the sensors, launches what they ask for."""
+
+    store: ObjectStoreResource
+    compute: PostgresResource
+    ledger: LedgerResource
+    instance: dg.DagsterInstance
+    cursor: str | None = None
+
+    @property
+    def landing(self) -> Any:
+        return self.store.bucket(LANDING_ZONE)
+
+    @property
+    def lake(self) -> Any:
+        return self.store.bucket(DATA_LAKE)
+
+    @property
+    def definitions(self) -> dg.Definitions:
+        resources = {"store": self.store, "compute": self.compute, "ledger": self.ledger}
+        return dg.Definitions.merge(_without_resources(), dg.Definitions(resources=resources))
+
+    def put(self, batch_id: str, contents: dict[str, bytes], /, **changes: Any) -> dict[str, Any]:
+        """Puts the contents under their names, then a manifest of them; `changes` replace fields of the manifest."""
+        import obstore
+
+        entries = []
+        for name, content in contents.items():
+            key = f"batches/{batch_id}/{name}"
+            obstore.put(self.landing, key, content)
+            entries.append({"key": key, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()})
+        manifest = {"version": 1, "batch_id": batch_id, "dataset": "places", "files": entries, **changes}
+        self.put_manifest(batch_id, json.dumps(manifest).encode())
+        return manifest
+
+    def put_manifest(self, batch_id: str, content: bytes) -> None:
+        import obstore
+
+        obstore.put(self.landing, f"manifests/{batch_id}.json", content)
+
+    def put_sample(self, batch_id: str = "natural-earth-1", **changes: Any) -> dict[str, Any]:
+        return self.put(batch_id, sample_files(), **changes)
+
+    def tick(self) -> dg.SensorResult | dg.SkipReason:
+        """Evaluates the sensor `manifests` once, as the daemon does, cursor and events included."""
+        definitions = self.definitions
+        sensor = definitions.get_sensor_def("manifests")
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            definitions=definitions,
+            resources={"store": self.store, "ledger": self.ledger},
+        )
+        result = sensor(context)
+        if isinstance(result, dg.SensorResult):
+            self.cursor = result.cursor or self.cursor
+            for event in result.asset_events:
+                self.instance.report_runless_asset_event(event)  # type: ignore[arg-type]
+        assert isinstance(result, dg.SensorResult | dg.SkipReason)
+        return result
+
+    def requests(self) -> list[dg.RunRequest]:
+        """The runs that one evaluation of the sensor asks for."""
+        result = self.tick()
+        return list(result.run_requests or []) if isinstance(result, dg.SensorResult) else []
+
+    def run(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        """Launches the run that the sensor asked for, in this process."""
+        job = self.definitions.get_implicit_global_asset_job_def()
+        return job.execute_in_process(
+            run_config=request.run_config,
+            instance=self.instance,
+            tags={**request.tags, "dagster/run_key": request.run_key or ""},
+            asset_selection=list(request.asset_selection or []),
+            raise_on_error=False,
+        )
+
+    def run_next(self) -> dg.ExecuteInProcessResult:
+        """Evaluates the sensor, which must ask for one run, and launches it."""
+        (request,) = self.requests()
+        return self.run(request)
+
+    def sweep(self) -> None:
+        """Evaluates the sensor `sweeper` once."""
+        definitions = self.definitions
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            definitions=definitions,
+            resources={"compute": self.compute, "ledger": self.ledger},
+        )
+        definitions.get_sensor_def("sweeper")(context)
+
+    def batch(self, batch_id: str) -> Batch | None:
+        with self.ledger.open() as ledger:
+            return ledger.get(batch_id)
+
+    def marker(self, batch_id: str) -> dict[str, Any] | None:
+        import obstore
+
+        try:
+            return json.loads(bytes(obstore.get(self.landing, f"manifests/{batch_id}.rejected.json").bytes()))
+        except FileNotFoundError:
+            return None
+
+    def schemas(self) -> list[str]:
+        """The schemas of runs that are there."""
+        with self.compute.connect() as connection:
+            rows = connection.execute("select nspname from pg_namespace where nspname like 'run\\_%'").fetchall()
+        return [name for (name,) in rows]
+
+    def published(self) -> list[str]:
+        """The keys of everything in the lake."""
+        import obstore
+
+        return sorted(str(o["path"]) for page in obstore.list(self.lake) for o in page)
+
+
+def sample_files() -> dict[str, bytes]:
+    return {name: (SAMPLES / name).read_bytes() for name in ("countries.gpkg", "places.zip")}
+
+
+def failure_of(result: dg.ExecuteInProcessResult) -> str:
+    """What the failed step said."""
+    (event,) = [e for e in result.all_events if e.is_step_failure]
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    assert data.error
+    return data.error.message
+
+
+def _without_resources() -> dg.Definitions:
+    """The location's definitions, read once, without the resources that read the environment."""
+    global _loaded
+    if _loaded is None:
+        whole = defs()
+        _loaded = dg.Definitions(
+            assets=whole.assets, sensors=whole.sensors, executor=whole.executor, asset_checks=whole.asset_checks
+        )
+    return _loaded
+
+
+_loaded: dg.Definitions | None = None
+
+
+def job_in_processes() -> dg.JobDefinition:
+    """A job of the location's assets with a process for each step."""
+    return _job(dg.multiprocess_executor)
+
+
+def job_in_one_process() -> dg.JobDefinition:
+    """A job of the location's assets as it is run by default."""
+    return _job(dg.in_process_executor)
+
+
+def _job(executor: dg.ExecutorDefinition) -> dg.JobDefinition:
+    whole, job = defs(), dg.define_asset_job("places_job", ["data_lake/places"])
+    made = dg.Definitions(assets=whole.assets, resources=whole.resources, jobs=[job], executor=executor)
+    return made.resolve_job_def(job.name)
