@@ -151,3 +151,40 @@ def test_tls_wants_a_certificate_and_mounts_it_for_the_server_alone(name: str, o
     }
     assert "tls.key" in keys.pop("StatefulSet")
     assert keys == ({} if name == "redis" else {"Job": ["ca.crt"]})
+
+
+# What people add, of which each wants a password.
+WITH_MORE = {
+    "postgres": ("roles.maps.passwordKey=maps-password", "roles.maps.databases.maps={postgis}"),
+    "redis": ("auth.users.reader.passwordKey=reader-password", "auth.users.reader.rules=+@read"),
+    "minio": (),
+}
+
+
+def test_every_password_that_it_asks_for_is_in_its_secret(chart: Path) -> None:
+    made = template(Command(chart, settings=WITH_MORE[chart.name], release="one"))
+    references = [
+        (reference["name"], reference["key"])
+        for _, container in made.containers()
+        for variable in container.get("env") or []
+        if (reference := variable.get("valueFrom", {}).get("secretKeyRef"))
+    ]
+    held = {(name, key) for name, data in made.secrets().items() for key, value in data.items() if value}
+    # One for the owner, and one for what was added.
+    assert len(set(references)) == {"postgres": 2, "redis": 2, "minio": 2}[chart.name]
+    assert set(references) == held
+
+
+@pytest.mark.parametrize(("name", "script"), [("postgres", "provision.sh"), ("redis", "start.sh")])
+def test_its_script_is_where_its_command_looks(name: str, script: str, own_charts: Path) -> None:
+    made = template(Command(own_charts / name, settings=WITH_MORE[name], release="one"))
+    looked_for = set()
+    for _, pod in made.pods():
+        config_maps = {v["name"]: v["configMap"]["name"] for v in pod["volumes"] if "configMap" in v}
+        for container in pod["containers"]:
+            mounts = {m["mountPath"]: m["name"] for m in container["volumeMounts"]}
+            for folder, _, file in (word.rpartition("/") for word in container.get("command") or []):
+                if file.endswith(".sh"):
+                    looked_for.add(file)
+                    assert file in made.get("ConfigMap", config_maps[mounts[folder]])["data"]
+    assert looked_for == {script}
