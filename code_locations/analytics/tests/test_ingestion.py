@@ -182,7 +182,7 @@ def test_a_field_that_is_gone_fails_and_writes_nothing(ingest, query, api):
 def test_a_value_of_another_type_fails_and_writes_nothing(ingest, query, api):
     api.rewrite = lambda request, answer: answer | {"items": [item | {"mood": "fine"} for item in answer["items"]]}
     with pytest.raises(
-        Permanent, match='refused what was asked while writing 2026-01-01 of raw.journal_entries.*"fine"'
+        Permanent, match="refused what was asked while writing 2026-01-01 of raw.journal_entries.*column mood"
     ):
         ingest(ENTRIES)
     assert query("select count(*) from raw.journal_entries") == [(0,)]

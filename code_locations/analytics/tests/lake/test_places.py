@@ -1,13 +1,17 @@
 """Places come from the newest commit of the lake, whole, or stay as they are."""
 
+import json
+from datetime import UTC, datetime
+
+import obstore
 import pytest
 from faulty_api import PLACES
-from location import publish_places
+from location import places_parquet, publish_places
 
 from analytics.lake.places import load_places, newest_commit
 from terrane.errors import Permanent, Temporary
 from terrane.object_store import DATA_LAKE
-from terrane.publishing import publish
+from terrane.publishing import commit_key, publish
 
 pytestmark = pytest.mark.integration
 
@@ -61,3 +65,21 @@ def test_a_batch_without_the_object_or_its_columns_changes_nothing(folder_store,
     with pytest.raises(Permanent, match="has no column country_iso_a3, country, continent, longitude, latitude"):
         load(folder_store, warehouse)
     assert count(warehouse)[0] == len(PLACES)
+
+
+def test_an_older_batch_that_is_published_late_does_not_come_back(object_store, warehouse):
+    lake = object_store.bucket(DATA_LAKE)
+    for batch, day, name in (("tuesday", 6, "Zürich"), ("monday", 5, "Basel")):
+        files = {"places.parquet": places_parquet((name,))}
+        publish(lake, "places", batch, f"run-{batch}", files, data_time=datetime(2026, 1, day, tzinfo=UTC))
+    load(object_store, warehouse)
+    assert count(warehouse)[1] == "Zürich"
+
+
+def test_a_batch_of_a_newer_release_is_refused_in_words(object_store, warehouse):
+    lake = object_store.bucket(DATA_LAKE)
+    key = commit_key("places", publish_places(object_store).batch_id)
+    newer = json.loads(bytes(obstore.get(lake, key).bytes())) | {"version": 9}
+    obstore.put(lake, key, json.dumps(newer).encode())
+    with pytest.raises(Permanent, match="has version 9, and this release reads up to 1. Upgrade the location"):
+        newest_commit(lake)

@@ -68,6 +68,12 @@ class Location:
 
 def publish_places(store: ObjectStoreResource, batch_id: str = "places-1", names: tuple[str, ...] = PLACES) -> Commit:
     """A batch of places such as the location spatial publishes."""
+    files = {"places.parquet": places_parquet(names)}
+    return publish(store.bucket(DATA_LAKE), "places", batch_id, f"run-{batch_id}", files)
+
+
+def places_parquet(names: tuple[str, ...]) -> bytes:
+    """A file of places of those names."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -88,5 +94,4 @@ def publish_places(store: ObjectStoreResource, batch_id: str = "places-1", names
         )
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows), sink)
-    content = sink.getvalue().to_pybytes()
-    return publish(store.bucket(DATA_LAKE), "places", batch_id, f"run-{batch_id}", {"places.parquet": content})
+    return sink.getvalue().to_pybytes()

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.warehouse import loading, tables
 from analytics.warehouse.tables import Column, Table
+from terrane import publishing
 from terrane.errors import Permanent, Temporary, database_errors
 from terrane.postgres import PostgresResource
-from terrane.publishing import Commit, download, list_commits
+from terrane.publishing import Commit, download
 
 if TYPE_CHECKING:
     from terrane.object_store import Bucket
@@ -35,14 +36,17 @@ PLACES = Table(
 
 
 def newest_commit(lake: Bucket) -> Commit:
-    """Raises Permanent when no batch of places has been published."""
-    commits = list_commits(lake, DATASET)
-    if not commits:
+    """The batch of places whose data are newest. Raises Permanent when none has been published, or one too new."""
+    try:
+        commit = publishing.newest_commit(lake, DATASET)
+    except publishing.CommitTooNew as error:
+        raise Permanent(str(error)) from None
+    if commit is None:
         raise Permanent(
             f"the lake has no published batch of {DATASET}; materialise data_lake/{DATASET} in the location spatial, "
             "then run again"
         )
-    return commits[-1]
+    return commit
 
 
 def load_places(lake: Bucket, commit: Commit, warehouse: PostgresResource) -> int:

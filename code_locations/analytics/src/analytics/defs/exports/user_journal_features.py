@@ -3,6 +3,7 @@
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -11,11 +12,15 @@ from terrane.errors import as_failures
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
 from terrane.policies import eager
 from terrane.postgres import PostgresResource
-from terrane.publishing import commit_key, publish
+from terrane.publishing import Retention, collect, commit_key, prune, publish
+
+if TYPE_CHECKING:
+    from terrane.object_store import Bucket
 
 DATASET = "exports/user_journal_features"
 FILE = "user_journal_features.parquet"
 GOLD = dg.AssetKey(["gold", "user_journal_features"])
+KEPT = Retention(batches=30)
 
 
 @dg.asset(
@@ -28,7 +33,7 @@ GOLD = dg.AssetKey(["gold", "user_journal_features"])
     owners=["team:analytics"],
     kinds={"python", "parquet"},
     tags={"domain": "analytics"},
-    description="gold.user_journal_features as Parquet in the lake, a published batch a run.",
+    description="gold.user_journal_features as Parquet in the lake, a published batch a run; the newest 30 are kept.",
 )
 def user_journal_features(
     context: dg.AssetExecutionContext, object_store: ObjectStoreResource, warehouse: PostgresResource
@@ -36,9 +41,9 @@ def user_journal_features(
     with as_failures(), tempfile.TemporaryDirectory(prefix="terrane-export-") as folder:
         file = Path(folder, FILE)
         rows = export_table(warehouse, *GOLD.path, order_by="user_id", target=file)
-        commit = publish(
-            object_store.bucket(DATA_LAKE), DATASET, context.run_id, context.run_id, {FILE: file}, {"rows": rows}
-        )
+        lake = object_store.bucket(DATA_LAKE)
+        commit = publish(lake, DATASET, context.run_id, context.run_id, {FILE: file}, {"rows": rows})
+    tidy(context, lake)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": rows,
@@ -47,3 +52,13 @@ def user_journal_features(
             "commit": commit_key(DATASET, commit.batch_id),
         }
     )
+
+
+def tidy(context: dg.AssetExecutionContext, lake: "Bucket") -> None:
+    """Deletes exports beyond the newest 30 and what attempts left; a fault of it does not fail what is published."""
+    try:
+        gone, left = prune(lake, DATASET, KEPT), collect(lake, DATASET)
+    except Exception as error:
+        context.log.warning(f"old exports remain until the next run: {type(error).__name__} {error}")
+    else:
+        context.log.info(f"deleted {len(gone)} old exports, and {left.objects} objects of {left.attempts} attempts")
