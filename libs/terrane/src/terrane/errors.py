@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Classes of SQLSTATE: connection, transaction rollback, resources, operator, system, internal error.
 TEMPORARY_CLASSES = ("08", "40", "53", "57", "58", "XX")
+LOST_CLASSES = ("08", "57P")
 # A lock that is not to be had, and sessions that the server ended.
 TEMPORARY_STATES = ("55P03", "25P03", "25P04")
 # Where a driver gives no SQLSTATE: its connection's own errors. The first that an error is an instance of decides.
@@ -208,8 +209,10 @@ def is_of_a_store(error: BaseException) -> bool:
 
 def _explained(error: Exception, place: str, doing: str, advice: str) -> Temporary | Permanent:
     if is_temporary(error):
+        state = sqlstate(error)
+        became = "could not go on" if state and not state.startswith(LOST_CLASSES) else "was lost"
         return Temporary(
-            f"{place} was lost or had no room while {doing}: {message_of(error)}. What was not yet committed is rolled "
+            f"{place} {became} while {doing}: {message_of(error)}. What was not yet committed is rolled "
             "back and what was is kept; see that it runs and has room, then run again"
         )
     return Permanent(
