@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from tests.charts.rendering import PROFILES, Command, Render, profile_values, template
+from tests.charts.rendering import PROFILES, SETTINGS, Command, Render, profile_values, template
 
 from terrane_cli.cluster.charts import fill_dependencies, official_chart, own_chart
 from terrane_cli.cluster.commands import ClusterError
@@ -80,7 +80,8 @@ def rendered(charts: Path) -> Rendering:
 
     def ensure(profile: str, *settings: str, **fields: object) -> Render:
         values = profile_values(charts, profile)
-        return template(Command(charts / "platform", values, settings, **fields))  # pyright: ignore[reportArgumentType]
+        whole = (*SETTINGS.get(profile, ()), *settings)
+        return template(Command(charts / "platform", values, whole, **fields))  # pyright: ignore[reportArgumentType]
 
     return ensure
 

@@ -26,6 +26,9 @@ PROFILES = {
     "celery": ["values/locations.yaml", "values/kind.yaml", "values/celery.yaml"],
     "production": ["values/locations.yaml", "values/production.yaml", "./filled.yaml"],
 }
+# And what it wants to be set: Helm replaces a list as a whole, so a tag in one goes by its place.
+TAGS = tuple(f"dagster.dagster-user-deployments.deployments[{place}].image.tag=v1" for place in range(3))
+SETTINGS = {"production": TAGS}
 
 
 @dataclass(frozen=True)

@@ -55,14 +55,19 @@ def test_production_has_more_than_one_of_what_people_wait_for(rendered: Renderin
     assert len(production.of("PodDisruptionBudget")) == 2
 
 
-def test_productions_addresses_have_tls_and_ask_for_a_password(rendered: Rendering) -> None:
+def test_productions_addresses_have_tls_and_ask_for_a_login(rendered: Rendering) -> None:
     production = rendered("production")
     for ingress in production.of("Ingress"):
         secured = {host for entry in ingress["spec"]["tls"] for host in entry["hosts"]}
         assert secured == {rule["host"] for rule in ingress["spec"]["rules"]}
         assert all(entry["secretName"] for entry in ingress["spec"]["tls"])
-    annotations = production.get("Ingress", "terrane-dagster-ingress")["metadata"]["annotations"]
-    assert annotations["nginx.ingress.kubernetes.io/auth-secret"] == "terrane-ui-users"
+    ui = production.get("Ingress", "terrane-dagster-ingress")
+    assert ui["spec"]["ingressClassName"] == "public"
+    assert ui["metadata"]["annotations"] == {
+        "traefik.ingress.kubernetes.io/router.middlewares": "terrane-login@kubernetescrd"
+    }
+    server = production.get("Deployment", "terrane-feature-server")["spec"]["template"]["spec"]["containers"][0]
+    assert {"secretRef": {"name": "feature-keys"}} in server["envFrom"]
 
 
 def test_productions_second_ui_can_start_nothing(rendered: Rendering) -> None:

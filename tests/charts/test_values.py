@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.charts.conftest import Rendering
-from tests.charts.rendering import HERE, Command, template
+from tests.charts.rendering import HERE, SETTINGS, Command, template
 
 from terrane_cli.cluster.commands import ClusterError
 
@@ -94,7 +94,7 @@ def test_what_production_leaves_open_must_be_filled_in(key: str, charts: Path, t
     (tmp_path / "filled.yaml").write_text(yaml.safe_dump(filled))
     values = [charts / "platform/values" / name for name in ("locations.yaml", "production.yaml")]
     with pytest.raises(ClusterError) as refused:
-        template(Command(charts / "platform", (*values, tmp_path / "filled.yaml")))
+        template(Command(charts / "platform", (*values, tmp_path / "filled.yaml"), SETTINGS["production"]))
     assert f"at '/{key.replace('.', '/')}'" in str(refused.value)
 
 

@@ -68,6 +68,20 @@ the image, so they are moved beforehand: where the labels come from, with which 
 {{- .Values.source.startDate | default $there | default (now | dateModify "-1440h" | date "2006-01-02") -}}
 {{- end -}}
 
+{{/* Who may ask for a login at the UI's address: the controller that does, and the annotations by which it is told to. */}}
+{{- define "terrane.logins" -}}
+nginx:
+  controller: k8s.io/ingress-nginx
+  annotations: [nginx.ingress.kubernetes.io/auth-url, nginx.ingress.kubernetes.io/auth-type]
+traefik:
+  controller: traefik.io/ingress-controller
+  annotations: [traefik.ingress.kubernetes.io/router.middlewares]
+alb:
+  controller: ingress.k8s.aws/alb
+  annotations: [alb.ingress.kubernetes.io/auth-type]
+external: {}
+{{- end -}}
+
 {{/* A variable from a Secret: (list <variable> <secret> <key>). */}}
 {{- define "terrane.secretVariable" -}}
 - name: {{ index . 0 }}
