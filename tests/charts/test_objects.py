@@ -16,7 +16,7 @@ WITHOUT_RESOURCES |= {"Deployment/terrane-celery-workers-heavy/check-db-ready"}
 
 # Makes runs or ends them, or loads what does.
 MAKES_RUNS = re.compile(
-    "Deployment/terrane-(dagster-(webserver(-read-only)?|daemon|user-deployments-.*)|celery-workers-.*)|Job/terrane-migrate"
+    r"Deployment/terrane-(dagster-(webserver(-read-only)?|daemon|user-deployments-.*)|celery-workers-.*)"
 )
 
 

@@ -17,7 +17,6 @@ ABOUT_OUR_CHARTS_ALONE = True
 SECTIONS = {
     "Deployment/terrane-feature-server": "featureServer",
     "Deployment/terrane-source": "source.sample",
-    "Job/terrane-migrate": "hooks.migration",
     "Job/terrane-buckets": "hooks.buckets",
     "Job/terrane-sources": "hooks.sources",
     "Pod/terrane-test": "hooks.tests",

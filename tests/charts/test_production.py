@@ -32,6 +32,7 @@ REFUSED = {
     "a login without its class": (["dagster.ingress.ingressClassName="], "ui.login is traefik, so name the class"),
     "a login without its annotation": ([f"{ANNOTATIONS}.{MIDDLEWARE}="], "which is asked for by traefik.ingress"),
     "the annotations of another": (["ui.login=nginx"], "which is asked for by nginx.ingress.kubernetes.io/auth-url or"),
+    "a first day that moves": (["source.startDate="], "source.startDate: name the first day"),
     "the image of a store": (["postgis.enabled=true"], 'postgis.image: tag "dev"'),
     "a store without repairs": (["minio.enabled=true"], "minio: its source is archived and gets no repairs"),
 }

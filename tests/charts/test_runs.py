@@ -80,8 +80,7 @@ def test_whatever_loads_the_instance_has_every_variable_that_it_names(profile: s
     loading = [
         c for _, c in render.containers() if any(m["name"] == "dagster-instance" for m in c.get("volumeMounts", []))
     ]
-    (migrate,) = _pod(render.get("Job", "terrane-migrate"))["containers"]
-    for container in [*loading, migrate]:
+    for container in loading:
         own = {v["name"] for v in container["env"]}
         missing = named - own - _addressed(render, container) - _given_by_secrets(render, container)
         assert missing == set(), container["name"]

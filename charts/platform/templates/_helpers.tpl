@@ -28,7 +28,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end -}}
 
 {{/*
-Two of the Dagster chart's own helpers, with ours in their place, so that `global.imageRegistry` moves its images with all
+Three of the Dagster chart's own helpers, with ours in their place, so that `global.imageRegistry` moves its images with all
 others. The first names the images of webserver, daemon, workers and code locations. Of the others a helper sees nothing but
 the image, so they are moved beforehand: where the labels come from, with which every object begins.
 */}}
@@ -36,6 +36,17 @@ the image, so they are moved beforehand: where the labels come from, with which 
 {{- $root := index . 0 }}{{ $image := index . 1 -}}
 {{- include "terrane.moved" (list $root.Values.global.imageRegistry $image.repository) -}}
 {{- with $image.digest }}@{{ . }}{{ else }}:{{ $image.tag | default $root.Chart.Version | toString }}{{ end -}}
+{{- end -}}
+
+{{/*
+The third is the daemon's command, with what brings Dagster's tables to the version of its image before it. There, and not in a
+hook: it has this release's configuration and passwords, at a first install over old volumes and after a restore too, and one
+daemon runs at a time. A file tells the startup probe that it is done.
+*/}}
+{{- define "dagster.dagsterDaemon.daemonCommand" -}}
+rm -f /tmp/migrated && dagster instance migrate && touch /tmp/migrated && exec dagster-daemon run
+{{- if (index .Values "dagster-user-deployments").enabled }} -w /dagster-workspace/workspace.yaml {{- end -}}
+{{- with .Values.dagsterDaemon.logFormat }} --log-format {{ . }} {{- end -}}
 {{- end -}}
 
 {{- define "dagster.chart" -}}
@@ -89,6 +100,50 @@ external: {}
     secretKeyRef: {name: {{ index . 1 }}, key: {{ index . 2 }}}
 {{- end -}}
 
+{{/*
+What each Secret of the platform holds, encoded, by purpose and key, as JSON: what is there, or where it is made, a new one. Kept
+in the values, so that all templates of a render have the same. Letters and digits alone, since Feast splits its Redis
+address and the registry's is a URL.
+*/}}
+{{- define "terrane.credentials" -}}
+{{- if not (hasKey .Values "generatedCredentials") }}
+{{- $secrets := dict
+  "dagster" (dict "postgresql-password" "")
+  "warehouse" (dict "WAREHOUSE_PASSWORD" "")
+  "spatial" (dict "POSTGRES_PASSWORD" "")
+  "redis" (dict "REDIS_PASSWORD" "")
+  "s3" (dict "MINIO_ROOT_USER" "terrane" "MINIO_ROOT_PASSWORD" "")
+  "source" (dict "API_KEY" "")
+}}
+{{- range $store := list "postgres" "postgis" }}
+{{- if (get $.Values $store).enabled }}{{ $_ := set $secrets $store (dict "postgres-password" "") }}{{ end }}
+{{- end }}
+{{- $values := dict }}
+{{- range $purpose, $keys := $secrets }}
+{{- $there := (lookup "v1" "Secret" $.Release.Namespace (printf "terrane-%s" $purpose)).data | default dict }}
+{{- $data := dict }}
+{{- range $key, $fixed := $keys }}
+{{- $value := get $there $key }}
+{{- if and (get $.Values.credentials $purpose).create (not $value) }}
+{{- $value = $fixed | default (printf "t%s" (randAlphaNum 31)) | b64enc }}
+{{- end }}
+{{- $_ := set $data $key $value }}
+{{- end }}
+{{- $_ := set $values $purpose $data }}
+{{- end }}
+{{- $_ := set .Values "generatedCredentials" $values }}
+{{- end }}
+{{- .Values.generatedCredentials | toJson }}
+{{- end -}}
+
+{{/* A word that changes with the Secrets of these purposes, for the pods that read them: (list $ <purpose> ...). */}}
+{{- define "terrane.credentialsChecksum" -}}
+{{- $values := include "terrane.credentials" (first .) | fromJson }}
+{{- $own := dict }}
+{{- range $purpose := rest . }}{{ $_ := set $own $purpose (get $values $purpose) }}{{ end }}
+{{- $own | toJson | sha256sum }}
+{{- end -}}
+
 {{/* A Secret: (list $ <purpose> <data, encoded>). */}}
 {{- define "terrane.secret" -}}
 {{- $root := index . 0 }}{{ $name := printf "terrane-%s" (index . 1) }}
@@ -98,6 +153,7 @@ kind: Secret
 metadata:
   name: {{ $name }}
   labels: {{- include "terrane.labels" (dict "root" $root "name" $name "component" "credentials") | nindent 4 }}
+  annotations: {helm.sh/resource-policy: keep}
 data:
   {{- range $key, $value := index . 2 }}
   {{ $key }}: {{ $value }}
