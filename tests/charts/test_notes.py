@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from tests.charts.conftest import Rendering
-from tests.charts.rendering import Command, profile_values, template
+from tests.charts.rendering import SETTINGS, Command, profile_values, template
 
 pytestmark = pytest.mark.unit
 ABOUT_OUR_CHARTS_ALONE = True
@@ -38,7 +38,8 @@ def notes(charts: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..
     (copy / "templates/notes-of-the-release.yaml").write_text(AS_AN_OBJECT)
 
     def read(profile: str, *settings: str, **fields: Any) -> str:
-        command = Command(copy, profile_values(charts, profile), settings, **fields)
+        whole = (*SETTINGS.get(profile, ()), *settings)
+        command = Command(copy, profile_values(charts, profile), whole, **fields)
         return template(command).get("ConfigMap", "notes-of-the-release")["data"]["text"]
 
     return read

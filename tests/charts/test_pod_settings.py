@@ -23,6 +23,7 @@ SECTIONS = {
     "StatefulSet/terrane-postgres": "postgres",
     "StatefulSet/terrane-postgis": "postgis",
     "StatefulSet/terrane-redis": "redis",
+    "StatefulSet/terrane-broker": "broker",
     "StatefulSet/terrane-minio": "minio",
     "Job/terrane-postgres": "postgres.provisioning",
     "Job/terrane-postgis": "postgis.provisioning",
@@ -34,6 +35,7 @@ IMAGES = {
     "postgres": "postgres",
     "postgis": "postgis",
     "redis": "redis",
+    "broker": "broker",
     "minio": "minio",
 }
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
@@ -104,7 +106,8 @@ def joined(*layers: dict[str, Any]) -> dict[str, Any]:
 def rendered_with(charts: Path, folder: Path, *layers: dict[str, Any]) -> Render:
     """The profile of kind, with every pod there can be, and with values."""
     file = folder / "values.yaml"
-    file.write_text(yaml.safe_dump(joined({"development": {"sharedSource": SOURCES}}, *layers)))
+    every_pod = {"development": {"sharedSource": SOURCES}, "broker": {"enabled": True}}
+    file.write_text(yaml.safe_dump(joined(every_pod, *layers)))
     render = template(Command(charts / "platform", (*profile_values(charts, "kind"), file)))
     # One for each section at least: what is asked of all pods is asked of every kind of them.
     assert {section_of(name) for name, _, _ in ours(render)} == set(SECTIONS.values())
@@ -213,6 +216,7 @@ def test_one_value_gives_every_volume_its_storage_class(charts: Path, tmp_path: 
         "data-terrane-postgres-0": "fast",
         "data-terrane-postgis-0": "fast",
         "data-terrane-redis-0": "fast",
+        "data-terrane-broker-0": "fast",
         "data-terrane-minio-0": "slow",
         "terrane-source-of-analytics": "fast",
     }

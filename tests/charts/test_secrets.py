@@ -84,17 +84,28 @@ def test_existing_secrets_are_not_made(rendered: Rendering) -> None:
     assert "terrane-warehouse" not in rendered("kind", "credentials.warehouse.create=false").names("Secret")
 
 
-def test_celery_reaches_the_platforms_redis_with_its_password(rendered: Rendering) -> None:
+def test_celery_reaches_its_own_redis_with_its_password(rendered: Rendering) -> None:
     secrets = rendered("celery").secrets()
     addresses = [urlsplit(secrets["terrane-celery"][f"DAGSTER_CELERY_{part}_URL"]) for part in ("BROKER", "BACKEND")]
     assert [(a.scheme, a.hostname, a.port, a.path) for a in addresses] == [
-        ("redis", "terrane-redis", 6379, "/1"),
-        ("redis", "terrane-redis", 6379, "/2"),
+        ("redis", "terrane-broker", 6379, "/0"),
+        ("redis", "terrane-broker", 6379, "/1"),
     ]
-    assert {a.password for a in addresses} == {secrets["terrane-redis"]["REDIS_PASSWORD"]}
+    assert {a.password for a in addresses} == {secrets["terrane-broker"]["BROKER_PASSWORD"]}
     for own, s3 in (("AWS_ACCESS_KEY_ID", "MINIO_ROOT_USER"), ("AWS_SECRET_ACCESS_KEY", "MINIO_ROOT_PASSWORD")):
         assert secrets["terrane-celery"][own] == secrets["terrane-s3"][s3]
 
 
-def test_without_celery_there_is_no_secret_of_its(rendered: Rendering) -> None:
-    assert "terrane-celery" not in rendered("kind").names("Secret")
+def test_without_celery_there_is_nothing_of_its(rendered: Rendering) -> None:
+    added = {(o["kind"], o["metadata"]["name"]) for o in rendered("celery").objects}
+    added -= {(o["kind"], o["metadata"]["name"]) for o in rendered("kind").objects}
+    assert {name for kind, name in added if kind == "Secret"} == {"terrane-celery", "terrane-broker"}
+    assert {name for kind, name in added if kind == "StatefulSet"} == {"terrane-broker"}
+    assert {name for kind, name in added if kind == "NetworkPolicy"} == {"terrane-broker"}
+
+
+def test_celerys_redis_may_be_a_managed_one(rendered: Rendering) -> None:
+    managed = rendered("celery", "broker.enabled=false", "celery.host=queue.example.com", "celery.port=6380")
+    address = urlsplit(managed.secrets()["terrane-celery"]["DAGSTER_CELERY_BROKER_URL"])
+    assert (address.hostname, address.port) == ("queue.example.com", 6380)
+    assert "terrane-broker" not in {name for kind in ("StatefulSet", "Service") for name in managed.names(kind)}

@@ -10,7 +10,7 @@ from tests.charts.rendering import PROFILES, Object, Render
 
 pytestmark = pytest.mark.unit
 
-PURPOSES = ("dagster", "warehouse", "spatial", "redis", "s3", "source", "postgres", "postgis")
+PURPOSES = ("dagster", "warehouse", "spatial", "redis", "s3", "source", "postgres", "postgis", "broker")
 GIVEN = tuple(f"credentials.{purpose}.create=false" for purpose in (*PURPOSES, "celery"))
 
 

@@ -99,7 +99,7 @@ def test_what_production_leaves_open_must_be_filled_in(key: str, charts: Path, t
 
 
 def test_celery_says_what_it_lacks_where_no_password_is_known(rendered: Rendering) -> None:
-    with pytest.raises(ClusterError, match="there is no terrane-redis or terrane-s3 to make terrane-celery from"):
-        rendered("celery", "credentials.redis.create=false")
-    own = rendered("celery", "credentials.redis.create=false", "credentials.celery.create=false")
+    with pytest.raises(ClusterError, match="there is no terrane-broker or terrane-s3 to make terrane-celery from"):
+        rendered("celery", "credentials.broker.create=false")
+    own = rendered("celery", "credentials.broker.create=false", "credentials.celery.create=false")
     assert "terrane-celery" not in own.names("Secret")

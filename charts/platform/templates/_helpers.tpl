@@ -118,6 +118,9 @@ address and the registry's is a URL.
 {{- range $store := list "postgres" "postgis" }}
 {{- if (get $.Values $store).enabled }}{{ $_ := set $secrets $store (dict "postgres-password" "") }}{{ end }}
 {{- end }}
+{{- if eq .Values.dagster.runLauncher.type "CeleryK8sRunLauncher" }}
+{{- $_ := set $secrets "broker" (dict "BROKER_PASSWORD" "") }}
+{{- end }}
 {{- $values := dict }}
 {{- range $purpose, $keys := $secrets }}
 {{- $there := (lookup "v1" "Secret" $.Release.Namespace (printf "terrane-%s" $purpose)).data | default dict }}
