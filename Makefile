@@ -4,7 +4,7 @@ BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane_dev/src PYTHONDONTWRITEBYTE
 TERRANE = .venv/bin/terrane
 SPATIAL = cd libs/terrane_spatial && ../../code_locations/spatial/.venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster bench-spatial bench-features bench-platform fuzz real-files
+.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster bench-spatial bench-features bench-platform mutate-charts fuzz real-files
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {split($$1, names, " "); for (i = 1; i in names; i++) printf "  make %-16s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench-spatial bench-features: setup-development  ## Measure a location beside th
 
 bench-platform: setup-development  ## Measure a local cluster of its own (COLD=1: with nothing cached as well)
 	@.venv/bin/python -m benchmarks.platform $(if $(COLD),--cold)
+
+mutate-charts: setup-development  ## Put faults into the rendered charts, and count which of them the charts' tests notice
+	@.venv/bin/python -m tests.charts.mutations
 
 fuzz: setup-development  ## Fuzz what hostile bytes reach first, for MINUTES each (default 10); finds are kept in .terrane/fuzz
 	@for program in fuzz_manifests fuzz_rows; do mkdir -p .terrane/fuzz/$$program && \

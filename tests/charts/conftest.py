@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from tests.charts.rendering import PROFILES, SETTINGS, Command, Render, profile_values, template
+from tests.charts.rendering import PROFILES, SETTINGS, Command, Render, once, profile_values, template
 
 from terrane_cli.cluster.charts import fill_dependencies, official_chart, own_chart
 from terrane_cli.cluster.commands import ClusterError
@@ -43,10 +43,14 @@ def _helm() -> None:
 @pytest.fixture(scope="session")
 def own_charts(project: Project, _helm: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder `charts`, as it is in the checkout, and each store's chart with what it shares with the others."""
-    charts = _checkout(project, tmp_path_factory)
-    for name in STORES:
-        own_chart(Project(charts.parent), name)
-    return charts
+
+    def make() -> Path:
+        charts = _checkout(project, tmp_path_factory)
+        for name in STORES:
+            own_chart(Project(charts.parent), name)
+        return charts
+
+    return once("own", make)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -69,9 +73,13 @@ def official(request: pytest.FixtureRequest, project: Project, _helm: None) -> P
 @pytest.fixture(scope="session")
 def charts(official: Path, project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with the umbrella's dependencies, of which one is not ours."""
-    charts = _checkout(project, tmp_path_factory)
-    fill_dependencies(Project(charts.parent), official)
-    return charts
+
+    def make() -> Path:
+        charts = _checkout(project, tmp_path_factory)
+        fill_dependencies(Project(charts.parent), official)
+        return charts
+
+    return once(f"filled {official}", make)
 
 
 @pytest.fixture(scope="session")
@@ -100,18 +108,21 @@ def every(profile: str, rendered: Rendering) -> Render:
 @pytest.fixture(scope="session")
 def official_folder(official: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The official chart, as its packer left it."""
-    folder = tmp_path_factory.mktemp("official")
-    subprocess.run(["tar", "-xzf", official, "-C", folder], check=True)
-    return folder / "dagster"
+    return once(f"official {official}", lambda: _unpacked(official, tmp_path_factory)) / "dagster"
 
 
 @pytest.fixture(scope="session")
 def location_chart(charts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The official chart of code locations alone, which is inside the Dagster chart, with its schema made to work."""
     (packed,) = (charts / "platform/charts").glob("dagster-*.tgz")
-    folder = tmp_path_factory.mktemp("locations")
-    subprocess.run(["tar", "-xzf", packed, "-C", folder], check=True)
+    folder = once(f"locations {charts}", lambda: _unpacked(packed, tmp_path_factory))
     return folder / "dagster/charts/dagster-user-deployments"
+
+
+def _unpacked(packed: Path, folders: pytest.TempPathFactory) -> Path:
+    folder = folders.mktemp("unpacked")
+    subprocess.run(["tar", "-xzf", packed, "-C", folder], check=True)
+    return folder
 
 
 def _checkout(project: Project, folders: pytest.TempPathFactory) -> Path:

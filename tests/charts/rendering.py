@@ -5,20 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.charts.mutations.fault import Fault
 from tests.charts.schemas import reason_of_refusal
 
 from terrane_cli.cluster.cli import KUBERNETES
 from terrane_cli.cluster.commands import ClusterError, run
+from terrane_cli.project import Project
 
 Object = dict[str, Any]
 WORKLOADS = {"Deployment", "StatefulSet", "Job"}
 HERE = Path(__file__).parent
+LOCATIONS = Project.here().locations
 # Each profile's values, over the chart's own. A path that starts with a dot is beside this file.
 PROFILES = {
     "default": ["values/locations.yaml"],
@@ -27,7 +31,7 @@ PROFILES = {
     "production": ["values/locations.yaml", "values/production.yaml", "./filled.yaml"],
 }
 # And what it wants to be set: Helm replaces a list as a whole, so a tag in one goes by its place.
-TAGS = tuple(f"dagster.dagster-user-deployments.deployments[{place}].image.tag=v1" for place in range(3))
+TAGS = tuple(f"dagster.dagster-user-deployments.deployments[{place}].image.tag=v1" for place in range(len(LOCATIONS)))
 SETTINGS = {"production": TAGS}
 
 
@@ -128,14 +132,38 @@ def template(command: Command) -> Render:
     """What helm renders, once a process for the same content. Raises ClusterError with helm's words."""
     key = command.key()
     if key not in _rendered:
+        _commands[key] = command
         try:
-            _rendered[key] = run(command.words())
+            objects = yaml.load_all(run(command.words()), Loader=yaml.CSafeLoader)
+            _rendered[key] = pickle.dumps([o for o in objects if o])
         except ClusterError as problem:
             _rendered[key] = problem
     found = _rendered[key]
     if isinstance(found, ClusterError):
         raise found
-    return Render([o for o in yaml.load_all(found, Loader=yaml.CSafeLoader) if o])
+    objects = pickle.loads(found)
+    if fault:
+        fault.apply(objects)
+    return Render(objects)
+
+
+def first_render(profile: str) -> Render:
+    """A profile's render as it is, one that was asked for before."""
+    values = [Path(file).name for file in PROFILES[profile]]
+    for key, command in _commands.items():
+        plain = Command(command.chart, command.values, SETTINGS.get(profile, ()))
+        if command == plain and [file.name for file in command.values] == values and command.chart.name == "platform":
+            found = _rendered[key]
+            assert isinstance(found, bytes)
+            return Render(pickle.loads(found))
+    raise KeyError(profile)
+
+
+def once(key: str, make: Callable[[], Path]) -> Path:
+    """A folder that is made once a process, for all sessions of tests in it."""
+    if key not in _made:
+        _made[key] = make()
+    return _made[key]
 
 
 def profile_values(charts: Path, profile: str) -> tuple[Path, ...]:
@@ -144,7 +172,12 @@ def profile_values(charts: Path, profile: str) -> tuple[Path, ...]:
     return tuple(HERE / file if file.startswith(".") else chart / file for file in PROFILES[profile])
 
 
-_rendered: dict[tuple[object, ...], str | ClusterError] = {}
+# What is put into every render: see tests/charts/mutations.
+fault: Fault | None = None
+_made: dict[str, Path] = {}
+_commands: dict[tuple[object, ...], Command] = {}
+# Objects, so that every test has its own, or why there are none.
+_rendered: dict[tuple[object, ...], bytes | ClusterError] = {}
 _digests: dict[Path, str] = {}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.charts.conftest import Rendering
-from tests.charts.rendering import Render
+from tests.charts.rendering import LOCATIONS, Render
 
 from terrane_cli.cluster.commands import ClusterError
 
@@ -40,7 +40,10 @@ TAKEN = {
     "an image by digest": [f"{FIRST}.digest=sha256:{'0' * 64}", f"{FIRST}.tag="],
     "repositories of one's own": [
         "global.imageRegistry=",
-        *(f"dagster.dagster-user-deployments.deployments[{n}].image.repository=ghcr.io/team/x{n}" for n in range(3)),
+        *(
+            f"dagster.dagster-user-deployments.deployments[{n}].image.repository=ghcr.io/team/x{n}"
+            for n in range(len(LOCATIONS))
+        ),
         *(f"dagster.{part}.image.repository=ghcr.io/team/y" for part in ("dagsterWebserver", "dagsterDaemon")),
         *(f"{image}.registry=ghcr.io" for image in ("platformImage", "featureServer.image")),
         *(f"{image}.repository=team/z" for image in ("platformImage", "featureServer.image")),
@@ -83,7 +86,7 @@ def test_no_image_of_production_is_of_development_or_of_nobody(rendered: Renderi
     images = _images(rendered("production"))
     assert [image for image in images if not image.startswith("registry.example.com/")] == []
     ours = {image for image in images if "/terrane/" in image}
-    assert {image.rsplit("/", 1)[1] for image in ours} == {"analytics:v1", "spatial:v1", "features:v1", "dagster:v1"}
+    assert {image.rsplit("/", 1)[1] for image in ours} == {f"{name}:v1" for name in (*LOCATIONS, "dagster")}
 
 
 def test_elsewhere_nothing_of_it_is_asked(rendered: Rendering) -> None:

@@ -1,0 +1,1 @@
+"""Faults put into rendered objects, to see whether the charts' tests notice: `make mutate-charts`."""
