@@ -30,3 +30,7 @@ class BatchRejectedError(Exception):
 
 class StageError(Exception):
     """A step cannot go on, and its message says why and what to do; the batch itself may be good."""
+
+
+class QuarantinedError(Exception):
+    """A file of the batch ends the process that reads it. A person may lift that; no retry does."""

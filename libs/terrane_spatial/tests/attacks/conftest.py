@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from terrane_spatial.errors import BatchRejectedError
+from terrane_spatial.errors import BatchRejectedError, StageError
 from terrane_spatial.files.fetch import unpack
 from terrane_spatial.files.formats import FORMATS
 from terrane_spatial.reading import gdal_process, vector_reader
@@ -145,7 +145,7 @@ def attack(
                 outcome.read += str(found)
                 for batch in batches:
                     outcome.read += str(batch.to_pylist())[:100_000]
-        except BatchRejectedError as error:
+        except (BatchRejectedError, StageError) as error:
             outcome.refused = str(error)
         sizes = {p: p.stat().st_size for p in folder.rglob("*") if p.is_file()}
         # Without the kernel's help, GDAL makes the .gfs file of a GML, and can write nothing into it.

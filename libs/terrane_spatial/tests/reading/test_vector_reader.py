@@ -12,10 +12,12 @@ from pathlib import Path
 import pyogrio
 import pytest
 
-from terrane_spatial.errors import BatchRejectedError
-from terrane_spatial.files.formats import FORMATS, RASTER
+from terrane_spatial.errors import BatchRejectedError, StageError
+from terrane_spatial.files.formats import FORMATS, RASTER, Format
 from terrane_spatial.reading import gdal_process, vector_reader
 from terrane_spatial.sandbox import gdal_settings
+from terrane_spatial.sandbox.control import control_file
+from terrane_spatial.sandbox.endings import CrashedError
 from terrane_spatial.sandbox.protocol import Limits
 
 pytestmark = pytest.mark.unit
@@ -61,7 +63,11 @@ def test_a_plain_file_is_read_without_libraries_that_take_longer_to_import_than_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gdal_process, "CHILD", [sys.executable, "-c", TELL_LIBRARIES])
-    assert "imported ['json']" in refusal(collection(tmp_path / "x.geojson"))
+    with (
+        pytest.raises(StageError, match=r"imported \['json'\]"),
+        vector_reader.read(collection(tmp_path / "x.geojson"), "b/x") as (_, batches),
+    ):
+        list(batches)
 
 
 def test_only_the_one_driver_is_there_and_no_credential_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,14 +121,36 @@ def test_a_layer_is_named_where_there_are_several(tmp_path: Path) -> None:
         assert (layer.layer, sum(b.num_rows for b in reader)) == ("two", 1)
 
 
-def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
-    path = collection(tmp_path / "x.geojson")
-    assert "took longer than 0 s" in refusal(path, limits=Limits(wall_s=0.01))
+def test_a_file_that_takes_too_long_is_given_up_and_not_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StageError, match="took longer than 0 s"),
+        vector_reader.read(collection(tmp_path / "x.geojson"), "b/x", limits=Limits(wall_s=0.01)),
+    ):
+        pass
 
 
-def test_a_file_that_takes_too_much_memory_is_given_up(tmp_path: Path) -> None:
-    path = collection(tmp_path / "x.geojson")
-    assert "b/x: reading it ended" in refusal(path, limits=Limits(memory_bytes=256 << 20))
+def test_memory_too_small_for_the_libraries_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    """One point, and not enough address space to load GDAL."""
+    with (
+        pytest.raises(StageError, match="the fault is in this installation"),
+        vector_reader.read(collection(tmp_path / "x.geojson"), "b/x", limits=Limits(memory_bytes=256 << 20)),
+    ):
+        pass
+
+
+def test_a_file_beyond_its_cpu_time_ends_by_a_signal_that_says_so(tmp_path: Path) -> None:
+    with (
+        pytest.raises(CrashedError, match="SIGXCPU"),
+        vector_reader.read(collection(tmp_path / "x.geojson", 400_000), "b/x", limits=Limits(cpu_s=1)) as (_, batches),
+    ):
+        list(batches)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind.kind != RASTER], ids=lambda kind: kind.name)
+def test_the_control_file_of_every_format_is_read(kind: Format) -> None:
+    with control_file(kind) as path, vector_reader.read(path, "control") as (layer, batches):
+        assert sum(batch.num_rows for batch in batches) == 2
+    assert layer.driver in (kind.driver, kind.title)
 
 
 def test_a_reader_that_is_left_early_leaves_no_process(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The ledger: what became of every batch that was ever seen, in a database of its own.
 
 It is what makes the sensor one-shot, and the place to ask for a batch: its manifest as accepted, its state, its run,
-its counts. Batches are `accepted`, then `published`, `rejected` or `failed`; what is published stays published.
+its counts. Batches are `accepted`, then `published`, `rejected`, `failed` or `quarantined`; what is published stays
+published.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ create table if not exists ledger.batches (
     manifest text not null,
     manifest_sha256 text not null,
     manifest_etag text,
-    state text not null check (state in ('accepted', 'published', 'rejected', 'failed')),
+    state text not null check (state in ('accepted', 'published', 'rejected', 'failed', 'quarantined')),
     reasons jsonb not null default '[]',
     run_id text,
     counts jsonb,
@@ -35,6 +36,7 @@ create table if not exists ledger.batches (
     finished_at timestamptz
 );
 create index if not exists batches_run_id on ledger.batches (run_id);
+create table if not exists ledger.changes (number integer primary key, made_at timestamptz not null default now());
 """
 
 
@@ -52,6 +54,14 @@ class Batch:
     run_id: str | None
 
 
+# What a ledger made by an earlier release lacks, in order; a release adds to the end.
+CHANGES = (
+    """
+    alter table ledger.batches drop constraint batches_state_check;
+    alter table ledger.batches add constraint batches_state_check
+        check (state in ('accepted', 'published', 'rejected', 'failed', 'quarantined'));
+    """,
+)
 COLUMNS = ", ".join(Batch.__dataclass_fields__)
 
 
@@ -62,12 +72,22 @@ class Ledger:
         self._connection = connection
 
     def ensure_schema(self) -> None:
-        """Makes the table when there is none."""
-        if self._connection.execute("select to_regclass('ledger.batches')").fetchone() != (None,):
+        """Makes the tables when there are none, and brings those of an earlier release up to this one."""
+        if self._changes_made() == len(CHANGES):
             return
         with self._connection.transaction():
             self._connection.execute("select pg_advisory_xact_lock(hashtextextended('terrane ledger', 0))")
             self._connection.execute(SCHEMA)
+            made = self._changes_made()
+            for number, change in list(enumerate(CHANGES, start=1))[made:]:
+                self._connection.execute(change.encode())
+                self._connection.execute("insert into ledger.changes (number) values (%s)", [number])
+
+    def _changes_made(self) -> int:
+        if self._connection.execute("select to_regclass('ledger.changes')").fetchone() == (None,):
+            return 0
+        row = self._connection.execute("select count(*) from ledger.changes").fetchone()
+        return row[0] if row else 0
 
     def etags(self) -> dict[str, str | None]:
         """Every batch seen, with the ETag its manifest had when it was last looked at."""
@@ -117,7 +137,7 @@ class Ledger:
         """A run begins to work on the batch. What is published stays so."""
         self._connection.execute(
             "update ledger.batches set run_id = %s, started_at = now(), finished_at = null, "
-            "state = 'accepted', reasons = '[]' where batch_id = %s and state in ('accepted', 'failed')",
+            "state = 'accepted', reasons = '[]' where batch_id = %s and state in ('accepted', 'failed', 'quarantined')",
             [run_id, batch_id],
         )
 
@@ -129,7 +149,7 @@ class Ledger:
         )
 
     def end(self, batch_id: str, state: str, reasons: Sequence[str]) -> None:
-        """The batch was `rejected` or `failed` in its run. What is published stays so."""
+        """The batch was `rejected`, `failed` or `quarantined` in its run. What is published stays so."""
         self._connection.execute(
             "update ledger.batches set state = %s, reasons = %s, finished_at = now() "
             "where batch_id = %s and state in ('accepted', 'failed')",

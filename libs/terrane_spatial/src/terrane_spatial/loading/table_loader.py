@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrane.ahead import read_ahead
-from terrane_spatial.errors import BatchRejectedError
+from terrane_spatial.errors import BatchRejectedError, StageError
+from terrane_spatial.files.formats import of_path
 from terrane_spatial.identifiers import launder_all
 from terrane_spatial.intake.manifest import ManifestFile
 from terrane_spatial.loading import copy_format
@@ -23,6 +24,7 @@ from terrane_spatial.reading import vector_reader
 from terrane_spatial.reading.layer import EVERY, TEXT
 from terrane_spatial.reading.reference_system import place
 from terrane_spatial.reading.vector_reader import OtherTimesError
+from terrane_spatial.sandbox.endings import tried_twice
 
 if TYPE_CHECKING:
     import psycopg
@@ -58,7 +60,8 @@ def load_file(
 ) -> Loaded:
     """Loads the file into an unlogged table named for it, which is gone again when this fails.
 
-    Text that is not UTF-8 is read once more in the encoding the file declares.
+    Text that is not UTF-8 is read once more in the encoding the file declares; a file that ends the process which reads
+    it is tried twice.
 
     Args:
         connection: of the run, in autocommit.
@@ -67,9 +70,18 @@ def load_file(
 
     Raises:
         BatchRejectedError: the content is not what it must be.
+        QuarantinedError: the file alone ends the process that reads it.
+        StageError: something of ours failed.
         StoppedError: the meter was told to stop.
     """
     meter, connections = meter or Meter(file.key), [connection, *beside]
+    kind = of_path(path)
+    return tried_twice(
+        lambda: _in_its_encoding(connections, path, file, meter), file.key, lambda: vector_reader.read_control(kind)
+    )
+
+
+def _in_its_encoding(connections: Sequence[psycopg.Connection], path: Path, file: ManifestFile, meter: Meter) -> Loaded:
     try:
         return _loaded(connections, path, file, file.encoding, meter)
     except NotUtf8Error as error:
@@ -155,7 +167,16 @@ def _load(
                         "insert into _loads (table_name, rows, srid, facts) values (%s, %s, %s, %s)",
                         [file.table, reader.met.rows, number, json.dumps(facts)],
                     )
-        except (psycopg.DataError, psycopg.InternalError) as error:
+        except psycopg.InternalError as error:
+            told = error.diag.message_primary or error
+            if not strict:
+                raise RowRefusedError(f"{file.key}: PostGIS refuses a row: {told}") from error
+            # Every geometry was parsed before it was sent, so what PostGIS says now is not of a row.
+            raise StageError(
+                f"{file.key}: Postgres failed while it was loaded: {told} (SQLSTATE {error.sqlstate}). The batch is "
+                "unharmed; see Postgres' log, then re-execute the run"
+            ) from error
+        except psycopg.DataError as error:
             raise RowRefusedError(
                 f"{file.key}: PostGIS refuses a row: {error.diag.message_primary or error}"
             ) from error

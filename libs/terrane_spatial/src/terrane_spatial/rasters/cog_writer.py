@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from terrane_spatial.errors import BatchRejectedError
-from terrane_spatial.files.formats import of_path
-from terrane_spatial.sandbox import child_process, gdal_settings
+from terrane_spatial.errors import BatchRejectedError, StageError
+from terrane_spatial.files.formats import Format, of_path
+from terrane_spatial.sandbox import child_process, endings, gdal_settings
+from terrane_spatial.sandbox.control import control_file
 from terrane_spatial.sandbox.protocol import REFUSED, Limits
 
 WRITING_DRIVERS = ("COG", "GTiff", "MEM")
@@ -100,7 +102,8 @@ def to_cog(
         limits: what it may cost; by the file's size unless given.
 
     Raises:
-        BatchRejectedError: the raster cannot be read, is not placed on Earth, or costs more than the limits.
+        BatchRejectedError: the raster cannot be read, is not placed on Earth, or is larger than it may be.
+        StageError: the process ended otherwise; CrashedError where the file may have caused that.
     """
     if path.is_symlink() or not path.is_file():
         raise ValueError(f"{path} is no regular file")
@@ -126,10 +129,16 @@ def to_cog(
     }
     try:
         return _cog(target, _told_by_child(request, limits, name))
-    except BatchRejectedError:
+    except (BatchRejectedError, StageError):
         for left in target.parent.glob(f"{target.name}*"):
             left.unlink()
         raise
+
+
+def convert_control(kind: Format) -> None:
+    """Converts the control file of the format. Raises what `to_cog` raises."""
+    with control_file(kind) as path, tempfile.TemporaryDirectory() as folder:
+        to_cog(path, f"the control file of {kind.title}", Path(folder) / "control.tif", "EPSG:4326")
 
 
 def _told_by_child(request: dict[str, Any], limits: Limits, name: str) -> dict[str, Any]:
@@ -139,13 +148,12 @@ def _told_by_child(request: dict[str, Any], limits: Limits, name: str) -> dict[s
             "terrane_spatial.rasters.child.cog_entry", request, environment, limits.wall_s, errors=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired:
-        raise BatchRejectedError(f"{name}: converting it took longer than {limits.wall_s:.0f} s") from None
+        raise endings.took_too_long(name, "converting", limits.wall_s) from None
     if done.returncode == 0:
         return json.loads(done.stdout)
     if done.returncode == REFUSED:
         raise BatchRejectedError(f"{name}: {json.loads(done.stdout)['refused']}")
-    how, last = child_process.ending(done.returncode), done.stdout.decode(errors="replace").strip()
-    raise BatchRejectedError(f"{name}: converting it ended {how}: {last or 'no message'}")
+    raise endings.failure(name, "converting", done.returncode, done.stdout.decode(errors="replace").strip())
 
 
 def _cog(target: Path, told: dict[str, Any]) -> Cog:

@@ -9,12 +9,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from terrane.object_store import DATA_LAKE, LANDING_ZONE
 from terrane.publishing import AlreadyPublished, publish
 from terrane_spatial.files.fetch import fetch_file
+from terrane_spatial.files.formats import of_path
 from terrane_spatial.intake.ledger import Batch
 from terrane_spatial.intake.manifest import manifest_key, parse
 from terrane_spatial.publishing import stac
@@ -23,6 +25,7 @@ from terrane_spatial.rasters import cog_writer, raster_preview
 from terrane_spatial.rasters.cog_writer import Cog
 from terrane_spatial.runs import stages
 from terrane_spatial.runs.work import Published, Work
+from terrane_spatial.sandbox.endings import tried_twice
 
 
 def convert_and_publish(work: Work, categories: bool) -> Published:
@@ -70,7 +73,9 @@ def _convert(work: Work, batch: Batch, folder: Path, categories: bool) -> Mappin
         arrival.mkdir()
         made.mkdir()
         path = fetch_file(zone, file, arrival, work.dataset.formats)
-        cog = cog_writer.to_cog(path, file.key, made / f"{file.table}.tif", file.crs, file.layer, categories)
+        kind, target = of_path(path), made / f"{file.table}.tif"
+        attempt = partial(cog_writer.to_cog, path, file.key, target, file.crs, file.layer, categories)
+        cog = tried_twice(attempt, file.key, partial(cog_writer.convert_control, kind))
         path.unlink()
         cogs[cog.path.name] = cog
         size = f"{cog.width} x {cog.height} pixels in {len(cog.bands)} bands"

@@ -31,7 +31,7 @@ def publish_op(dataset: Dataset, categories: bool) -> dg.OpDefinition:
         store: ObjectStoreResource,
         ledger: LedgerResource,
     ) -> None:
-        work = work_of(context, dataset, compute, store, ledger, config.batch_id)
+        work = work_of(context, dataset, compute, store, ledger, config)
         with failures.reported(work, names.CONVERT, tagger(context)):
             published = convert.convert_and_publish(work, categories)
         context.instance.add_run_tags(context.run_id, {BATCH_TAG: published.commit.batch_id})

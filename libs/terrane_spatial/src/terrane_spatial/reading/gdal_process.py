@@ -73,6 +73,12 @@ class GdalProcess:
         """The last that it said, once it has ended."""
         return self._errors.text()
 
+    def has_ended(self) -> bool:
+        """Whether it has, or does within some seconds, as it does when its pipes break."""
+        with suppress(subprocess.TimeoutExpired):
+            self.popen.wait(STOP_TIMEOUT_S)
+        return self.popen.returncode is not None
+
     def end(self) -> None:
         if self.popen.poll() is None:
             self.popen.kill()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrane_spatial.errors import BatchRejectedError
-from terrane_spatial.files.formats import of_path
+from terrane_spatial.files.formats import Format, of_path
 from terrane_spatial.reading import gdal_process
-from terrane_spatial.reading.gdal_process import STOP_TIMEOUT_S, GdalProcess
+from terrane_spatial.reading.clock import Clock
+from terrane_spatial.reading.gdal_process import GdalProcess
 from terrane_spatial.reading.layer import Layer, Met, size_of
 from terrane_spatial.reading.reference_system import System
-from terrane_spatial.sandbox import gdal_settings
-from terrane_spatial.sandbox.child_process import ending
+from terrane_spatial.sandbox import endings, gdal_settings
+from terrane_spatial.sandbox.control import control_file
 from terrane_spatial.sandbox.protocol import REFUSED, Limits
 
 if TYPE_CHECKING:
@@ -46,15 +46,23 @@ class OtherTimesError(BatchRejectedError):
 class RecordBatches:
     """The batches of a layer, to be read once; then `met` has what was met in its geometries."""
 
-    def __init__(self, reader: pa.RecordBatchReader, finish: Callable[[], Met]):
+    def __init__(self, reader: pa.RecordBatchReader, clock: Clock, finish: Callable[[], Met]):
         self.schema = reader.schema
         self.met = Met()
         self._reader = reader
+        self._clock = clock
         self._finish = finish
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        yield from self._reader
-        self.met = self._finish()
+        batches = iter(self._reader)
+        while (batch := self._next(batches)) is not None:
+            yield batch
+        with self._clock.waiting():
+            self.met = self._finish()
+
+    def _next(self, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+        with self._clock.waiting():
+            return next(batches, None)
 
 
 def prepare() -> None:
@@ -88,7 +96,8 @@ def read(
 
     Raises:
         OtherTimesError: times of a column differ from those of its first batch; also while batches are read.
-        BatchRejectedError: the file cannot be read, or costs more than the limits; also while batches are read.
+        BatchRejectedError: the process refused the file; also while batches are read.
+        StageError: the process ended otherwise; CrashedError where the file may have caused that.
     """
     if path.is_symlink() or not (path.is_file() or (path.is_dir() and path.suffix == ".gdb")):
         raise ValueError(f"{path} is no regular file")
@@ -112,23 +121,31 @@ def read(
         "settings": gdal_settings.of_file(kind.driver, threads),
     }
     with _process() as process:
-        expired = threading.Event()
-        timer = threading.Timer(limits.wall_s, _give_up, (process, expired))
-        timer.start()
+        clock = Clock(limits.wall_s, process.popen.kill)
         try:
-            process.ask(request)
-            reader = _libraries().ipc.open_stream(process.output)
+            with clock.waiting():
+                process.ask(request)
+                reader = _libraries().ipc.open_stream(process.output)
             facts = json.loads(reader.schema.metadata[b"layer"])
-            yield _layer(facts), RecordBatches(reader, lambda: _met(name, process, limits, expired))
-            # The timer ends what does not end; a wait with a limit of its own would poll, and lose 50 ms.
-            process.popen.wait()
+            yield _layer(facts), RecordBatches(reader, clock, lambda: _met(name, process, limits, clock))
+            # The clock ends what does not end; a wait with a limit of its own would poll, and lose 50 ms.
+            with clock.waiting():
+                process.popen.wait()
         except (_libraries().ArrowInvalid, OSError) as error:
-            process.popen.wait(STOP_TIMEOUT_S)
-            raise _rejection(name, process, limits, expired) or error from error
+            if not process.has_ended():
+                raise
+            raise _failure(name, process, limits, clock) or error from error
         finally:
-            timer.cancel()
-        if rejection := _rejection(name, process, limits, expired):
-            raise rejection
+            clock.stop()
+        if failure := _failure(name, process, limits, clock):
+            raise failure
+
+
+def read_control(kind: Format) -> None:
+    """Reads the control file of the format. Raises what `read` raises."""
+    with control_file(kind) as path, read(path, f"the control file of {kind.title}") as (_, batches):
+        for _ in batches:
+            pass
 
 
 def _libraries() -> Any:
@@ -154,33 +171,28 @@ def _process() -> Iterator[GdalProcess]:
         process.end()
 
 
-def _met(name: str, process: GdalProcess, limits: Limits, expired: threading.Event) -> Met:
-    """What the process says it met, once it has ended. Raises BatchRejectedError when it did not end well.
+def _met(name: str, process: GdalProcess, limits: Limits, clock: Clock) -> Met:
+    """What the process says it met, once it has ended. Raises the failure when it did not end well.
 
     A stream that stops short between two messages looks like one that is whole.
     """
     process.popen.wait()
-    if rejection := _rejection(name, process, limits, expired):
-        raise rejection
+    if failure := _failure(name, process, limits, clock):
+        raise failure
     return Met.from_dict(json.loads(process.last_line())["met"])
 
 
-def _give_up(process: GdalProcess, expired: threading.Event) -> None:
-    expired.set()
-    process.popen.kill()
-
-
-def _rejection(name: str, process: GdalProcess, limits: Limits, expired: threading.Event) -> BatchRejectedError | None:
-    """Why the process ended, when it did not end well."""
+def _failure(name: str, process: GdalProcess, limits: Limits, clock: Clock) -> Exception | None:
+    """Why the process ended, when it did not end well: only what it says against the file itself rejects the batch."""
     code = process.popen.returncode
     if code == 0:
         return None
-    if expired.is_set():
-        return BatchRejectedError(f"{name}: reading it took longer than {limits.wall_s:.0f} s")
+    if clock.expired:
+        return endings.took_too_long(name, "reading", limits.wall_s)
     last = process.last_line()
     if code == REFUSED:
         return _refusal(name, json.loads(last))
-    return BatchRejectedError(f"{name}: reading it ended {ending(code)}: {last or 'no message'}")
+    return endings.failure(name, "reading", code, last)
 
 
 def _refusal(name: str, told: dict[str, Any]) -> BatchRejectedError:

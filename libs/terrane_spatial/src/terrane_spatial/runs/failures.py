@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from terrane.object_store import LANDING_ZONE, StoreFull
-from terrane_spatial.errors import BatchRejectedError, StageError, printable
+from terrane_spatial.errors import BatchRejectedError, QuarantinedError, StageError, printable
 from terrane_spatial.intake import landing_zone
 from terrane_spatial.intake.ledger import Batch
 from terrane_spatial.intake.manifest import manifest_key
@@ -17,6 +18,7 @@ from terrane_spatial.runs import run_schema
 from terrane_spatial.runs.work import Work
 
 NO_RETRIES = {"dagster/max_retries": "0"}
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 LOST_CONNECTION = ("08", "57P01", "57P02", "57P03")
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,10 @@ def reported(work: Work, name: str, tag_run: Callable[[dict[str, str]], None]) -
             f"The batch is rejected: {error}. Nothing was published; {landing_zone.NEXT_STEP}.",
             allow_retries=False,
         ) from error
+    except QuarantinedError as error:
+        _clean_up(work, "quarantined", [printable(str(error))])
+        tag_run(NO_RETRIES)
+        raise dg.Failure(f"The batch is quarantined: {error}", allow_retries=False) from error
     except BaseException as error:
         _clean_up(work, "failed", [f"{name}: {_first_line(error)}"])
         if _is_lost_server(error):
@@ -48,6 +54,11 @@ def reported(work: Work, name: str, tag_run: Callable[[dict[str, str]], None]) -
                 f"Postgres at {work.postgres.host}:{work.postgres.port} could not be reached or went away during the "
                 f"step {name}: {_first_line(error)}. The batch is unharmed: see that Postgres runs, "
                 "then re-execute the run."
+            ) from error
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise dg.Failure(
+                f"The disk of the run was full in the step {name}: {_first_line(error)}. The batch is unharmed: "
+                "give the run more room, then re-execute it."
             ) from error
         if isinstance(error, StageError | StoreFull):
             raise dg.Failure(str(error)) from error

@@ -26,6 +26,12 @@ class BatchConfig(dg.Config):
     """Which batch to work on."""
 
     batch_id: str = Field(default="", description="A batch in the ledger; empty for the newest that was accepted.")
+    lift_quarantine: bool = Field(
+        default=False, description="Work on the batch though a file of it has ended the process that read it, twice."
+    )
+
+
+NEWEST = BatchConfig()
 
 
 def work_of(
@@ -34,13 +40,23 @@ def work_of(
     compute: PostgresResource,
     store: ObjectStoreResource,
     ledger: LedgerResource,
-    wanted: str = "",
+    config: BatchConfig = NEWEST,
 ) -> Work:
     """What the op's context and resources say of the run's work."""
     run = context.run
     ancestors = [i for i in (run.parent_run_id, run.root_run_id) if i and i != run.run_id]
     run_ids = (run.run_id, *ancestors)
-    return Work(dataset, compute, store, ledger, run_ids, context.log.info, wanted, _observer(context, dataset))
+    return Work(
+        dataset,
+        compute,
+        store,
+        ledger,
+        run_ids,
+        context.log.info,
+        wanted=config.batch_id,
+        lift_quarantine=config.lift_quarantine,
+        observe=_observer(context, dataset),
+    )
 
 
 def _observer(context: dg.OpExecutionContext, dataset: Dataset) -> Any:
@@ -87,7 +103,7 @@ def load_op(dataset: Dataset) -> dg.OpDefinition:
         store: ObjectStoreResource,
         ledger: LedgerResource,
     ) -> None:
-        work = work_of(context, dataset, compute, store, ledger, config.batch_id)
+        work = work_of(context, dataset, compute, store, ledger, config)
         with failures.reported(work, names.LOAD, tagger(context)):
             batch_id = stages.load(work)
         context.instance.add_run_tags(context.run_id, {BATCH_TAG: batch_id})

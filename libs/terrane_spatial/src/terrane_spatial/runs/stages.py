@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from terrane.object_store import DATA_LAKE, LANDING_ZONE
 from terrane.publishing import Commit, CommitsAreOverwritten, commit_key, probe_put_if_absent, read_commit
-from terrane_spatial.errors import BatchRejectedError, StageError
+from terrane_spatial.errors import BatchRejectedError, QuarantinedError, StageError
 from terrane_spatial.files.fetch import fetch_file
 from terrane_spatial.intake import landing_zone
 from terrane_spatial.intake.ledger import Batch
@@ -102,7 +102,7 @@ def record(work: Work, commit: Commit) -> None:
 def find_batch(work: Work) -> Batch:
     """The batch to work on: the one named, or the one of the re-executed runs, or the newest that was not rejected.
 
-    Raises StageError when there is none, BatchRejectedError when it was rejected.
+    Raises StageError when there is none, BatchRejectedError or QuarantinedError when it is that.
     """
     name = work.dataset.name
     with work.ledger.open() as ledger:
@@ -116,6 +116,8 @@ def find_batch(work: Work) -> Batch:
         )
     if batch.state == "rejected":
         raise BatchRejectedError(batch.reasons)
+    if batch.state == "quarantined" and not work.lift_quarantine:
+        raise QuarantinedError(f"batch {batch.batch_id} is quarantined: {'; '.join(batch.reasons)}")
     return batch
 
 

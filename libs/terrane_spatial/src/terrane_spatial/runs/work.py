@@ -45,6 +45,7 @@ class Work:
 
     Attributes:
         wanted: the batch to work on; empty for the newest that was accepted.
+        lift_quarantine: whether a batch may be worked on that is quarantined.
         run_ids: this run's id first, then those of the runs it re-executes.
         say: where progress goes.
         observe: where the figures of loading go, by file, while it goes on.
@@ -57,6 +58,7 @@ class Work:
     run_ids: tuple[str, ...]
     say: Callable[[str], None]
     wanted: str = ""
+    lift_quarantine: bool = False
     observe: Callable[[Mapping[str, Any]], None] = lambda _: None
 
     @property

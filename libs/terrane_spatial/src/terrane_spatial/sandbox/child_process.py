@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -40,7 +41,10 @@ def ask(
 
 def ending(code: int) -> str:
     """How a process ended, by its exit code."""
-    return f"by signal {-code}" if code < 0 else f"with code {code}"
+    if code >= 0:
+        return f"with code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
+    return f"by signal {-code} ({name})"
 
 
 def last_line(errors: bytes) -> str:

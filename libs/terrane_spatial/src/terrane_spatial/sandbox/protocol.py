@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 # The exit code of a process that refuses its file; its message says why.
 REFUSED = 3
+CPU_GRACE_S = 5
 
 
 class RefusedError(Exception):
@@ -34,8 +35,13 @@ class Limits:
 
 
 def apply_limits(limits: Mapping[str, int]) -> None:
-    """Sets the limits. The kernel of macOS takes none on address space; the clock and the others hold there too."""
+    """Sets the limits. The kernel of macOS takes none on address space; the clock and the others hold there too.
+
+    At its limit of CPU time the process gets SIGXCPU, and SIGKILL if it goes on: were both limits one, SIGKILL alone
+    would come, which does not tell a file that takes too long from a machine without memory.
+    """
     for name, value in limits.items():
         if name == "RLIMIT_AS" and sys.platform == "darwin":
             continue
-        resource.setrlimit(getattr(resource, name), (value, value))
+        hard = value + CPU_GRACE_S if name == "RLIMIT_CPU" else value
+        resource.setrlimit(getattr(resource, name), (value, hard))

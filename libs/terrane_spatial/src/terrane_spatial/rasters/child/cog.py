@@ -16,6 +16,7 @@ from terrane_spatial.sandbox.protocol import RefusedError
 rasterio = import_rasterio()
 BLOCK = 512
 MAX_BANDS = 512
+MIN_FREE_BYTES = 1 << 20
 STATISTICS_PIXELS = 1024
 COG_OPTIONS = {
     "COMPRESS": "DEFLATE",
@@ -38,8 +39,16 @@ def convert(request: dict[str, Any]) -> dict[str, Any]:
             decoded = _decoded_bytes(source)
         return {"driver": request["driver"], "decoded_bytes": decoded, **_facts(request["target"])}
     except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError, OSError, ValueError) as error:
+        if _disk_is_full(request["target"]):
+            raise
         told = str(error).replace(request["path"], "the file").replace(request["target"], "its copy")
         raise RefusedError(f"GDAL cannot convert it as {request['title']}: {told}") from None
+
+
+def _disk_is_full(target: str) -> bool:
+    """Whether less is free than the smallest write takes: what GDAL says of a failed write does not tell why."""
+    free = os.statvfs(os.path.dirname(target))
+    return free.f_bavail * free.f_frsize < MIN_FREE_BYTES
 
 
 def _dataset(request: dict[str, Any]) -> str:

@@ -40,6 +40,9 @@ def main() -> int:
     except TimesDifferError as found:
         print(json.dumps({"times": {found.column: found.kind}}), file=sys.stderr)
         return REFUSED
+    except MemoryError:
+        print(json.dumps({"refused": "it takes more memory than one file may"}), file=sys.stderr)
+        return REFUSED
     except BrokenPipeError:
         return 1
     return 0

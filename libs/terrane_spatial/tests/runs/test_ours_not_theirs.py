@@ -1,0 +1,177 @@
+"""A failure of ours never rejects a producer's batch: the run fails, and the batch is published by the next."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from spatial_batches import geojson_batch
+from spatial_platform import Platform, failure_of
+
+from terrane_spatial.loading import batch_loader
+from terrane_spatial.reading import gdal_process, vector_reader
+from terrane_spatial.sandbox.protocol import Limits
+
+pytestmark = pytest.mark.integration
+
+END = "import os, sys; sys.stdin.read(); {do}"
+KILLED = END.format(do=f"os.kill(os.getpid(), {int(signal.SIGKILL)})")
+NO_LIBRARY = END.format(do="raise ImportError('libgdal.so.37: cannot open shared object file')")
+# Falls over one file, and reads every other as it should.
+FALLS_OVER = """
+import io, json, os, signal, sys
+request = sys.stdin.read()
+if "places.geojson" in request:
+    os.kill(os.getpid(), signal.{signal})
+sys.stdin = io.StringIO(request)
+from terrane_spatial.reading.child import entry
+code = entry.main()
+sys.stderr.flush()
+os._exit(code)
+"""
+FALLS_OVER_ALL = END.format(do="os.kill(os.getpid(), 11)")
+
+
+def child_that(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (KILLED, "by signal 9 (SIGKILL)"),
+        (NO_LIBRARY, "libgdal.so.37: cannot open shared object file"),
+    ],
+)
+def test_a_reading_process_that_is_killed_or_lacks_a_library_fails_the_run_and_not_the_batch(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, code: str, said: str
+) -> None:
+    platform.put("good", geojson_batch())
+    (request,) = platform.requests()
+    with monkeypatch.context() as broken:
+        broken.setattr(gdal_process, "CHILD", child_that(code))
+        assert said in failure_of(platform.run(request))
+    batch = platform.batch("good")
+    assert batch
+    assert (batch.state, platform.marker("good")) == ("failed", None)
+    assert platform.run(request).success
+
+
+def test_what_a_kill_says_names_the_limit_of_memory_and_the_peak(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.put("good", geojson_batch())
+    monkeypatch.setattr(gdal_process, "CHILD", child_that(KILLED))
+    said = failure_of(platform.run_next())
+    assert "memory" in said
+    assert "MiB" in said
+
+
+def test_a_run_that_takes_rows_slowly_does_not_use_up_the_file_s_time(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a Postgres that is slow: the process waits for the run, not the run for it."""
+    platform.put("slow", geojson_batch())
+    monkeypatch.setattr(vector_reader, "limits_of_size", lambda _: Limits(wall_s=4))
+    taken = vector_reader.RecordBatches.__iter__
+
+    def slowly(batches: vector_reader.RecordBatches):  # type: ignore[no-untyped-def]
+        for batch in taken(batches):
+            batch_loader.threading.Event().wait(5)
+            yield batch
+
+    monkeypatch.setattr(vector_reader.RecordBatches, "__iter__", slowly)
+    assert platform.run_next().success
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGBUS", "SIGABRT", "SIGXCPU"])
+def test_a_file_that_twice_ends_its_process_is_quarantined_when_another_of_its_format_is_read_meanwhile(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    platform.put("hostile", geojson_batch())
+    (request,) = platform.requests()
+    with monkeypatch.context() as broken:
+        broken.setattr(gdal_process, "CHILD", child_that(FALLS_OVER.replace("{signal}", name)))
+        said = failure_of(platform.run(request))
+    assert name in said
+    assert "lift_quarantine" in said
+    batch = platform.batch("hostile")
+    assert batch
+    assert (batch.state, platform.marker("hostile")) == ("quarantined", None)
+
+
+def test_a_quarantine_holds_until_a_person_lifts_it(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform.put("hostile", geojson_batch())
+    (request,) = platform.requests()
+    with monkeypatch.context() as broken:
+        broken.setattr(gdal_process, "CHILD", child_that(FALLS_OVER.replace("{signal}", "SIGSEGV")))
+        assert not platform.run(request).success
+    assert "is quarantined" in failure_of(platform.run(request))
+    config = request.run_config["ops"]["data_lake__places"]["ops"]["load"]["config"]
+    config["lift_quarantine"] = True
+    assert platform.run(request).success
+
+
+def test_a_process_that_falls_over_every_file_is_ours_and_quarantines_none(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.put("good", geojson_batch())
+    (request,) = platform.requests()
+    with monkeypatch.context() as broken:
+        broken.setattr(gdal_process, "CHILD", child_that(FALLS_OVER_ALL))
+        assert "a known good file" in failure_of(platform.run(request))
+    batch = platform.batch("good")
+    assert batch
+    assert batch.state == "failed"
+    assert platform.run(request).success
+
+
+def test_an_object_that_was_cut_short_on_its_way_once_is_fetched_again(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import obstore
+
+    platform.put("cut", geojson_batch())
+    (request,) = platform.requests()
+    whole, cut = obstore.get, []
+
+    class Cut:
+        def __init__(self, content: bytes):
+            self.content = content
+
+        def stream(self, **_: object) -> list[bytes]:
+            return [self.content[:-1]]
+
+    def get(store: object, key: str, **options: object) -> object:
+        found = whole(store, key, **options)  # type: ignore[arg-type]
+        if key.startswith("batches/") and key not in cut:
+            cut.append(key)
+            return Cut(bytes(found.bytes()))
+        return found
+
+    monkeypatch.setattr(obstore, "get", get)
+    assert platform.run(request).success
+    assert len(cut) == 2
+
+
+def test_a_full_disk_fails_the_run_and_not_the_batch(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform.put("good", geojson_batch())
+    (request,) = platform.requests()
+
+    opened = Path.open
+
+    def full(path: Path, mode: str = "r", *others: Any, **options: Any) -> Any:
+        if mode == "wb":
+            raise OSError(28, "No space left on device")
+        return opened(path, mode, *others, **options)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(Path, "open", full)
+        result = platform.run(request)
+    assert "No space left on device" in failure_of(result)
+    batch = platform.batch("good")
+    assert batch
+    assert (batch.state, platform.marker("good")) == ("failed", None)
