@@ -66,6 +66,25 @@ RESOURCES = {
     "terrane-source/source": "source.sample.resources",
     "terrane-buckets/buckets": "hooks.buckets.resources",
 }
+# Where the values name a container's image; by the end of its name.
+IMAGES = {
+    "terrane-dagster-webserver/dagster": "dagster.dagsterWebserver.image",
+    "terrane-dagster-webserver-read-only/dagster": "dagster.dagsterWebserver.image",
+    "terrane-dagster-daemon/dagster": "dagster.dagsterDaemon.image",
+    "terrane-celery-workers-dagster/dagster": "dagster.runLauncher.config.celeryK8sRunLauncher.image",
+    "terrane-celery-workers-heavy/dagster": "dagster.runLauncher.config.celeryK8sRunLauncher.image",
+    "terrane-feature-server/feature-server": "featureServer.image",
+    "terrane-source/source": "source.sample.image",
+    "terrane-buckets/buckets": "platformImage",
+}
+# Of stores, which have them in their own charts' values.
+STORE_IMAGES = {
+    "postgres": "docker.io/postgres:17",
+    "postgis": "docker.io/terrane/postgis:dev",
+    "redis": "docker.io/redis:8",
+    "broker": "docker.io/redis:8",
+    "minio": "docker.io/terrane/minio:dev",
+}
 INIT_RESOURCES = {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}}
 PING = "REDISCLI_AUTH=$REDIS_PASSWORD redis-cli -h 127.0.0.1 ping | grep -q -e PONG"
 READY = ["pg_isready", "-h", "127.0.0.1", "-U", "postgres"]
@@ -256,6 +275,31 @@ def test_every_container_has_the_resources_that_the_values_give_it(
             chart = {"postgis": "postgres", "broker": "redis"}.get(store, store)
             defaults = yaml.safe_load((charts / chart / "values.yaml").read_text())["resources"]
             assert own == _joined(defaults, values[store].get("resources", {})), name
+
+
+@pytest.mark.parametrize("profile", ["default", "kind", "celery"])
+def test_every_container_has_the_image_that_the_values_name(profile: str, rendered: Rendering, charts: Path) -> None:
+    render, values = rendered(profile), _values(charts, profile)
+    paths = _for_all(IMAGES, render)
+    for name, container in render.containers():
+        image, owner = container["image"], name.split("/")[1]
+        if name in paths:
+            given: Any = values
+            for key in paths[name].split("."):
+                given = given[key]
+            registry = f"{given['registry']}/" if "registry" in given else ""
+            assert image == f"{registry}{given['repository']}:{given['tag']}", name
+        elif name.endswith("/dagster-user-deployments"):
+            assert image == f"terrane/{owner.removeprefix('terrane-dagster-user-deployments-')}:dev"
+        elif "init-user-deployment" in name:
+            assert image == "docker.io/library/busybox:1.28"
+        elif "check-db-ready" in name:
+            assert image == "docker.io/library/postgres:17"
+        else:
+            assert image == STORE_IMAGES[owner.split("-")[1]], name
+        # The chart gives those that wait for a name no policy.
+        policy = None if "init-user-deployment" in name else "IfNotPresent"
+        assert container.get("imagePullPolicy") == policy, name
 
 
 def test_every_long_lived_container_is_asked_whether_it_is_well(every: Render) -> None:

@@ -1,6 +1,7 @@
 """Faults drawn by a seeded generator: an object left out, or one field of it deleted, renamed, or set to another value.
 
-What is equal by its nature is not drawn: another value of a generated password or of a checksum.
+What is equal by its nature is not drawn: another value of a generated password or of a checksum, and a field that says
+nothing, left out or not.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ OTHER = {
     "OnRootMismatch": "Always",
     "None": "10.0.0.7",
 }
+# Where nothing in it is the same as no field.
+SAYS_NOTHING = {"nodeSelector", "affinity", "tolerations", "annotations", "imagePullSecrets", "tls"}
 # Which object it is.
 IDENTITY = {("apiVersion",), ("kind",), ("metadata",), ("metadata", "name"), ("metadata", "namespace")}
 
@@ -47,7 +50,7 @@ def _one(source: random.Random, o: Object) -> Fault:
     kind, name = o["kind"], o["metadata"]["name"]
     if source.random() < LEFT_OUT_SHARE:
         return Fault(f"{kind}/{name}: left out", lambda objects: _leave_out(objects, kind, name))
-    fields = [(path, value) for path, value in places(o) if path not in IDENTITY]
+    fields = [(path, value) for path, value in places(o) if path not in IDENTITY and not _says_nothing(path, value)]
     path, value = source.choice(fields)
     operation = source.choice(["delete", "rename", "change"])
     if operation == "change" and not _has_another(o, path, value):
@@ -82,6 +85,10 @@ def _leave_out(objects: list[Object], kind: str, name: str) -> None:
 def _holder(o: Object, path: Path) -> Any:
     at = parent(o, path)
     return at[0] if at else None
+
+
+def _says_nothing(path: Path, value: Any) -> bool:
+    return value is None or (not value and path[-1] in SAYS_NOTHING)
 
 
 def _has_another(o: Object, path: Path, value: Any) -> bool:
