@@ -15,8 +15,8 @@ import yaml
 from tests.charts.mutations.fault import Fault
 from tests.charts.schemas import reason_of_refusal
 
-from terrane_cli.cluster.cli import KUBERNETES
 from terrane_cli.cluster.commands import ClusterError, run
+from terrane_cli.cluster.deploying import KUBERNETES
 from terrane_cli.project import Project
 
 Object = dict[str, Any]

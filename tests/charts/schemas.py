@@ -12,7 +12,7 @@ import referencing
 import referencing.jsonschema
 from kubernetes_validate.utils import schema_contents
 
-from terrane_cli.cluster.cli import KUBERNETES
+from terrane_cli.cluster.deploying import KUBERNETES
 
 FOLDER = f"kubernetes-json-schema/v{KUBERNETES}-local-strict"
 

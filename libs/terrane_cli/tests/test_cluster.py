@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -23,6 +26,16 @@ GB = 2**30
 def test_an_unknown_profile_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", "--profile", "production"], Project.here(), Console(width=200)) == 1
     assert "there is no profile production; skaffold.yaml has celery" in capsys.readouterr().out
+
+
+def test_a_helm_that_is_named_goes_before_the_one_of_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    named = tmp_path / "helm"
+    named.write_text("#!/bin/sh\n")
+    named.chmod(0o755)
+    monkeypatch.setenv("TERRANE_HELM", str(named))
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    commands.use_named_helm()
+    assert shutil.which("helm") == str(named)
 
 
 @pytest.fixture

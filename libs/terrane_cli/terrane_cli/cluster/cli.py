@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
-import subprocess
-import time
 from pathlib import Path
 
 import yaml
 from rich.console import Console
 from rich.table import Table
 
-from terrane_cli.cluster import charts, debugging, kind, packaging, preflight, releases, status, story
-from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context, run
+from terrane_cli.cluster import charts, debugging, deploying, kind, packaging, preflight, releases, status, story
+from terrane_cli.cluster.commands import ClusterError, use_named_helm
 from terrane_cli.demo import DemoFailed
 from terrane_cli.project import Project
-
-# What charts are rendered for where no cluster is asked.
-KUBERNETES = "1.34.0"
-VALUES = ("charts/platform/values/locations.yaml", "charts/platform/values/kind.yaml")
 
 
 def main(words: list[str], project: Project, console: Console) -> int:
     """Runs the sub-command; what the cluster's tools refuse becomes a message and exit code 1."""
     options = _parser().parse_args(words)
+    use_named_helm()
     try:
         return options.command(options, project, console)
     except (ClusterError, DemoFailed) as problem:
@@ -67,22 +60,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def up(options: argparse.Namespace, project: Project, console: Console) -> int:
-    began = time.monotonic()
-    profile = _profile(project, options.profile)
+    profile = deploying.profile(project, options.profile)
     if not _show_preflight(console):
         return 1
-    console.print("cluster: made" if kind.ensure_cluster(project) else "cluster: there", highlight=False)
-    if kind.ensure_ingress(project):
-        console.print("ingress controller: installed", highlight=False)
-    charts.ensure_dependencies(project)
-    kind.load_images(_images_of_others(project, profile))
-    _skaffold(project, "run", *profile)
-    story.run(project, console)
-    console.print(f"From the command to the table: {time.monotonic() - began:.0f} s", highlight=False)
+    deploying.make_and_deploy(project, console, profile)
     if options.once:
         console.print("The cluster keeps running; `make cluster-down` deletes it.")
         return 0
-    _skaffold(project, "dev", "--cleanup=false", *profile)
+    deploying.skaffold(project, "dev", "--cleanup=false", *profile)
     return 0
 
 
@@ -143,42 +128,3 @@ def _show_preflight(console: Console) -> bool:
         table.add_row(finding.name, "[green]✔[/]" if finding.good else "[red]✘[/]", finding.detail)
     console.print(table)
     return all(finding.good for finding in findings)
-
-
-def _profile(project: Project, name: str) -> list[str]:
-    """Skaffold's words for the profile, none for none. Raises ClusterError for a name that is no profile."""
-    known = [profile["name"] for profile in yaml.safe_load((project.root / "skaffold.yaml").read_text())["profiles"]]
-    if name and name not in known:
-        raise ClusterError(f"there is no profile {name}; skaffold.yaml has {', '.join(known)}")
-    return ["--profile", name] if name else []
-
-
-def _images_of_others(project: Project, profile: list[str]) -> list[str]:
-    """The images that the release names and that are not built here."""
-    files = [*VALUES, *(f"charts/platform/values/{name}.yaml" for name in profile[1:])]
-    values = [word for file in files for word in ("--values", str(project.root / file))]
-    chart = str(project.root / "charts/platform")
-    rendered = run(["helm", "template", "terrane", chart, *values, "--kube-version", KUBERNETES])
-    named = {
-        container["image"]
-        for document in yaml.safe_load_all(rendered)
-        if document
-        for container in _containers(document)
-    }
-    return sorted(image for image in named if "terrane/" not in image)
-
-
-def _containers(document: dict) -> list[dict]:
-    template = document.get("spec", {}).get("template", {}).get("spec", {})
-    return [*template.get("initContainers", []), *template.get("containers", [])]
-
-
-def _skaffold(project: Project, *words: str) -> None:
-    """Runs skaffold in the foreground; its own words are what there is to see."""
-    if not shutil.which("skaffold"):
-        raise ClusterError("skaffold is not on PATH")
-    command = ["skaffold", *words, "--kube-context", context(), "--namespace", NAMESPACE]
-    done = subprocess.run(command, cwd=project.root, env=os.environ, check=False)
-    if done.returncode:
-        told = f"`{' '.join(command)}` failed with code {done.returncode}"
-        raise ClusterError(f"{told}; `make cluster-status` names a pod that fails, with its reason")

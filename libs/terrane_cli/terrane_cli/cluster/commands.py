@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 CLUSTER = os.environ.get("TERRANE_CLUSTER", "terrane")
@@ -39,6 +40,12 @@ def kubectl_json(*words: str) -> Any:
 def context() -> str:
     """The kind cluster's, or inside a hook of skaffold's the one that skaffold deploys to."""
     return os.environ.get("SKAFFOLD_KUBE_CONTEXT") or f"kind-{CLUSTER}"
+
+
+def use_named_helm() -> None:
+    """Puts the helm that TERRANE_HELM names before all others, for us and for skaffold."""
+    if named := os.environ.get("TERRANE_HELM"):
+        os.environ["PATH"] = os.pathsep.join([str(Path(named).absolute().parent), os.environ.get("PATH", "")])
 
 
 def wanted_ports() -> tuple[int, int]:

@@ -1,0 +1,120 @@
+"""From nothing to the platform on a cluster, and its table: the cluster, images, the release, the demo.
+
+Images are built while the cluster is made, and put onto it all at once, so that what they share goes there once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import yaml
+from rich.console import Console
+
+from terrane_cli.cluster import charts, kind, story
+from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context, run
+from terrane_cli.project import Project
+
+# What charts are rendered for where no cluster is asked.
+KUBERNETES = "1.34.0"
+VALUES = ("charts/platform/values/locations.yaml", "charts/platform/values/kind.yaml")
+BUILT = "images.json"
+
+
+class Phases:
+    """The seconds that each part took."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._took: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._took[name] = time.monotonic() - began
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in self._took.items())
+        return f"From the command to the table: {time.monotonic() - self._began:.0f} s ({parts})"
+
+
+def make_and_deploy(project: Project, console: Console, profile: list[str]) -> None:
+    """Makes the cluster where there is none, builds and deploys all of the platform, and runs the demo.
+
+    Raises ClusterError or DemoFailed.
+    """
+    phases = Phases()
+    with ThreadPoolExecutor(1) as aside:
+        building = aside.submit(_build, project, profile, phases)
+        with phases.phase("cluster"):
+            console.print("cluster: made" if kind.ensure_cluster(project) else "cluster: there", highlight=False)
+        with phases.phase("ingress"):
+            if kind.ensure_ingress(project):
+                console.print("ingress controller: installed", highlight=False)
+        charts.ensure_dependencies(project)
+        others = _images_of_others(project, profile)
+        ours = building.result()
+    with phases.phase("images onto the node"):
+        kind.load_images([*others, *ours])
+    with phases.phase("release"):
+        skaffold(project, "deploy", "--build-artifacts", str(project.state / BUILT), "--load-images=false", *profile)
+    with phases.phase("demo"):
+        story.run(project, console)
+    console.print(str(phases), highlight=False)
+
+
+def profile(project: Project, name: str) -> list[str]:
+    """Skaffold's words for the profile, none for none. Raises ClusterError for a name that is no profile."""
+    known = [profile["name"] for profile in yaml.safe_load((project.root / "skaffold.yaml").read_text())["profiles"]]
+    if name and name not in known:
+        raise ClusterError(f"there is no profile {name}; skaffold.yaml has {', '.join(known)}")
+    return ["--profile", name] if name else []
+
+
+def _build(project: Project, profile: list[str], phases: Phases) -> list[str]:
+    """Builds every image, and returns their names with tags. Asks nothing of a cluster."""
+    project.state.mkdir(parents=True, exist_ok=True)
+    file = project.state / BUILT
+    with phases.phase("images built"):
+        skaffold(project, "build", "--check-cluster-node-platforms=false", "--file-output", str(file), *profile)
+    return [entry["tag"] for entry in json.loads(file.read_text())["builds"]]
+
+
+def _images_of_others(project: Project, profile: list[str]) -> list[str]:
+    """The images that the release names and that are not built here."""
+    files = [*VALUES, *(f"charts/platform/values/{name}.yaml" for name in profile[1:])]
+    values = [word for file in files for word in ("--values", str(project.root / file))]
+    chart = str(project.root / "charts/platform")
+    rendered = run(["helm", "template", "terrane", chart, *values, "--kube-version", KUBERNETES])
+    named = {
+        container["image"]
+        for document in yaml.safe_load_all(rendered)
+        if document
+        for container in _containers(document)
+    }
+    return sorted(image for image in named if "terrane/" not in image)
+
+
+def _containers(document: dict) -> list[dict]:
+    template = document.get("spec", {}).get("template", {}).get("spec", {})
+    return [*template.get("initContainers", []), *template.get("containers", [])]
+
+
+def skaffold(project: Project, *words: str) -> None:
+    """Runs skaffold in the foreground; its own words are what there is to see."""
+    if not shutil.which("skaffold"):
+        raise ClusterError("skaffold is not on PATH")
+    command = ["skaffold", *words, "--kube-context", context(), "--namespace", NAMESPACE]
+    done = subprocess.run(command, cwd=project.root, env=os.environ, check=False)
+    if done.returncode:
+        told = f"`{' '.join(command)}` failed with code {done.returncode}"
+        raise ClusterError(f"{told}; `make cluster-status` names a pod that fails, with its reason")
