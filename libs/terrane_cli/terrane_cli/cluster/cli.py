@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 
 import yaml
 from rich.console import Console
 from rich.table import Table
 
-from terrane_cli.cluster import charts, debugging, deploying, kind, packaging, preflight, releases, status, story
+from terrane_cli.cluster import (
+    building,
+    charts,
+    debugging,
+    deploying,
+    kind,
+    packaging,
+    preflight,
+    releases,
+    status,
+    story,
+)
 from terrane_cli.cluster.commands import ClusterError, use_named_helm
 from terrane_cli.demo import DemoFailed
 from terrane_cli.project import Project
@@ -51,6 +63,14 @@ def _parser() -> argparse.ArgumentParser:
     inside.add_argument("target", help=f"a location, or {debugging.FEATURE_SERVER}")
     inside.add_argument("--port", type=int, default=debugging.PORT, help="of this machine, for the debugger")
     inside.add_argument("words", nargs=argparse.REMAINDER, help="the module and its arguments")
+    built = add("build", build_images, "build images for a registry: build --tag 4091852 --registry example.com/team")
+    built.add_argument("names", nargs="*", help="of images; every one where none is named")
+    built.add_argument("--tag", required=True, help="names one content for ever: a version or a commit")
+    built.add_argument("--registry", default="", help="where they belong")
+    built.add_argument("--push", action="store_true", help="put them there")
+    built.add_argument(
+        "--with", dest="words", default="", help="words for `docker build`: '--secret id=uv,src=uv.toml'"
+    )
     packed = add("package", package, "pack the charts of a release, with the digests of its images in their values")
     packed.add_argument("version")
     packed.add_argument("--images", required=True, help="where the images are: registry.example.com/team")
@@ -112,6 +132,13 @@ def debug(options: argparse.Namespace, project: Project, _: Console) -> int:
     if options.target not in known:
         raise ClusterError(f"there is nothing to debug that is called {options.target}; there are {', '.join(known)}")
     return debugging.debug(options.target, options.words, options.port)
+
+
+def build_images(options: argparse.Namespace, project: Project, console: Console) -> int:
+    wanted = building.Build(options.tag, options.registry, options.push, tuple(shlex.split(options.words)))
+    for called in building.build(project, wanted, options.names):
+        console.print(called, highlight=False)
+    return 0
 
 
 def package(options: argparse.Namespace, project: Project, console: Console) -> int:

@@ -1,0 +1,70 @@
+"""Building images for a registry: each by a tag that names one content for ever."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from terrane_cli.cluster.commands import ClusterError, run
+from terrane_cli.cluster.images import Image, images
+from terrane_cli.project import Project
+
+
+@dataclass(frozen=True)
+class Build:
+    """What is built, and what becomes of it.
+
+    Attributes:
+        tag: of every image.
+        registry: where they belong, `registry.example.com/team`; none for the engine alone.
+        push: whether they go there.
+        words: passed to `docker build` as they are: `--secret`, `--platform`, another base image.
+    """
+
+    tag: str
+    registry: str = ""
+    push: bool = False
+    words: tuple[str, ...] = ()
+
+
+def build(project: Project, wanted: Build, names: list[str]) -> list[str]:
+    """Builds the images of these names, all of them where none is named; returns what they are called.
+
+    Raises ClusterError for a name that is none, and when a build or a push fails.
+    """
+    known = {image.name: image for image in images(project)}
+    if unknown := sorted(set(names) - set(known)):
+        raise ClusterError(f"there is no image {', '.join(unknown)}; there are {', '.join(known)}")
+    revision = run(["git", "-C", str(project.root), "rev-parse", "HEAD"]).strip()
+    made = []
+    for name in names or list(known):
+        called = "/".join([*filter(None, [wanted.registry]), f"terrane/{name}:{wanted.tag}"])
+        _run(
+            [
+                "docker",
+                "build",
+                *command(project.root, known[name], revision),
+                *wanted.words,
+                "--tag",
+                called,
+                str(project.root),
+            ]
+        )
+        if wanted.push:
+            _run(["docker", "push", called])
+        made.append(called)
+    return made
+
+
+def command(root: Path, image: Image, revision: str) -> list[str]:
+    """The words of `docker build` for an image."""
+    arguments = image.arguments | {"REVISION": revision}
+    given = [word for key, value in arguments.items() for word in ("--build-arg", f"{key}={value}")]
+    return ["--file", str(root / image.dockerfile), *given]
+
+
+def _run(words: list[str]) -> None:
+    """Runs it in the foreground: its own words are what there is to see."""
+    if subprocess.run(words, check=False).returncode:
+        raise ClusterError(f"`{' '.join(words)}` failed")
