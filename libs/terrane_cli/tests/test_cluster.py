@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from terrane_cli.cluster import commands, kind, preflight, story
+from terrane_cli.cluster import building, commands, kind, preflight, story
 from terrane_cli.cluster.cli import main
 from terrane_cli.cluster.commands import ClusterError
 from terrane_cli.cluster.status import cause
@@ -102,6 +102,11 @@ def test_a_server_starts_again_for_code_alone(
         else:
             monkeypatch.setenv(f"SKAFFOLD_FILES_{name}", files)
     assert story.code_changed() is changed
+
+
+def test_an_image_that_there_is_not_is_refused_before_anything_is_built() -> None:
+    with pytest.raises(ClusterError, match="there is no image sea; there are .*dagster"):
+        building.build(Project.here(), building.Build("1.2.3"), ["dagster", "sea"])
 
 
 def test_of_a_log_the_last_line_that_names_an_error_is_told() -> None:

@@ -40,17 +40,8 @@ def build(project: Project, wanted: Build, names: list[str]) -> list[str]:
     made = []
     for name in names or list(known):
         called = "/".join([*filter(None, [wanted.registry]), f"terrane/{name}:{wanted.tag}"])
-        _run(
-            [
-                "docker",
-                "build",
-                *command(project.root, known[name], revision),
-                *wanted.words,
-                "--tag",
-                called,
-                str(project.root),
-            ]
-        )
+        words = [*command(project.root, known[name], revision), *wanted.words, "--tag", called]
+        _run(["docker", "build", *words, str(project.root)])
         if wanted.push:
             _run(["docker", "push", called])
         made.append(called)

@@ -68,9 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     built.add_argument("--tag", required=True, help="names one content for ever: a version or a commit")
     built.add_argument("--registry", default="", help="where they belong")
     built.add_argument("--push", action="store_true", help="put them there")
-    built.add_argument(
-        "--with", dest="words", default="", help="words for `docker build`: '--secret id=uv,src=uv.toml'"
-    )
+    built.add_argument("--with", dest="words", default="", help="words for docker: '--secret id=uv,src=uv.toml'")
     packed = add("package", package, "pack the charts of a release, with the digests of its images in their values")
     packed.add_argument("version")
     packed.add_argument("--images", required=True, help="where the images are: registry.example.com/team")
