@@ -47,7 +47,13 @@ ADDRESSES = {
     Need.SOURCE: {"SOURCE_API_URL", "INGESTION_START_DATE"},
     Need.FEATURE_SERVER: {"FEATURE_SERVER_URL"},
 }
-EVERYWHERE = {"MINIO_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "TERRANE_EXECUTOR"}
+EVERYWHERE = {
+    "MINIO_ENDPOINT",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_DEFAULT_REGION",
+    "TERRANE_EXECUTOR",
+    "TERRANE_BROKEN_DEFINITIONS",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -191,7 +197,7 @@ def test_runs_of_celery_get_what_every_location_has(rendered: Rendering, project
     instance = set(re.findall(r"\benv: (\w+)", render.instance()))
     own = {v["name"] for v in container["env"]}
     assert instance - own - given - _addressed(render, container) == set()
-    assert render.get("ConfigMap", "terrane-execution-address")["data"] == {"TERRANE_EXECUTOR": "celery_k8s"}
+    assert render.get("ConfigMap", "terrane-execution-address")["data"]["TERRANE_EXECUTOR"] == "celery_k8s"
     assert _pod(job)["serviceAccountName"] in render.names("ServiceAccount")
 
 

@@ -17,6 +17,7 @@ from terrane_cli.project import Project, program
 from terrane_cli.system import NotInstallable, say
 
 PYTHON = ">=3.11,<3.14"
+LOCKS = ("requirements.lock", "requirements-dev.lock")
 STAMP = ".venv/.terrane-lock"
 
 
@@ -45,8 +46,12 @@ def ensure_environment(project: Project, folder: Path, uv: Path, *, development:
     Args:
         development: take `requirements-dev.lock`, which adds what tests and linters need.
 
+    Raises NotInstallable without its locks, and with uv's words where uv fails.
+
     `UV_PYTHON` names another Python for an environment that is made anew than the first that will do.
     """
+    if missing := [name for name in LOCKS if not (folder / name).exists()]:
+        raise NotInstallable(f"{folder.name} has no {' and no '.join(missing)}: `make lock` compiles them")
     wanted = _fingerprint(project, folder, development=development)
     stamp = folder / STAMP
     have = stamp.read_text().split() if stamp.exists() else []
@@ -78,8 +83,7 @@ def _fingerprint(project: Project, folder: Path, *, development: bool) -> str:
     digest = hashlib.sha256(b"dev" if development else b"plain")
     packages = project.local_packages(folder, development=development)
     for file in (
-        folder / "requirements.lock",
-        folder / "requirements-dev.lock",
+        *(folder / name for name in LOCKS if (folder / name).exists()),
         *(package / "pyproject.toml" for package in packages),
     ):
         digest.update(file.read_bytes())

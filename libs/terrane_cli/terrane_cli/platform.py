@@ -13,12 +13,13 @@ from typing import Any
 from terrane.object_store import COMPUTE_LOGS, DATA_LAKE, LANDING_ZONE
 from terrane_cli.dagster_api import DagsterApi
 from terrane_cli.instance import write_instance
+from terrane_cli.locations.description import read_locations
 from terrane_cli.project import Project, program
 from terrane_cli.settings import DATABASES, Settings, logs
 from terrane_cli.supervisor import Supervisor, only_one
 from terrane_dev.servers import postgres, redis
 from terrane_dev.servers.accounts import Account, server_account, server_folder
-from terrane_dev.servers.process import start, wait_until
+from terrane_dev.servers.process import ServerFailed, start, wait_until
 
 READY_TIMEOUT_S = 180
 
@@ -56,9 +57,8 @@ class Platform:
             home = write_instance(self.project, self.settings)
             self._make_dagster_tables(home)
             self._make_buckets()
-            self._start_all(
-                [self._source(), *map(self._code_server, self.project.locations), self._feature_server()], tell
-            )
+            self._start_all([self._source()], tell)
+            self._start_locations(tell)
             follows = "webserver" in self.supervisor.running()
             self._start_all([self._webserver(home), self._daemon(home)], tell)
             if follows:
@@ -95,8 +95,12 @@ class Platform:
             tell(f"{name}: its port was taken, so it goes to {self.settings.ports[name]}")
         self.settings.save(self.project)
 
-    def _start_all(self, services: list[Service], tell: Callable[[str], None]) -> None:
-        """Starts the services side by side, then waits for each."""
+    def _start_all(self, services: list[Service], tell: Callable[[str], None], *, alone: bool = False) -> None:
+        """Starts the services side by side, then waits for each.
+
+        Args:
+            alone: one that does not come up is told, and the others go on.
+        """
         running = self.supervisor.running()
         started = []
         for service in services:
@@ -114,8 +118,23 @@ class Platform:
             self.supervisor.remember(service.name, process.pid, log, self.settings.ports.get(service.name))
             started.append((service, process, log))
         for service, process, log in started:
-            wait_until(service.ready, process, log, service.name, READY_TIMEOUT_S)
-            tell(f"{service.name} is up")
+            try:
+                wait_until(service.ready, process, log, service.name, READY_TIMEOUT_S)
+            except ServerFailed as problem:
+                if not alone:
+                    raise
+                tell(f"{service.name} is left out: {problem}")
+            else:
+                tell(f"{service.name} is up")
+
+    def _start_locations(self, tell: Callable[[str], None]) -> None:
+        """Starts what is made of locations; one that has no environment, or whose process ends, stops itself alone."""
+        services = [*map(self._code_server, self.project.locations), *self._feature_server()]
+        installed = [service for service in services if Path(service.command[0]).exists()]
+        for service in services:
+            if service not in installed:
+                tell(f"{service.name} is left out: it has no environment, which `make setup` makes")
+        self._start_all(installed, tell, alone=True)
 
     def _postgres(self) -> Service:
         installation = postgres.find_installation()
@@ -174,9 +193,12 @@ class Platform:
         command = [str(program(folder, "dagster")), *arguments, *definitions]
         return Service(location, command, lambda: answers_grpc(port), folder=folder)
 
-    def _feature_server(self) -> Service:
-        port = self.settings.ports["feature-server"]
-        folder = self.project.location_folder("features")
+    def _feature_server(self) -> list[Service]:
+        """Of the location whose location.yaml says so; none where none does."""
+        serving = [name for name, location in read_locations(self.project)[0].items() if location.feature_server]
+        if not serving:
+            return []
+        port, folder = self.settings.ports["feature-server"], self.project.location_folder(serving[0])
         command = [
             str(program(folder, "python")),
             "-m",
@@ -186,7 +208,7 @@ class Platform:
             "--port",
             str(port),
         ]
-        return Service("feature-server", command, lambda: answers_http(port, "/health"), folder=folder)
+        return [Service("feature-server", command, lambda: answers_http(port, "/health"), folder=folder)]
 
     def _webserver(self, home: Path) -> Service:
         port = self.settings.ports["webserver"]

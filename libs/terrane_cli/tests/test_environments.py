@@ -72,3 +72,11 @@ def test_without_uv_pip_gets_it(small: Project, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "uv" else which(name))
     assert environments.find_uv(small) == small.state / "tools/bin/uv"
     assert environments.find_uv(small).exists()
+
+
+def test_an_environment_without_a_lock_is_refused_with_what_makes_one(tmp_path: Path) -> None:
+    folder = tmp_path / "code_locations/maps"
+    folder.mkdir(parents=True)
+    (folder / "requirements.lock").touch()
+    with pytest.raises(NotInstallable, match="maps has no requirements-dev.lock: `make lock` compiles them"):
+        environments.ensure_environment(Project(tmp_path), folder, Path("uv"), development=False)

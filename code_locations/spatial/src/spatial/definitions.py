@@ -4,6 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from terrane.definitions import load_definitions
 from terrane.executors import executor_from_env
 from terrane.object_store import ObjectStoreResource
 from terrane.policies import ping_job
@@ -13,8 +14,8 @@ from terrane_spatial.intake.ledger import LedgerResource
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    return dg.Definitions.merge(
-        dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
+    return load_definitions(
+        Path(__file__).parent,
         dg.Definitions(
             jobs=[ping_job()],
             resources={

@@ -43,6 +43,12 @@ VARIABLES = (
     Variable("API_KEY", "analytics", "key for that API", secret=True),
     Variable("INGESTION_START_DATE", "analytics", "first day that is ingested, `YYYY-MM-DD`"),
     Variable("TERRANE_EXECUTOR", "all", "what executes steps: `in_process` (unless set), `k8s_job` or `celery_k8s`"),
+    Variable(
+        "TERRANE_BROKEN_DEFINITIONS",
+        "all",
+        "`left_out`: a file of `defs/` that does not load is shown as an asset, and all others load; unless set, "
+        "nothing loads",
+    ),
     Variable("DBT_PROFILES_DIR", "analytics, dbt", "folder of dbt's `profiles.yml`"),
     Variable("FEAST_REPO_PATH", "features", "folder of `feature_store.yaml`"),
     Variable("FEATURE_SERVER_URL", "features", "address of the feature server, for the canary check"),

@@ -37,5 +37,7 @@ def dbt_cli(project: DbtProject) -> LeanDbtCli:
 
 
 def dbt_project(folder: Path) -> DbtProject:
-    """The project, with the profiles that DBT_PROFILES_DIR names, or its own."""
-    return DbtProject(folder, profiles_dir=os.environ.get("DBT_PROFILES_DIR") or folder)
+    """The project, with the profiles of DBT_PROFILES_DIR where there are any, or its own."""
+    named = os.environ.get("DBT_PROFILES_DIR")
+    there = named and Path(named, "profiles.yml").is_file()
+    return DbtProject(folder, profiles_dir=named if there and named else folder)
