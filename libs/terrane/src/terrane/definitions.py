@@ -21,14 +21,14 @@ from pathlib import Path
 import dagster as dg
 from dagster.components.core.component_tree import ComponentTree
 from dagster.components.core.context import ComponentDeclLoadContext
-from dagster.components.core.decl import (
+from dagster.components.core.decl import ComponentDecl, DefsFolderDecl, build_filesystem_component_decl_from_context
+from dagster.components.core.defs_module import (
     EXPLICITLY_IGNORED_GLOB_PATTERNS,
-    ComponentDecl,
-    DefsFolderDecl,
-    build_filesystem_component_decl_from_context,
+    ComponentPath,
+    DefsFolderComponent,
     context_with_injected_scope,
+    find_defs_or_component_yaml,
 )
-from dagster.components.core.defs_module import ComponentPath, DefsFolderComponent, find_defs_or_component_yaml
 
 VARIABLE = "TERRANE_BROKEN_DEFINITIONS"
 LEFT_OUT = "left_out"
