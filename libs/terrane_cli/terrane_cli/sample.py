@@ -32,7 +32,6 @@ def deliver(landing_zone: Bucket, folder: Path) -> Delivery:
     The batch's id is made from the content of its files, so the same files are the same batch for ever.
     """
     import obstore
-    from obstore.exceptions import AlreadyExistsError
 
     contents = {name: (folder / name).read_bytes() for name in FILES}
     digest = hashlib.sha256(b"".join(hashlib.sha256(c).digest() for c in contents.values())).hexdigest()
@@ -46,11 +45,24 @@ def deliver(landing_zone: Bucket, folder: Path) -> Delivery:
         obstore.put(landing_zone, str(file["key"]), content)
     manifest = {"version": 1, "batch_id": batch_id, "dataset": DATASET, "files": files}
     try:
-        obstore.put(landing_zone, manifest_key, json.dumps(manifest, indent=2).encode(), mode="create")
-        is_new = True
-    except AlreadyExistsError:
+        # A manifest that was decided lies there.
+        obstore.head(landing_zone, f"manifests/decided/{batch_id}.json")
         is_new = False
+    except FileNotFoundError:
+        is_new = _put_new(landing_zone, manifest_key, json.dumps(manifest, indent=2).encode())
     return Delivery(batch_id, manifest_key, len(files), sum(map(len, contents.values())), is_new)
+
+
+def _put_new(landing_zone: Bucket, key: str, content: bytes) -> bool:
+    """Puts the object unless there is one; returns whether there was none."""
+    import obstore
+    from obstore.exceptions import AlreadyExistsError
+
+    try:
+        obstore.put(landing_zone, key, content, mode="create")
+    except AlreadyExistsError:
+        return False
+    return True
 
 
 def rejection(landing_zone: Bucket, delivery: Delivery) -> str | None:

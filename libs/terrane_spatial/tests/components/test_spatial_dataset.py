@@ -50,13 +50,12 @@ def declare() -> Iterator[Load]:
 
 def run(platform: Platform, definitions: dg.Definitions, batch_id: str = "w-1") -> dg.ExecuteInProcessResult:
     """Puts a batch of three wells, accepts it, and runs the dataset on it."""
-    from terrane_spatial.intake.accept import take_in
-    from terrane_spatial.intake.landing_zone import list_manifests
+    from terrane_spatial.intake.accept import Desk, take_in
 
     content = collection(point(i, i, name=f"w{i}") for i in range(3))
     platform.put(batch_id, {"wells.geojson": content}, dataset="wells")
     with platform.ledger.open() as ledger:
-        take_in(platform.landing, ledger, {"wells"}, list_manifests(platform.landing), lambda _: None)
+        take_in(Desk(platform.landing, ledger, {"wells"}))
     resources = {"store": platform.store, "compute": platform.compute, "ledger": platform.ledger}
     whole = dg.Definitions.merge(definitions, dg.Definitions(resources=resources))
     job = whole.get_implicit_global_asset_job_def()

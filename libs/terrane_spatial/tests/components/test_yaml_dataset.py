@@ -26,8 +26,7 @@ from terrane.object_store import ObjectStoreResource
 from terrane.postgres import PostgresResource
 from terrane.publishing import Commit, read_commit
 from terrane_spatial.components import SpatialDataset
-from terrane_spatial.intake.accept import take_in
-from terrane_spatial.intake.landing_zone import list_manifests
+from terrane_spatial.intake.accept import Desk, take_in
 from terrane_spatial.intake.ledger import LedgerResource
 from terrane_spatial.runs.names import run_config
 
@@ -106,7 +105,7 @@ def town() -> dict[str, bytes]:
 def run(platform: Platform, definitions: dg.Definitions, batch_id: str) -> dg.ExecuteInProcessResult:
     platform.put(batch_id, town(), dataset="trees")
     with platform.ledger.open() as ledger:
-        take_in(platform.landing, ledger, {"trees"}, list_manifests(platform.landing), lambda _: None)
+        take_in(Desk(platform.landing, ledger, {"trees"}))
     resources = {"store": platform.store, "compute": platform.compute, "ledger": platform.ledger}
     job = dg.Definitions.merge(definitions, dg.Definitions(resources=resources)).resolve_implicit_global_asset_job_def()
     config = run_config("trees", batch_id)
@@ -195,7 +194,7 @@ def test_rows_without_geometry_are_exported_too(
     changed = town() | {"trees.gpkg": package(nowhere)}
     platform.put("t-2", changed, dataset="trees")
     with platform.ledger.open() as ledger:
-        take_in(platform.landing, ledger, {"trees"}, list_manifests(platform.landing), lambda _: None)
+        take_in(Desk(platform.landing, ledger, {"trees"}))
     resources = {"store": platform.store, "compute": platform.compute, "ledger": platform.ledger}
     whole = dg.Definitions.merge(definitions, dg.Definitions(resources=resources))
     job = whole.resolve_implicit_global_asset_job_def()

@@ -29,8 +29,7 @@ from spatial_platform import Platform, failure_of
 
 from terrane.publishing import list_commits, read_commit
 from terrane_spatial.components import RasterDataset
-from terrane_spatial.intake.accept import take_in
-from terrane_spatial.intake.landing_zone import list_manifests
+from terrane_spatial.intake.accept import Desk, take_in
 from terrane_spatial.runs.names import run_config
 
 pytestmark = pytest.mark.integration
@@ -80,7 +79,7 @@ def run(
 ) -> dg.ExecuteInProcessResult:
     platform.put(batch_id, files, dataset="terrain")
     with platform.ledger.open() as ledger:
-        take_in(platform.landing, ledger, {"terrain"}, list_manifests(platform.landing), lambda _: None)
+        take_in(Desk(platform.landing, ledger, {"terrain"}))
     resources = {"store": platform.store, "compute": platform.compute, "ledger": platform.ledger}
     job = dg.Definitions.merge(definitions, dg.Definitions(resources=resources)).resolve_implicit_global_asset_job_def()
     config = run_config("terrain", batch_id)

@@ -175,3 +175,15 @@ def test_a_full_disk_fails_the_run_and_not_the_batch(platform: Platform, monkeyp
     batch = platform.batch("good")
     assert batch
     assert (batch.state, platform.marker("good")) == ("failed", None)
+
+
+def test_a_launch_that_names_another_dataset_s_batch_is_refused_and_changes_nothing(platform: Platform) -> None:
+    platform.put("mine", geojson_batch())
+    (request,) = platform.requests()
+    with platform.ledger.open() as ledger:
+        ledger.accept("theirs", "rivers", "{}", "0" * 64, None)
+    request.run_config["ops"]["data_lake__places"]["ops"]["load"]["config"]["batch_id"] = "theirs"
+    assert "no accepted batch theirs of dataset places" in failure_of(platform.run(request))
+    batch = platform.batch("theirs")
+    assert batch
+    assert (batch.state, batch.reasons) == ("accepted", [])

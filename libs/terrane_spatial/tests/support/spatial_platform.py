@@ -90,7 +90,7 @@ class Platform:
         return self.put(batch_id, sample_files(), **changes)
 
     def tick(self) -> dg.SensorResult | dg.SkipReason:
-        """Evaluates the sensor `manifests` once, as the daemon does, cursor and events included."""
+        """Evaluates the sensor `manifests` once, as the daemon does, its cursor included."""
         definitions = self.definitions
         sensor = definitions.get_sensor_def("manifests")
         context = dg.build_sensor_context(
@@ -102,8 +102,6 @@ class Platform:
         result = sensor(context)
         if isinstance(result, dg.SensorResult):
             self.cursor = result.cursor or self.cursor
-            for event in result.asset_events:
-                self.instance.report_runless_asset_event(event)  # type: ignore[arg-type]
         assert isinstance(result, dg.SensorResult | dg.SkipReason)
         return result
 

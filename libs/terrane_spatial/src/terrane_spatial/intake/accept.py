@@ -1,13 +1,20 @@
-"""Taking manifests in: each is looked at once, and is accepted or rejected for good."""
+"""Taking manifests in: each is looked at, accepted into the ledger or rejected for good, and moved out of the way.
+
+One manifest never holds up another: whatever it makes us raise is caught for it alone, tried again with back-off, and
+at last set aside with its reason, until it is written again. A look costs what is new: the manifests that lie below
+`manifests/` and are not decided, and markers of the last 30 days.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from terrane_spatial.errors import BatchRejectedError
+from terrane_spatial.errors import BatchRejectedError, printable
 from terrane_spatial.intake import landing_zone
 from terrane_spatial.intake.ledger import Batch, Ledger
 from terrane_spatial.intake.manifest import BATCH_ID, MAX_MANIFEST_BYTES, Manifest, batch_id_of, parse
@@ -15,9 +22,24 @@ from terrane_spatial.intake.manifest import BATCH_ID, MAX_MANIFEST_BYTES, Manife
 if TYPE_CHECKING:
     from terrane.object_store import Bucket
 
-MAX_MANIFESTS = 50
+# Of the minute that Dagster gives a sensor, what remains is for reporting and for asking for runs.
+BUDGET_S = 20.0
+CHUNK = 64
+AT_ONCE = 8
 # A manifest that was read whole is kept whole; of one that is none, enough to see what it was.
 MAX_REJECTED_CHARS = 65_536
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where manifests are taken in: the landing zone, the ledger, and the datasets that there are."""
+
+    landing: Bucket
+    ledger: Ledger
+    datasets: Collection[str]
 
 
 @dataclass
@@ -25,96 +47,152 @@ class Intake:
     """What one look at the landing zone brought.
 
     Attributes:
-        accepted: manifests seen for the first time and found good.
-        rejected: batch_id to reasons, of those found bad.
-        waiting: accepted batches no run works on yet, the newly accepted among them.
-        digest: of the listing, when nothing is left to do about it.
+        accepted: batch ids seen for the first time and found good.
+        rejected: batch id to reasons, of those found bad.
+        put_off: manifest's key to reason, of those that could not be decided and are tried again.
+        set_aside: the same of those that are not tried again until they are written anew.
+        left: manifests that the time did not suffice for.
     """
 
-    accepted: list[Manifest] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
     rejected: dict[str, list[str]] = field(default_factory=dict)
-    waiting: list[Batch] = field(default_factory=list)
-    digest: str | None = None
+    put_off: dict[str, str] = field(default_factory=dict)
+    set_aside: dict[str, str] = field(default_factory=dict)
+    left: int = 0
 
 
-def listing_digest(manifests: list[landing_zone.ManifestObject]) -> str:
-    """Changes whenever a manifest comes, goes or is written again."""
-    text = "\n".join(f"{m.key} {m.etag}" for m in manifests)
-    return hashlib.sha256(text.encode()).hexdigest()
+@dataclass(frozen=True)
+class _Seen:
+    """A manifest that was looked at. `reasons` are against it; `manifest` is None when it is none."""
+
+    found: landing_zone.ManifestObject
+    text: str
+    sha256: str
+    manifest: Manifest | None
+    reasons: list[str]
 
 
-def take_in(
-    landing: Bucket,
-    ledger: Ledger,
-    datasets: Collection[str],
-    manifests: list[landing_zone.ManifestObject],
-    run_of: Callable[[str], str | None],
-    limit: int = MAX_MANIFESTS,
-) -> Intake:
-    """Looks at the manifests the ledger does not know as they are now, at most `limit` of them.
+def take_in(desk: Desk, budget_s: float = BUDGET_S) -> Intake:
+    """Decides the manifests that are new, as many as the time suffices for, and at least some.
 
-    Args:
-        run_of: the id of the run that was launched for a batch_id, if any was.
+    Raises what the ledger or the listing of the landing zone raises; nothing that one manifest is the cause of.
     """
-    intake, seen = Intake(), ledger.etags()
-    new = [m for m in manifests if batch_id_of(m.key) not in seen or seen[batch_id_of(m.key)] != m.etag]
-    for found in new[:limit]:
-        _look_at(landing, ledger, datasets, found, intake)
-    for batch in ledger.waiting():
-        if run_id := run_of(batch.batch_id):
-            ledger.assign(batch.batch_id, run_id)
-        else:
-            intake.waiting.append(batch)
-    if len(new) <= limit and not intake.waiting:
-        intake.digest = listing_digest(manifests)
+    begun, intake = time.monotonic(), Intake()
+    listing = landing_zone.list_new(desk.landing)
+    waiting = desk.ledger.put_off([m.key for m in listing.manifests])
+    due = [m for m in listing.manifests if waiting.get(m.key) != m.etag]
+    with ThreadPoolExecutor(AT_ONCE, "intake") as pool:
+        for at in range(0, len(due), CHUNK):
+            if at and time.monotonic() - begun > budget_s:
+                intake.left = len(due) - at
+                break
+            _decide(desk, pool, due[at : at + CHUNK], intake)
+        _each(pool, listing.old_markers, lambda key: landing_zone.move(desk.landing, key))
     return intake
 
 
-def _look_at(
-    landing: Bucket, ledger: Ledger, datasets: Collection[str], found: landing_zone.ManifestObject, intake: Intake
-) -> None:
+def _decide(desk: Desk, pool: ThreadPoolExecutor, found: list[landing_zone.ManifestObject], intake: Intake) -> None:
+    """Looks at the manifests in parallel, enters each into the ledger, then answers and moves each, in parallel."""
+    known = desk.ledger.known([batch_id_of(m.key) for m in found])
+    seen, failed = _each(pool, found, lambda m: _look(desk, m, known.get(batch_id_of(m.key))))
+    entered: dict[landing_zone.ManifestObject, tuple[_Seen | None, list[str]]] = {}
+    for manifest, look in seen.items():
+        try:
+            entered[manifest] = (look, _enter(desk, look, known.get(batch_id_of(manifest.key)), intake) if look else [])
+        except Exception as error:
+            _raise_if_lost(error)
+            failed[manifest] = error
+    _, unanswered = _each(pool, entered, lambda m: _answer(desk.landing, m, *entered[m]))
+    for manifest, error in {**failed, **unanswered}.items():
+        _put_off(desk.ledger, manifest, error, intake)
+    desk.ledger.decided([m.key for m in entered if m not in unanswered])
+
+
+def _look(desk: Desk, found: landing_zone.ManifestObject, known: Batch | None) -> _Seen | None:
+    """Reads and judges the manifest; None for one that is gone, or was answered already."""
+    if found.marked:
+        return None
     try:
         # Of a manifest too large, only so much is read as shows that it is.
-        content = landing_zone.read(landing, found.key, MAX_MANIFEST_BYTES + 1)
+        content = landing_zone.read(desk.landing, found.key, MAX_MANIFEST_BYTES + 1)
     except FileNotFoundError:
-        return
-    batch_id, sha256 = batch_id_of(found.key), hashlib.sha256(content).hexdigest()
-    known = ledger.get(batch_id)
+        return None
+    text, sha256 = content.decode("utf-8", errors="replace"), hashlib.sha256(content).hexdigest()
     if known:
-        _compare(landing, ledger, known, found, sha256, intake)
-        return
-    text = content.decode("utf-8", errors="replace")
+        return _Seen(found, text, sha256, None, [])
     try:
         manifest = parse(found.key, content)
-        reasons = _unknown_dataset(manifest, datasets) or landing_zone.missing_files(landing, manifest)
-        if reasons:
-            raise BatchRejectedError(reasons)
     except BatchRejectedError as error:
-        landing_zone.write_marker(landing, found.key, sha256, error.reasons)
+        return _Seen(found, text, sha256, None, error.reasons)
+    reasons = [*_unknown_dataset(manifest, desk.datasets), *landing_zone.missing_files(desk.landing, manifest)]
+    return _Seen(found, text, sha256, manifest, BatchRejectedError(reasons).reasons if reasons else [])
+
+
+def _enter(desk: Desk, seen: _Seen, known: Batch | None, intake: Intake) -> list[str]:
+    """Brings the ledger up to what was seen; returns the reasons that the producer is to be told."""
+    batch_id = batch_id_of(seen.found.key)
+    if known:
+        return _compare(desk.ledger, known, seen, intake)
+    if seen.reasons or seen.manifest is None:
         if BATCH_ID.match(batch_id):
-            ledger.reject_manifest(batch_id, text[:MAX_REJECTED_CHARS], sha256, found.etag, error.reasons)
-        intake.rejected[batch_id] = error.reasons
-        return
-    if ledger.accept(batch_id, manifest.dataset, text, sha256, found.etag):
-        intake.accepted.append(manifest)
+            desk.ledger.reject_manifest(
+                batch_id, seen.text[:MAX_REJECTED_CHARS], seen.sha256, seen.found.etag, seen.reasons
+            )
+        intake.rejected[batch_id] = seen.reasons
+        return seen.reasons
+    if desk.ledger.accept(batch_id, seen.manifest.dataset, seen.text, seen.sha256, seen.found.etag):
+        intake.accepted.append(batch_id)
+    return []
 
 
-def _compare(
-    landing: Bucket, ledger: Ledger, known: Batch, found: landing_zone.ManifestObject, sha256: str, intake: Intake
-) -> None:
-    """A manifest of a known batch was written again: the same content is no news, other content is refused."""
-    if sha256 == known.manifest_sha256:
-        if known.state == "rejected":
-            landing_zone.write_marker(landing, found.key, sha256, known.reasons)
-        ledger.looked_again(known.batch_id, found.etag)
-        return
+def _compare(ledger: Ledger, known: Batch, seen: _Seen, intake: Intake) -> list[str]:
+    """A manifest of a known batch: the same content is no news, other content is refused."""
+    if seen.sha256 == known.manifest_sha256:
+        ledger.looked_again(known.batch_id, seen.found.etag)
+        return known.reasons if known.state == "rejected" else []
     reason = (
         f"batch_id: {known.batch_id} was seen before with other content, and is {known.state} "
-        f"(SHA-256 {known.manifest_sha256}, now {sha256}); a batch_id is given once, for ever"
+        f"(SHA-256 {known.manifest_sha256}, now {seen.sha256}); a batch_id is given once, for ever"
     )
-    landing_zone.write_marker(landing, found.key, sha256, [reason])
-    ledger.looked_again(known.batch_id, found.etag, [reason])
+    ledger.looked_again(known.batch_id, seen.found.etag, [reason])
     intake.rejected[known.batch_id] = [reason]
+    return [reason]
+
+
+def _answer(landing: Bucket, found: landing_zone.ManifestObject, seen: _Seen | None, reasons: list[str]) -> None:
+    """Tells the producer what is wrong, if anything is, and moves the manifest out of what is listed."""
+    if seen and reasons:
+        landing_zone.write_marker(landing, found.key, seen.sha256, reasons)
+    landing_zone.move(landing, found.key, found.etag, again=found.marked)
+
+
+def _put_off(ledger: Ledger, found: landing_zone.ManifestObject, error: Exception, intake: Intake) -> None:
+    reason = printable(f"{type(error).__name__}: {error}")
+    for_good = ledger.put_off_again(found.key, found.etag, reason)
+    (intake.set_aside if for_good else intake.put_off)[found.key] = reason
+
+
+def _each(
+    pool: ThreadPoolExecutor, items: Iterable[Item], work: Callable[[Item], Result]
+) -> tuple[dict[Item, Result], dict[Item, Exception]]:
+    """What the work returned of each item, and what it raised."""
+    futures = {item: pool.submit(work, item) for item in items}
+    done: dict[Item, Result] = {}
+    failed: dict[Item, Exception] = {}
+    for item, future in futures.items():
+        try:
+            done[item] = future.result()
+        except Exception as error:
+            failed[item] = error
+    return done, failed
+
+
+def _raise_if_lost(error: Exception) -> None:
+    """A ledger that went away is no fault of a manifest."""
+    import psycopg
+
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        raise error
 
 
 def _unknown_dataset(manifest: Manifest, datasets: Collection[str]) -> list[str]:

@@ -5,36 +5,83 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from terrane.object_store import put
 from terrane_spatial.errors import BatchRejectedError
-from terrane_spatial.intake.manifest import FOLDER, REJECTED_SUFFIX, SUFFIX, Manifest, ManifestFile, marker_key
+from terrane_spatial.intake.manifest import DECIDED, FOLDER, REJECTED_SUFFIX, SUFFIX, Manifest, ManifestFile, marker_key
 
 if TYPE_CHECKING:
     from terrane.object_store import Bucket
 
 READ_SIZE = 1 << 20
+# What stores say of a key that no object of theirs can have: below a file of a folder, or with too long a part.
+NO_SUCH_NAME = ("Not a directory", "File name too long", "400 Bad Request")
+# How long a producer finds the answer to a manifest at its documented key.
+MARKER_DAYS = 30
 NEXT_STEP = "correct the batch and send it under a new batch_id; this manifest is not read again"
 
 
 @dataclass(frozen=True)
 class ManifestObject:
-    """A manifest that lies in the landing zone."""
+    """A manifest that lies in the landing zone.
+
+    Attributes:
+        marked: whether a marker beside it has answered it already.
+    """
 
     key: str
     etag: str | None
+    marked: bool = False
 
 
-def list_manifests(landing: Bucket) -> list[ManifestObject]:
-    """Every manifest without a marker beside it, by key."""
+@dataclass(frozen=True)
+class Listing:
+    """What lies directly below `manifests/`.
+
+    Attributes:
+        manifests: by key.
+        old_markers: keys of markers that have lain long enough to be seen.
+    """
+
+    manifests: list[ManifestObject]
+    old_markers: list[str]
+
+
+def list_new(landing: Bucket) -> Listing:
+    """The manifests that were not moved yet, and old markers: costs a request a thousand of them and recent markers."""
     import obstore
 
-    found = {str(o["path"]): o for page in obstore.list(landing, prefix=FOLDER) for o in page}
-    names = [key for key in found if key.endswith(SUFFIX) and not key.endswith(REJECTED_SUFFIX) and key.count("/") == 1]
-    return [ManifestObject(key, found[key].get("e_tag")) for key in sorted(names) if marker_key(key) not in found]
+    found = {str(o["path"]): o for o in obstore.list_with_delimiter(landing, prefix=FOLDER)["objects"]}
+    markers = [key for key in found if key.endswith(REJECTED_SUFFIX)]
+    keys = sorted(key for key in found if key.endswith(SUFFIX) and not key.endswith(REJECTED_SUFFIX))
+    oldest = datetime.now(UTC) - timedelta(days=MARKER_DAYS)
+    return Listing(
+        [ManifestObject(key, found[key].get("e_tag"), marker_key(key) in found) for key in keys],
+        [key for key in markers if found[key]["last_modified"] < oldest],
+    )
+
+
+def move(landing: Bucket, key: str, etag: str | None = None, again: bool = False) -> None:
+    """Moves a manifest or marker below `manifests/decided/`; done twice, as after a crash between, it is the same.
+
+    Args:
+        etag: what it was when it was looked at; written anew since, it stays, and is looked at again.
+        again: whether one of its batch was decided before, beside which it is put under a name of its own.
+    """
+    import obstore
+
+    name = key.removeprefix(FOLDER)
+    if again:
+        name = f"{name.removesuffix(SUFFIX)}.{hashlib.sha256((etag or '').encode()).hexdigest()[:12]}{SUFFIX}"
+    try:
+        obstore.copy(landing, key, f"{DECIDED}{name}")
+        if etag is None or obstore.head(landing, key).get("e_tag") == etag:
+            obstore.delete(landing, key)
+    except FileNotFoundError:
+        return
 
 
 def read(landing: Bucket, key: str, at_most: int | None = None) -> bytes:
@@ -68,12 +115,19 @@ def write_marker(landing: Bucket, manifest: str, sha256: str, reasons: list[str]
 def missing_files(landing: Bucket, manifest: Manifest) -> list[str]:
     """Why the manifest's files cannot be what it says, judged by their presence and size."""
     import obstore
+    from obstore.exceptions import GenericError
 
     reasons = []
     for number, file in enumerate(manifest.files):
         try:
             size = obstore.head(landing, file.key)["size"]
         except (FileNotFoundError, IsADirectoryError):
+            size = None
+        except GenericError as error:
+            if not any(told in str(error) for told in NO_SUCH_NAME):
+                raise
+            size = None
+        if size is None:
             reasons.append(f"files[{number}].key: there is no object {file.key}; upload files first, the manifest last")
             continue
         if size != file.size:

@@ -61,7 +61,22 @@ CHANGES = (
     alter table ledger.batches add constraint batches_state_check
         check (state in ('accepted', 'published', 'rejected', 'failed', 'quarantined'));
     """,
+    """
+    alter table ledger.batches add column reported_at timestamptz;
+    update ledger.batches set reported_at = seen_at;
+    create index batches_unreported on ledger.batches (seen_at) where reported_at is null and dataset is not null;
+    create index batches_waiting on ledger.batches (dataset, seen_at) where state = 'accepted' and run_id is null;
+    create table ledger.put_off (
+        key text primary key,
+        etag text,
+        tries integer not null,
+        next_try_at timestamptz,
+        reason text not null
+    );
+    """,
 )
+# Between tries of a manifest that could not be decided; after the last it is set aside.
+BACK_OFF_S = (10, 60, 300, 1800)
 COLUMNS = ", ".join(Batch.__dataclass_fields__)
 
 
@@ -89,9 +104,10 @@ class Ledger:
         row = self._connection.execute("select count(*) from ledger.changes").fetchone()
         return row[0] if row else 0
 
-    def etags(self) -> dict[str, str | None]:
-        """Every batch seen, with the ETag its manifest had when it was last looked at."""
-        return dict(self._connection.execute("select batch_id, manifest_etag from ledger.batches").fetchall())
+    def known(self, batch_ids: Sequence[str]) -> dict[str, Batch]:
+        """Those of the batches that were seen before."""
+        found = self._batches("where batch_id = any(%s)", [[b.replace("\0", "") for b in batch_ids]])
+        return {batch.batch_id: batch for batch in found}
 
     def get(self, batch_id: str) -> Batch | None:
         return self._batch("where batch_id = %s", [batch_id])
@@ -104,9 +120,51 @@ class Ledger:
         """The dataset's batch that one of these runs worked on last."""
         return self._batch("where dataset = %s and run_id = any(%s) order by started_at desc", [dataset, list(run_ids)])
 
-    def waiting(self) -> list[Batch]:
-        """Accepted batches that no run is known for, oldest first."""
-        return self._batches("where state = 'accepted' and run_id is null order by seen_at", [])
+    def waiting(self, dataset: str, at_most: int) -> list[Batch]:
+        """The dataset's accepted batches that no run is known for, oldest first."""
+        return self._batches(
+            "where dataset = %s and state = 'accepted' and run_id is null order by seen_at, batch_id limit %s",
+            [dataset, at_most],
+        )
+
+    def unreported(self) -> list[Batch]:
+        """Accepted batches of which nobody was told yet that they landed, oldest first, at most a thousand."""
+        return self._batches("where reported_at is null and dataset is not null order by seen_at limit 1000", [])
+
+    def reported(self, batch_id: str) -> None:
+        """It was told that the batch landed."""
+        self._connection.execute("update ledger.batches set reported_at = now() where batch_id = %s", [batch_id])
+
+    def put_off(self, keys: Sequence[str]) -> dict[str, str | None]:
+        """Those of the manifests that are not due yet, or were set aside, with the ETag they had."""
+        found = self._connection.execute(
+            "select key, etag from ledger.put_off where key = any(%s) and (next_try_at is null or next_try_at > now())",
+            [list(keys)],
+        )
+        return dict(found.fetchall())
+
+    def put_off_again(self, key: str, etag: str | None, reason: str) -> bool:
+        """Notes that the manifest could not be decided; returns whether it is set aside for that.
+
+        One that was written anew begins again.
+        """
+        done = self._connection.execute(
+            "insert into ledger.put_off as p (key, etag, tries, reason) values (%s, %s, 1, %s) "
+            "on conflict (key) do update set "
+            "tries = case when p.etag is distinct from excluded.etag then 1 else p.tries + 1 end, "
+            "etag = excluded.etag, reason = excluded.reason returning tries",
+            [key, etag, reason],
+        ).fetchone()
+        tries = done[0] if done else 1
+        wait = BACK_OFF_S[tries - 1] if tries <= len(BACK_OFF_S) else None
+        self._connection.execute(
+            "update ledger.put_off set next_try_at = now() + make_interval(secs => %s) where key = %s", [wait, key]
+        )
+        return wait is None
+
+    def decided(self, keys: Sequence[str]) -> None:
+        """Nothing stands against deciding these manifests any more."""
+        self._connection.execute("delete from ledger.put_off where key = any(%s)", [list(keys)])
 
     def running(self) -> list[Batch]:
         """Accepted batches that have a run, and of which the ledger knows no end."""

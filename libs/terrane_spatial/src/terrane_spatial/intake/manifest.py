@@ -19,6 +19,7 @@ from terrane_spatial.errors import BatchRejectedError
 from terrane_spatial.identifiers import launder
 
 FOLDER = "manifests/"
+DECIDED = "manifests/decided/"
 SUFFIX = ".json"
 REJECTED_SUFFIX = ".rejected.json"
 MAX_MANIFEST_BYTES = 1 << 20
@@ -157,6 +158,9 @@ def _json_object(key: str, content: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise BatchRejectedError(f"{key} is not JSON: {error.msg} at {place}") from None
+    except ValueError as error:
+        # Python reads no number of more than 4300 digits.
+        raise BatchRejectedError(f"{key} holds a number that is too long: {error}") from None
     except RecursionError:
         raise BatchRejectedError(f"{key} is nested too deeply for a manifest") from None
     if not isinstance(fields, dict):

@@ -1,17 +1,25 @@
-"""The sensor of the landing zone: a manifest is seen once, and its batch gets one run."""
+"""The sensor of the landing zone: takes manifests in, reports what landed, and asks for the runs of accepted batches.
 
+Each of the three goes by the ledger and not by what this look brought, so that nothing is lost with a look that was
+cut short: what was accepted and not reported is reported, what was accepted and has no run is asked for.
+"""
+
+import time
 from typing import Any
 
 import dagster as dg
 
 from terrane.object_store import LANDING_ZONE, ObjectStoreResource
-from terrane_spatial.intake import landing_zone
-from terrane_spatial.intake.accept import Intake, listing_digest, take_in
-from terrane_spatial.intake.ledger import LedgerResource
-from terrane_spatial.intake.manifest import Manifest, manifest_key
-from terrane_spatial.runs.names import BATCH_TAG, LAKE, landed, published, run_config
+from terrane_spatial.intake.accept import Desk, Intake, take_in
+from terrane_spatial.intake.ledger import Batch, Ledger, LedgerResource
+from terrane_spatial.intake.manifest import Manifest, manifest_key, parse
+from terrane_spatial.runs.names import BATCH_TAG, DATASET_TAG, LAKE, landed, published, run_config
 
-RUN_KEY_TAG = "dagster/run_key"
+# Of one dataset; the rest waits in the ledger, in order of arrival, so that other datasets' runs get their turn.
+MAX_QUEUED = 100
+# Of the minute that Dagster gives a sensor: reporting goes on at the next look.
+REPORTING_S = 15.0
+QUEUED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
 
 
 @dg.sensor(
@@ -24,28 +32,59 @@ RUN_KEY_TAG = "dagster/run_key"
 def manifests(
     context: dg.SensorEvaluationContext, store: ObjectStoreResource, ledger: LedgerResource
 ) -> dg.SensorResult | dg.SkipReason:
-    zone = store.bucket(LANDING_ZONE)
-    found = landing_zone.list_manifests(zone)
-    if context.cursor == listing_digest(found):
-        return dg.SkipReason(f"nothing new in {LANDING_ZONE}: {len(found)} manifests, all seen")
     datasets = _datasets(context)
     with ledger.open() as opened:
-        intake = take_in(zone, opened, datasets, found, lambda batch_id: _run_of(context, batch_id))
+        intake = take_in(Desk(store.bucket(LANDING_ZONE), opened, datasets))
+        _tell(context, intake)
+        _report(context, opened, datasets)
+        requests = [request for dataset in sorted(datasets) for request in _requests(context, opened, dataset)]
+    return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason(_summary(intake))
+
+
+def _tell(context: dg.SensorEvaluationContext, intake: Intake) -> None:
     for batch_id, reasons in intake.rejected.items():
         context.log.warning("Batch %s is rejected: %s", batch_id, "; ".join(reasons))
-    wanted = [batch for batch in intake.waiting if batch.dataset in datasets]
-    return dg.SensorResult(
-        run_requests=[_run_request(batch.dataset or "", batch.batch_id) for batch in wanted],
-        asset_events=[_landed(manifest) for manifest in intake.accepted],
-        cursor=intake.digest,
-        skip_reason=None if wanted else _summary(intake),
-    )
+    for key, reason in intake.put_off.items():
+        context.log.warning("%s could not be looked at, and is tried again: %s", key, reason)
+    for key, reason in intake.set_aside.items():
+        context.log.error("%s is set aside until it is written again, after several tries: %s", key, reason)
 
 
-def _run_of(context: dg.SensorEvaluationContext, batch_id: str) -> str | None:
-    """The run that was launched for the batch, if any was."""
-    runs = context.instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: batch_id}), limit=1)
-    return runs[0].dagster_run.run_id if runs else None
+def _report(context: dg.SensorEvaluationContext, ledger: Ledger, datasets: set[str]) -> None:
+    """Records of each batch that it landed; again of one whose record may not have been kept."""
+    begun = time.monotonic()
+    for batch in ledger.unreported():
+        if batch.dataset in datasets:
+            manifest = parse(manifest_key(batch.batch_id), batch.manifest.encode())
+            context.instance.report_runless_asset_event(_landed(manifest))
+        ledger.reported(batch.batch_id)
+        if time.monotonic() - begun > REPORTING_S:
+            return
+
+
+def _requests(context: dg.SensorEvaluationContext, ledger: Ledger, dataset: str) -> list[dg.RunRequest]:
+    """Requests for the dataset's batches that have no run yet, as many as its share of the queue has room for.
+
+    Each stands behind as many of its dataset as are queued before it, whatever other datasets have queued.
+    """
+    waiting = _without_runs(context, ledger, ledger.waiting(dataset, MAX_QUEUED))
+    if not waiting:
+        return []
+    queued = context.instance.get_runs_count(dg.RunsFilter(statuses=QUEUED, tags={DATASET_TAG: dataset}))
+    room = waiting[: max(0, MAX_QUEUED - queued)]
+    return [_run_request(dataset, batch.batch_id, queued + at) for at, batch in enumerate(room)]
+
+
+def _without_runs(context: dg.SensorEvaluationContext, ledger: Ledger, batches: list[Batch]) -> list[Batch]:
+    """Those of the batches for which no run was launched; of the others the ledger gets the run."""
+    if not batches:
+        return []
+    wanted = [batch.batch_id for batch in batches]
+    records = context.instance.get_run_records(dg.RunsFilter(tags={BATCH_TAG: wanted}))
+    launched = {record.dagster_run.tags[BATCH_TAG]: record.dagster_run.run_id for record in reversed(records)}
+    for batch_id, run_id in launched.items():
+        ledger.assign(batch_id, run_id)
+    return [batch for batch in batches if batch.batch_id not in launched]
 
 
 def _datasets(context: dg.SensorEvaluationContext) -> set[str]:
@@ -55,12 +94,12 @@ def _datasets(context: dg.SensorEvaluationContext) -> set[str]:
     return {key.path[1] for key in keys if key.path[0] == LAKE}
 
 
-def _run_request(dataset: str, batch_id: str) -> dg.RunRequest:
+def _run_request(dataset: str, batch_id: str, before: int) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=batch_id,
         asset_selection=[published(dataset)],
         run_config=run_config(dataset, batch_id),
-        tags={BATCH_TAG: batch_id},
+        tags={BATCH_TAG: batch_id, DATASET_TAG: dataset, "dagster/priority": str(-before)},
     )
 
 
@@ -75,8 +114,10 @@ def _landed(manifest: Manifest) -> dg.AssetMaterialization:
 
 
 def _summary(intake: Intake) -> str:
-    return (
-        f"{len(intake.rejected)} manifests rejected: {', '.join(intake.rejected)}"
-        if intake.rejected
-        else "nothing to run"
-    )
+    counts = {
+        "rejected": intake.rejected,
+        "put off": intake.put_off,
+        "set aside": intake.set_aside,
+    }
+    told = [f"{len(keys)} manifests {what}: {', '.join(keys)}" for what, keys in counts.items() if keys]
+    return "; ".join(told) or f"nothing new in {LANDING_ZONE}"

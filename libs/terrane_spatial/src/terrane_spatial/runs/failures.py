@@ -79,7 +79,11 @@ def _clean_up(work: Work, state: str, reasons: list[str]) -> None:
 def _batch(work: Work) -> Batch | None:
     try:
         with work.ledger.open() as ledger:
-            return ledger.get(work.wanted) if work.wanted else ledger.of_runs(work.dataset.name, [work.run_id])
+            if not work.wanted:
+                return ledger.of_runs(work.dataset.name, [work.run_id])
+            batch = ledger.get(work.wanted)
+            # A launch may name another dataset's batch, of which it changes nothing.
+            return batch if batch and batch.dataset == work.dataset.name else None
     except Exception as error:
         log.warning("The ledger could not be asked which batch run %s works on: %s", work.run_id, error)
         return None

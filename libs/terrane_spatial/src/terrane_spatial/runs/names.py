@@ -9,7 +9,7 @@ import dagster as dg
 # The stages of a run, and the one of a run on rasters.
 LOAD, TRANSFORM, EXPORT, CONVERT = "load", "transform", "export", "convert"
 ZONE, LAKE = "landing_zone", "data_lake"
-BATCH_TAG = "terrane/batch_id"
+BATCH_TAG, DATASET_TAG = "terrane/batch_id", "terrane/dataset"
 
 
 def landed(dataset: str) -> dg.AssetKey:
