@@ -6,13 +6,17 @@ needed.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +29,12 @@ INTERVALS_KEPT = 10
 SERVING_OPTIONS = "socket_connect_timeout=2,socket_timeout=2,retry=null,retry_on_timeout=true"
 
 _importing = threading.Lock()
+_unchecked_import = False
+
+
+def feast_is_imported() -> bool:
+    """Whether Feast is imported in this process, with its checks of a definition's arguments."""
+    return "feast" in sys.modules and not _unchecked_import
 
 
 def import_feast_quickly(module: str = "feast") -> None:
@@ -38,6 +48,8 @@ def import_feast_quickly(module: str = "feast") -> None:
         return
     import typeguard
 
+    global _unchecked_import
+    _unchecked_import = True
     original = typeguard.typechecked
     typeguard.typechecked = _unchecked  # pyright: ignore[reportAttributeAccessIssue]
     try:
@@ -51,12 +63,77 @@ def _unchecked(target: Any = None, **_: Any) -> Any:
     return (lambda decorated: decorated) if target is None else target
 
 
-def parse_repository(folder: Path) -> RepoContents:
-    """What Feast reads from a repository's files, without a project where they declare none."""
-    from feast.repo_operations import parse_repo
+@dataclass(frozen=True)
+class ParsedRepository:
+    """What Feast reads from a repository's files.
+
+    Attributes:
+        contents: of the files that can be imported; without a project where they declare none.
+        places: file and line of a module's variable, by the object's id.
+        problems: place and reason of each file that cannot be imported.
+    """
+
+    contents: RepoContents
+    places: Mapping[int, str]
+    problems: tuple[tuple[str, str], ...]
+
+    def place_of(self, definition: object) -> str:
+        return self.places.get(id(definition), "")
+
+
+def parse_repository(folder: Path) -> ParsedRepository:
+    """Imports the files that Feast would, each by itself first, so that a bad one costs no other."""
+    from feast import repo_operations
 
     with _imports_of(folder):
-        return parse_repo(folder)
+        good, problems, places = [], [], {}
+        for file in repo_operations.get_repo_files(folder):
+            try:
+                module = importlib.import_module(repo_operations.py_path_to_module(file))
+                _refuse_namesake(module, file)
+            except (Exception, SystemExit) as error:
+                problems.append((_place_of(error, file, folder), f"{type(error).__name__}: {error}"))
+                continue
+            good.append(file)
+            places |= _places(module, file, folder)
+        listed = repo_operations.get_repo_files
+        repo_operations.get_repo_files = lambda _: good
+        try:
+            return ParsedRepository(repo_operations.parse_repo(folder), places, tuple(problems))
+        finally:
+            repo_operations.get_repo_files = listed
+
+
+def _refuse_namesake(module: ModuleType, file: Path) -> None:
+    """Raises ImportError when another module of the file's name was imported before."""
+    if Path(getattr(module, "__file__", None) or "").resolve() != file:
+        raise ImportError(f"another module is called {module.__name__}, and Feast reads that one: rename the file")
+
+
+def _place_of(error: BaseException, file: Path, folder: Path) -> str:
+    """The last line of the repository that was run before the error."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{_relative(Path(error.filename), folder)}:{error.lineno}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(f"{folder}{os.sep}")]
+    return f"{_relative(Path(frames[-1].filename), folder)}:{frames[-1].lineno}" if frames else _relative(file, folder)
+
+
+def _places(module: ModuleType, file: Path, folder: Path) -> dict[int, str]:
+    """File and line of what the module itself assigns."""
+    lines: dict[str, int] = {}
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            lines.update({target.id: node.lineno for target in targets if isinstance(target, ast.Name)})
+    return {
+        id(vars(module)[name]): f"{_relative(file, folder)}:{line}"
+        for name, line in lines.items()
+        if name in vars(module)
+    }
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return file.relative_to(folder.parent).as_posix() if file.is_relative_to(folder.parent) else str(file)
 
 
 @contextmanager
@@ -80,12 +157,15 @@ def _imports_of(folder: Path) -> Iterator[None]:
                     del sys.modules[name]
 
 
-def apply_all(store: FeatureStore, contents: RepoContents) -> None:
-    """Makes the registry equal to the contents; what the contents lack is deleted, with its values in Redis."""
+def apply_all(store: FeatureStore, contents: RepoContents, *, delete: bool = True) -> None:
+    """Makes the registry equal to the contents; what the contents lack is deleted where `delete` says so."""
     from feast.repo_operations import extract_objects_for_apply_delete
 
     wanted, unwanted, _, _ = extract_objects_for_apply_delete(store.project, store.registry, contents)
-    store.apply([*wanted], objects_to_delete=[*unwanted], partial=False)
+    if delete:
+        store.apply([*wanted], objects_to_delete=[*unwanted], partial=False)
+    else:
+        store.apply([*wanted], partial=True)
 
 
 def keep_newest_intervals(store: FeatureStore, view: str) -> None:

@@ -10,7 +10,7 @@ import dagster as dg
 
 from terrane_features.feast_internals import import_feast_quickly, parse_repository
 from terrane_features.online_store.address import StoreAddress, read_address
-from terrane_features.repository.model import Repository
+from terrane_features.repository.model import Repository, RepositoryError
 from terrane_features.repository.read import read_repository
 from terrane_features.repository.settings import read_settings
 
@@ -37,8 +37,13 @@ class FeastResource(dg.ConfigurableResource):
         return Path(self.repo_path).resolve()
 
     def repository(self) -> Repository:
-        """The declarations, without Feast. Raises RepositoryError."""
-        return read_repository(self.folder)
+        """The declarations. Raises RepositoryError, also for a project whose name lacks a variable."""
+        repository = read_repository(self.folder)
+        if "$" in repository.project:
+            raise RepositoryError(
+                f"the project {repository.project} names a variable that is not set: set it and retry"
+            )
+        return repository
 
     def online_store(self) -> StoreAddress:
         """Where the online store is. Raises RepositoryError."""
@@ -62,7 +67,7 @@ class FeastResource(dg.ConfigurableResource):
         """
         from feast import Project
 
-        contents = parse_repository(self.folder)
+        contents = parse_repository(self.folder).contents
         if not contents.projects:
             contents.projects.append(Project(name=self.repository().project))
         return contents

@@ -46,7 +46,7 @@ class Things:
         return newest_rows(Source.of(self.view), [f.name for f in self.view.features], END, unique=not repeated)
 
     def measure(self, before: Statistics | None = None, *, repeated: bool = False) -> Statistics:
-        types = read_columns(self.connection, self.view.table)
+        types = read_columns(self.connection, self.view)
         (count,) = self.one("select count(*) from ({}) as t", self.rows(repeated=repeated))
         return measure(self.connection, self.view, types, self.rows(repeated=repeated), count, before)
 

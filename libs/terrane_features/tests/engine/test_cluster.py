@@ -15,7 +15,6 @@ from redis_kinds import TlsRedis, cluster_client, redis_cluster, tls_redis
 from terrane_dev.testing import RedisServer
 from terrane_features.engine.cluster import masters
 from terrane_features.online_store import rows as online_rows
-from terrane_features.online_store.written import Written
 from terrane_features.repository.model import Feature, FeatureView
 
 pytestmark = pytest.mark.integration
@@ -136,10 +135,12 @@ def _count_and_remove(filled: Golden, client: Any) -> None:
         row = connection.execute("select pg_export_snapshot(), now()").fetchone()
         assert row is not None
         keys = online_rows.TableKeys(filled.warehouse, "golden", view, end=row[1], snapshot=row[0])
-        assert online_rows.count_present(client, keys) == ROWS
+        present, samples = online_rows.count_present(client, keys)
+        assert (present, len(set(samples))) == (ROWS, online_rows.SAMPLES)
         online_rows.remove_fields(client, keys, ("text",))
     assert {len(fields) for node in masters(client) for fields in hashes(node).values()} == {2}
-    assert online_rows.remove_view(client, "golden", Written("golden", ("id",), ("x", "text"))) == ROWS
+    found = list(online_rows.scan(client, "golden", ("id",)))
+    assert sum(online_rows.remove_rows(client, "golden", ("x", "text"), keys) for keys in found) == ROWS
 
 
 def test_a_server_that_stops_answering_is_given_up(

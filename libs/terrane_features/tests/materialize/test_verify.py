@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import dagster as dg
@@ -12,6 +14,8 @@ from serving import running, until
 from terrane_features.checks.results import SERVER, STORE
 from terrane_features.materialize import verify
 from terrane_features.materialize.snapshot import Source, newest_rows
+from terrane_features.repository.model import Feature
+from terrane_features.repository.model import FeatureView as DeclaredView
 from terrane_features.server.app import App
 from terrane_features.server.registry.watch import RegistryWatcher
 from terrane_features.server.settings import read_settings
@@ -103,3 +107,34 @@ def test_the_canary_names_the_user_and_the_value_that_differ(stores) -> None:
     (difference,) = verify.read_store(stores.view, rows, stores.feast.store()).differences
     assert (difference.entity, difference.feature) == (str(rows[0]["user_id"]), "entries_total")
     assert difference.expected == difference.got + 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (503, b"starting", "it answers 503: starting"),
+        (404, b"unknown view", "it answers 404: unknown view"),
+        (200, b"<html>", "it answers no JSON"),
+        (200, b"{}", "it answers something else than features"),
+    ],
+)
+def test_a_server_that_cannot_answer_is_told_and_does_not_fail_what_is_written(
+    monkeypatch: pytest.MonkeyPatch, status: int, body: bytes, reason: str
+) -> None:
+    class Answers(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+            pass
+
+    monkeypatch.setattr(verify, "REFRESH_WAIT_S", 0)
+    view = DeclaredView("v", "", (("id", "INT64"),), (Feature("a", "Int64"),), "gold.t", "at", "")
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.handle_request).start()
+        reading = verify.read_server(view, [{"id": 1, "a": 2}], f"http://127.0.0.1:{server.server_port}")
+    assert (reading.silent, reading.differences, reading.entities) == (True, [], 0)
+    assert reason in reading.asked

@@ -6,13 +6,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from types import ModuleType
 
 import dagster as dg
 import pytest
 
 from terrane_features.registry.apply import register
-from terrane_features.registry.plan import DeletionRefused, RepositoryMisread
+from terrane_features.registry.plan import DeletionRefused
 from terrane_features.registry.state import only_writer, registered_views
 from terrane_features.repository.model import RepositoryError
 from terrane_features.repository.table_schema import ColumnsDoNotFit
@@ -202,7 +201,7 @@ def test_a_definition_that_does_not_fit_its_table_is_refused_before_anything_is_
     with pytest.raises(ColumnsDoNotFit, match=f"Nothing was applied or written. .*{message}"):
         apply(stores)
     tables = stores.sql("select tablename from pg_tables where schemaname = 'feast'")
-    assert {name for (name,) in tables} == {"applied_definitions", "feature_statistics", "online_views"}
+    assert {name for (name,) in tables} == {"applied_definitions", "feature_statistics", "online_keys", "online_views"}
     assert digests(stores) == []
     stores.edit("user_journal.py", new, old)
     assert apply(stores) is not None
@@ -223,14 +222,6 @@ def test_a_column_that_goes_is_noticed_though_no_definition_changed(stores) -> N
     stores.sql("alter table gold.user_journal_features drop column avg_mood")
     with pytest.raises(ColumnsDoNotFit, match="avg_mood"):
         apply(stores)
-
-
-def test_a_file_that_feast_cannot_import_by_its_name_is_told_apart(stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "features", ModuleType("features"))
-    (stores.feast.folder / "user_journal.py").rename(stores.feast.folder / "features.py")
-    with pytest.raises(RepositoryMisread, match=r"read user_journal_features differently.*not features\.py"):
-        apply(stores)
-    assert digests(stores) == []
 
 
 def test_a_missing_variable_is_named(stores, monkeypatch: pytest.MonkeyPatch) -> None:

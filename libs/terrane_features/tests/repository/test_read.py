@@ -1,16 +1,22 @@
-"""The repository is read without Feast, and what cannot be read so is refused with file and line."""
+"""What Feast reads from a repository is kept as text, and what cannot be read is named with file and line."""
 
 from __future__ import annotations
 
+import shutil
+import sys
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 
+import feast  # noqa: F401 - with its checks, so that no process of its own is started for each test
 import pytest
 
+from terrane_features.repository import read
 from terrane_features.repository.model import RepositoryError
 from terrane_features.repository.read import locate, read_repository
+from terrane_features.resources import FeastResource
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 
 def test_the_view_its_key_its_table_and_its_fields_are_read(repository_copy: Path) -> None:
@@ -41,21 +47,8 @@ def test_the_digest_changes_with_a_definition_and_not_with_the_folder(repository
     assert read_repository(moved).digest != before
 
 
-def test_two_files_may_use_one_variable_name_for_different_sources(repository_copy: Path) -> None:
-    (repository_copy / "places.py").write_text(
-        """
-import feast
-from entities import user_entity as who
-
-user_journal_source = feast.PostgreSQLSource(name="p", table="gold.places", timestamp_field="seen_at")
-places = feast.FeatureView(
-    name="places",
-    entities=[who],
-    schema=[feast.Field(name="tags", dtype=feast.types.Array(feast.types.String))],
-    source=user_journal_source,
-)
-"""
-    )
+def test_two_files_may_use_one_variable_name_for_different_things(repository_copy: Path) -> None:
+    (repository_copy / "places.py").write_text(PLACES)
     places, journal = read_repository(repository_copy).views
     assert (places.table, journal.table) == ("gold.places", "gold.user_journal_features")
     assert places.join_keys == (("user_id", "INT64"),)
@@ -63,31 +56,139 @@ places = feast.FeatureView(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("old", "new", "place", "message"),
     [
-        ('name="user_journal_features"', 'name="user_" + "x"', r"user_journal\.py:\d+: name= must be a plain string"),
-        (
-            'table="gold.user_journal_features"',
-            'query="select 1"',
-            r"user_journal\.py:\d+: PostgreSQLSource.*no table=",
-        ),
-        ("gold.user_journal_features", "user_journal_features", r"lacks its schema; write gold\.user_journal_features"),
-        ("source=user_journal_source", "source=elsewhere", r"source= of FeatureView.*nothing this repository declares"),
-        (
-            "    schema=[",
-            "    schema=[*more, ",
-            r"user_journal\.py:\d+: schema= of FeatureView.*nothing this repository",
-        ),
-        ("user_journal_source = ", "user_journal_source = = ", r"user_journal\.py:\d+: invalid syntax"),
+        ("source=user_journal_source", "source=elsewhere", ":37", "name 'elsewhere' is not defined"),
+        ("user_journal_source = ", "user_journal_source = = ", ":10", "SyntaxError: invalid syntax"),
+        ("import user_entity", "import nobody", ":5", "cannot import name 'nobody'"),
     ],
 )
-def test_what_cannot_be_read_is_named_with_file_and_line(
-    repository_copy: Path, old: str, new: str, message: str
+def test_a_file_that_cannot_be_imported_is_named_with_line_and_reason_and_costs_the_others_nothing(
+    repository_copy: Path, old: str, new: str, place: str, message: str
 ) -> None:
+    (repository_copy / "places.py").write_text(PLACES)
     file = repository_copy / "user_journal.py"
     file.write_text(file.read_text().replace(old, new))
-    with pytest.raises(RepositoryError, match=message):
+    repository = read_repository(repository_copy)
+    (problem,) = repository.problems
+    assert problem.place == f"feast_repo/user_journal.py{place}"
+    assert message in problem.message
+    assert [view.name for view in repository.views] == ["places"]
+
+
+def test_a_file_of_another_modules_name_is_told_apart(repository_copy: Path) -> None:
+    (repository_copy / "places.py").write_text(PLACES)
+    (repository_copy / "user_journal.py").rename(repository_copy / "json.py")
+    (problem,) = read_repository(repository_copy).problems
+    assert problem.place == "feast_repo/json.py"
+    assert "another module is called json" in problem.message
+
+
+def test_every_view_says_where_it_is_declared(repository_copy: Path) -> None:
+    (view,) = read_repository(repository_copy).views
+    assert view.place == "feast_repo/user_journal.py:19"
+
+
+def test_names_are_taken_from_the_module_that_the_import_says(repository_copy: Path) -> None:
+    for team, key in (("team_a", "person_id"), ("team_b", "account_id")):
+        folder = repository_copy / team
+        folder.mkdir()
+        (folder / "__init__.py").write_text("")
+        (folder / "entities.py").write_text(TEAM_ENTITIES.format(team=team, key=key))
+        (folder / "views.py").write_text(TEAM_VIEWS.format(team=team))
+    found = {view.name: (view.join_keys, view.table) for view in read_repository(repository_copy).views}
+    assert found["of_team_a"] == ((("person_id", "INT64"),), "gold.team_a")
+    assert found["of_team_b"] == ((("account_id", "INT64"),), "gold.team_b")
+
+
+def test_what_feastignore_names_is_not_read(repository_copy: Path) -> None:
+    before = read_repository(repository_copy).digest
+    (repository_copy / "scratch.py").write_text("this is no Python")
+    assert read_repository(repository_copy).problems
+    (repository_copy / ".feastignore").write_text("scratch.py\n")
+    after = read_repository(repository_copy)
+    assert (after.problems, after.digest == before) == ((), False)
+
+
+def test_the_project_may_be_named_through_the_environment(
+    repository_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = repository_copy / "feature_store.yaml"
+    settings.write_text(settings.read_text().replace("project: terrane", "project: fraud_${FEATURE_ENV}"))
+    with pytest.raises(RepositoryError, match=r"fraud_\$\{FEATURE_ENV\} names a variable that is not set"):
+        FeastResource(repo_path=str(repository_copy)).repository()
+    monkeypatch.setenv("FEATURE_ENV", "staging")
+    assert FeastResource(repo_path=str(repository_copy)).repository().project == "fraud_staging"
+
+
+def test_the_text_is_written_once_and_read_by_everybody_until_a_byte_changes(
+    repository_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = read_repository(repository_copy)
+
+    def nobody(folder: Path) -> dict[str, object]:
+        raise AssertionError(f"Feast was asked for {folder}")
+
+    monkeypatch.setattr(read, "_ask_feast", nobody)
+    assert read_repository(repository_copy) == first
+    (repository_copy / "entities.py").write_text("# nobody\n")
+    with pytest.raises(AssertionError, match="Feast was asked"):
         read_repository(repository_copy)
+
+
+def test_a_folder_that_cannot_be_written_is_read_all_the_same(
+    repository_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(repository_copy / ".terrane", ignore_errors=True)
+    (repository_copy / ".terrane").write_text("no folder")
+    (repository_copy / "entities.py").write_text((repository_copy / "entities.py").read_text() + "# changed\n")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "own"))
+    (tmp_path / "own").mkdir()
+    assert [view.name for view in read_repository(repository_copy).views] == ["user_journal_features"]
+    assert list((tmp_path / "own").rglob("*.json"))
+
+
+def test_a_process_of_its_own_reads_the_same_as_one_that_has_imported_feast(
+    repository_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = read._ask_feast(repository_copy)
+    monkeypatch.setattr(read, "feast_is_imported", lambda: False)
+    assert read._ask_feast(repository_copy) == here
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(RepositoryError, match="cannot be read by Feast: no reason given"):
+        read._ask_feast(repository_copy)
+
+
+PLACES = """
+import feast
+from entities import user_entity as who
+
+user_journal_source = feast.data_source.PushSource
+source = __import__(
+    "feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source", fromlist=["PostgreSQLSource"]
+).PostgreSQLSource(name="p", table="gold.places", timestamp_field="seen_at")
+places = feast.FeatureView(
+    name="places",
+    entities=[who],
+    schema=[feast.Field(name="tags", dtype=feast.types.Array(feast.types.String))],
+    source=source,
+)
+"""
+TEAM_ENTITIES = """
+from feast import Entity, ValueType
+
+owner = Entity(name="owner_{team}", join_keys=["{key}"], value_type=ValueType.INT64)
+"""
+TEAM_VIEWS = """
+from feast import FeatureView, Field
+from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
+from feast.types import Int64
+
+from {team}.entities import owner
+
+source = PostgreSQLSource(name="source_{team}", table="gold.{team}", timestamp_field="at")
+view = FeatureView(name="of_{team}", entities=[owner], schema=[Field(name="a", dtype=Int64)], source=source)
+"""
 
 
 def test_a_folder_without_settings_is_refused_with_the_variable_to_set(tmp_path: Path) -> None:
@@ -112,18 +213,6 @@ def test_the_environment_names_the_repository_before_the_default_does(
 def test_a_views_span_and_tags_are_read(repository_copy: Path) -> None:
     (view,) = read_repository(repository_copy).views
     assert (view.ttl, view.tags) == (timedelta(days=3650), {"domain": "features"})
-
-
-@pytest.mark.parametrize(
-    ("written", "read"),
-    [("timedelta(hours=1, minutes=30)", timedelta(minutes=90)), ("timedelta(0)", None), ("timedelta(days=DAYS)", None)],
-)
-def test_a_span_that_is_no_plain_number_counts_as_none(
-    repository_copy: Path, written: str, read: timedelta | None
-) -> None:
-    file = repository_copy / "user_journal.py"
-    file.write_text(file.read_text().replace("timedelta(days=3650)", written))
-    assert read_repository(repository_copy).views[0].ttl == read
 
 
 SERVICES = """
@@ -153,11 +242,3 @@ def test_a_services_views_are_found_through_projections_names_and_on_demand_view
     (repository_copy / "services.py").write_text(SERVICES)
     found = {service.name: service.views for service in read_repository(repository_copy).services}
     assert found == dict.fromkeys(["analyzer", "projected", "renamed", "derived"], ("user_journal_features",))
-
-
-def test_a_service_of_something_unknown_is_refused_with_its_line(repository_copy: Path) -> None:
-    (repository_copy / "services.py").write_text(
-        'from feast import FeatureService\n\nx = FeatureService(name="x", features=[gone])\n'
-    )
-    with pytest.raises(RepositoryError, match=r"services\.py:3: features= holds something that is no feature view"):
-        read_repository(repository_copy)

@@ -15,6 +15,7 @@ from terrane_features.repository.table_schema import read_columns
 
 if TYPE_CHECKING:
     import psycopg
+    from psycopg import sql
 
 
 class NotWritten(ValueError):
@@ -37,17 +38,27 @@ class Inspection:
     before: Statistics | None = None
     statistics: Statistics | None = None
     unmeasured: str = ""
+    _rows: sql.Composed | None = None
 
-    def run(self, connection: psycopg.Connection, window: Window) -> None:
-        """Raises NotWritten when keys or times are missing, or an entity has two rows of one time."""
-        view = self.view
+    def run(self, connection: psycopg.Connection, window: Window, view: FeatureView) -> None:
+        """Takes the view with the types that the registry has.
+
+        Raises NotWritten when keys or times are missing, or an entity has two rows of one time.
+        """
+        self.view = view
         self.faults = find_faults(connection, view, window.end)
         refuse(view, self.faults)
         columns = [*view.key_names, *(feature.name for feature in view.features)]
         rows = newest_rows(Source.of(view), columns, window.end, unique=not self.faults.repeated)
         self.sample = verify.sample(connection, rows, window.rows)
+        self._rows = rows
+
+    def measure(self, connection: psycopg.Connection, window: Window, _: float) -> None:
+        """Counts the features in the snapshot that was written; without `statistics` where that takes too long."""
+        assert self._rows is not None
+        view, rows = self.view, self._rows
         self.before = history.last(connection, self.project, view.name)
-        types = read_columns(connection, view.table)
+        types = read_columns(connection, view)
         try:
             self.statistics = measure(connection, view, types, rows, window.rows, self.before)
         except NotMeasured as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from terrane_features.checks.drift import Change, Limits, changes
-from terrane_features.repository.model import FeatureView
+from terrane_features.repository.model import FeatureView, Problem
 
 if TYPE_CHECKING:
     from terrane_features.checks.inspection import Inspection
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from terrane_features.materialize.snapshot import Window
     from terrane_features.materialize.verify import Reading
 
+FILES = "every_file_can_be_read"
 COLUMNS = "columns_fit_the_definition"
 KEYS = "keys_and_times_are_there"
 UNIQUE = "rows_are_told_apart"
@@ -56,6 +57,11 @@ def specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 def columns_check(problems: Sequence[str]) -> dg.AssetCheckResult:
     """Schema drift: a definition's types against information_schema."""
     return _result(COLUMNS, not problems, {"problems": _listed(problems)})
+
+
+def problems_check(problems: Sequence[Problem]) -> dg.AssetCheckResult:
+    """Files of the repository that cannot be imported; what they declared before stays registered and served."""
+    return _result(FILES, not problems, {"problems": _listed([f"{p.place}: {p.message}" for p in problems])})
 
 
 def rows_checks(faults: Faults) -> list[dg.AssetCheckResult]:

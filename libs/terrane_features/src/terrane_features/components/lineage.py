@@ -1,5 +1,7 @@
 """Keys, tags and conditions that the assets of a repository have in common."""
 
+import re
+
 import dagster as dg
 
 from terrane_features.repository.model import FeatureView
@@ -11,9 +13,9 @@ OWNERS = ["team:features"]
 TAGS = {"domain": "features"}
 
 
-def source_key(view: FeatureView) -> dg.AssetKey:
-    """The asset of the table a view is made from, in whatever location it is."""
-    return dg.AssetKey(view.table.split("."))
+def source_keys(view: FeatureView) -> list[dg.AssetKey]:
+    """The assets of the tables a view is made from, in whatever location they are."""
+    return [dg.AssetKey([re.sub(r"\W", "_", part) for part in table]) for table in view.upstream]
 
 
 def online_key(view: FeatureView) -> dg.AssetKey:

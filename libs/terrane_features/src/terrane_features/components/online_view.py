@@ -25,7 +25,7 @@ from terrane_features.components.lineage import (
     REGISTRY,
     TAGS,
     online_key,
-    source_key,
+    source_keys,
     when_upstream_or_code_changes,
 )
 from terrane_features.components.metadata import metadata_of
@@ -60,7 +60,7 @@ def online_view(view: FeatureView, settings: CheckSettings) -> dg.AssetsDefiniti
 
     @dg.asset(
         key=key,
-        deps=[source_key(view), REGISTRY],
+        deps=[*source_keys(view), REGISTRY],
         group_name="serving",
         kinds={"feast", "redis"},
         description=f"{view.description}\n\nFrom {view.table}: one hash in Redis for each {', '.join(view.key_names)}.",
@@ -88,11 +88,12 @@ def online_view(view: FeatureView, settings: CheckSettings) -> dg.AssetsDefiniti
                     view.name,
                     allow_mass_deletion=config.allow_mass_deletion,
                     inspect=found.run,
+                    afterwards=found.measure,
                 )
                 _keep(warehouse, found, context.run.run_id)
                 readings = {
-                    STORE: verify.read_store(view, found.sample, feast.store()),
-                    SERVER: verify.read_server(view, found.sample, feature_server.url),
+                    STORE: verify.read_store(found.view, found.sample, feast.store()),
+                    SERVER: verify.read_server(found.view, found.sample, feature_server.url),
                 }
                 memory = memory_bytes(feast.online_store().client())
         except (ColumnsDoNotFit, NotWritten) as error:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import dagster as dg
 
 from terrane.postgres import PostgresResource
-from terrane_features.checks.results import BLOCKING, COLUMNS, columns_check
-from terrane_features.components.lineage import OWNERS, POOL, REGISTRY, TAGS, source_key, when_upstream_or_code_changes
+from terrane_features.checks.results import BLOCKING, COLUMNS, FILES, columns_check, problems_check
+from terrane_features.components.lineage import OWNERS, POOL, REGISTRY, TAGS, source_keys, when_upstream_or_code_changes
 from terrane_features.failures import explained
 from terrane_features.registry.apply import Outcome, register
 from terrane_features.repository.model import Repository
@@ -29,14 +29,17 @@ def registry(repository: Repository) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=REGISTRY,
-        deps=sorted({source_key(view) for view in repository.views}),
+        deps=sorted({key for view in repository.views for key in source_keys(view)}),
         group_name="internal",
         kinds={"feast", "postgres"},
         description=DESCRIPTION,
         code_version=repository.digest,
         automation_condition=when_upstream_or_code_changes(),
         metadata={"freshness": "none: it changes when somebody changes a definition, however long that takes"},
-        check_specs=[dg.AssetCheckSpec(COLUMNS, asset=REGISTRY, description=BLOCKING[COLUMNS], blocking=True)],
+        check_specs=[
+            dg.AssetCheckSpec(COLUMNS, asset=REGISTRY, description=BLOCKING[COLUMNS], blocking=True),
+            dg.AssetCheckSpec(FILES, asset=REGISTRY, description="Every file of the repository can be imported."),
+        ],
         owners=OWNERS,
         tags=TAGS,
         pool=POOL,
@@ -53,7 +56,10 @@ def registry(repository: Repository) -> dg.AssetsDefinition:
         except ColumnsDoNotFit as error:
             yield columns_check(error.problems)
             raise dg.Failure(str(error), allow_retries=False) from error
-        yield dg.MaterializeResult(metadata=metadata_of(outcome), check_results=[columns_check([])])
+        if outcome.changed_by_others:
+            context.log.warning("the registry was not what was applied last: somebody else applied; it is mended")
+        results = [columns_check([]), problems_check(repository.problems)]
+        yield dg.MaterializeResult(metadata=metadata_of(outcome), check_results=results)
 
     return feast_registry
 
@@ -64,6 +70,8 @@ def metadata_of(outcome: Outcome) -> dict[str, dg.MetadataValue]:
     return {
         "applied": dg.MetadataValue.bool(outcome.applied),
         "changes": dg.MetadataValue.md(changes or "none"),
+        "changed_by_others": dg.MetadataValue.bool(outcome.changed_by_others),
+        "problems": dg.MetadataValue.md("\n".join(f"- {p.place}: {p.message}" for p in repository.problems) or "none"),
         "removed_online": dg.MetadataValue.json(outcome.removed_online),
         "definitions": dg.MetadataValue.text(repository.digest),
         "feature_views": dg.MetadataValue.int(len(repository.views)),

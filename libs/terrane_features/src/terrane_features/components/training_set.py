@@ -9,7 +9,7 @@ import dagster as dg
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
 from terrane.postgres import PostgresResource
 from terrane.publishing import commit_key, publish
-from terrane_features.components.lineage import OWNERS, REGISTRY, TAGS, source_key
+from terrane_features.components.lineage import OWNERS, REGISTRY, TAGS, source_keys
 from terrane_features.repository.model import FeatureView
 from terrane_features.repository.read import locate, read_repository
 from terrane_features.resources import FeastResource
@@ -48,7 +48,7 @@ class TrainingSet(dg.Component, dg.Resolvable):
         return dg.Definitions(assets=[self._asset([repository.view(name) for name in service.views])])
 
     def _asset(self, views: list[FeatureView]) -> dg.AssetsDefinition:
-        read = {dg.AssetKey(dep.split("/")) for dep in self.deps} | {source_key(view) for view in views}
+        read = {dg.AssetKey(dep.split("/")) for dep in self.deps} | {key for view in views for key in source_keys(view)}
 
         @dg.asset(
             key=["training_sets", self.name],

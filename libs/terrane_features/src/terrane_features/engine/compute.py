@@ -24,6 +24,7 @@ from terrane_features.engine.writing import Written, write
 from terrane_features.feast_internals import name_online, offline_connection, offline_conninfo
 from terrane_features.materialize.snapshot import Source, newest_rows
 from terrane_features.online_store.address import address_of
+from terrane_features.online_store.keys import written_by_others
 
 if TYPE_CHECKING:
     from feast import FeatureView
@@ -67,7 +68,11 @@ class RedisComputeEngine(LocalComputeEngine):
             columns = [*source.keys, *source.features, source.time]
             query = newest_rows(source, columns, task.end_time, start=task.start_time, unique=unique)
             settings = {} if unique else {"work_mem": reading.WORK_MEM}
-            reading.wait_for_other_writers(connection, self.repo_config.project)
+            reading.wait_for_other_writers(connection, self.repo_config.project, view.name)
+            if reading.current_snapshot() is None:
+                # By hand: committed before the first row is written, whatever becomes of the rest.
+                with offline_connection(self.repo_config) as marking:
+                    written_by_others(marking, self.repo_config.project, view.name)
             text, conninfo = query.as_string(connection), offline_conninfo(self.repo_config)
             rows = reading.batches(conninfo, text, settings, reading.current_snapshot())
             done = write(rows, layout, address_of(online.model_dump()).client(), only_newer=not online.skip_dedup)
@@ -101,13 +106,14 @@ def reported() -> Iterator[list[Written]]:
 def source_of(view: FeatureView) -> Source:
     """Where a view's rows are read from."""
     source: Any = view.batch_source
-    return Source(
+    found = Source(
         relation=source.get_table_query_string(),
         keys=tuple(column.name for column in view.entity_columns),
         features=tuple(feature.name for feature in view.features),
         time=source.timestamp_field,
         created=source.created_timestamp_column or "",
     )
+    return found.renamed(source.field_mapping or {})
 
 
 def _types(columns: Any) -> tuple[tuple[str, str], ...]:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from terrane_features.materialize.snapshot import Source, names
-from terrane_features.registry.lock import lock_name
+from terrane_features.materialize.snapshot import Source, names, type_name
+from terrane_features.registry.lock import lock_name, view_lock_name
 
 if TYPE_CHECKING:
     import psycopg
@@ -41,11 +41,13 @@ def snapshot(name: str) -> Iterator[None]:
         _snapshot.reset(token)
 
 
-def wait_for_other_writers(connection: psycopg.Connection, project: str) -> None:
-    """Holds the project's lock until the connection's transaction ends; not where the caller of all this has it."""
-    if _snapshot.get() is None:
-        connection.execute("set local idle_in_transaction_session_timeout = 0")
-        connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [lock_name(project)])
+def wait_for_other_writers(connection: psycopg.Connection, project: str, view: str) -> None:
+    """Holds the view's lock until the connection's transaction ends; not where the caller of all this has it."""
+    if _snapshot.get() is not None:
+        return
+    connection.execute("set local idle_in_transaction_session_timeout = 0")
+    connection.execute("select pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", [lock_name(project)])
+    connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [view_lock_name(project, view)])
 
 
 def column_types(connection: psycopg.Connection, source: Source) -> dict[str, str]:
@@ -55,7 +57,7 @@ def column_types(connection: psycopg.Connection, source: Source) -> dict[str, st
     columns = [*source.keys, *source.features, source.time]
     query = sql.SQL("select {} from {} as t limit 0").format(names(columns), source.named())
     description = connection.execute(query).description or []
-    return {column.name: _type_name(connection, column.type_code) for column in description}
+    return {column.name: type_name(connection, column.type_code) for column in description}
 
 
 def is_unique(connection: psycopg.Connection, source: Source) -> bool:
@@ -96,7 +98,8 @@ def _batches(conninfo: str, query: str, settings: Mapping[str, str], name: str |
             cursor.execute("set transaction isolation level repeatable read read only")
             cursor.execute(f"set transaction snapshot '{name}'")
         for setting, value in settings.items():
-            cursor.execute(f"set local {setting} = '{value}'")
+            cursor.execute("select set_config($1, $2, true)", (setting, value))
+            cursor.fetchall()
         cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
         cursor.execute(query)
         for batch in cursor.fetch_record_batch():
@@ -106,10 +109,3 @@ def _batches(conninfo: str, query: str, settings: Mapping[str, str], name: str |
 
 def current_snapshot() -> str | None:
     return _snapshot.get()
-
-
-def _type_name(connection: psycopg.Connection, oid: int) -> str:
-    info = connection.adapters.types.get(oid)
-    if info is None:
-        return f"type {oid}"
-    return f"_{info.name}" if oid == info.array_oid else info.name

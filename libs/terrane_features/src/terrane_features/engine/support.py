@@ -44,7 +44,6 @@ def unsupported_view(view: FeatureView, config: RepoConfig) -> str | None:
         "the online store is not Redis": not isinstance(config.online_store, RedisOnlineStoreConfig),
         f"it is a {type(view).__name__}": type(view) is not FeatureView,
         "its source is not of Postgres": not isinstance(source, PostgreSQLSource),
-        "its source maps fields": bool(getattr(source, "field_mapping", None)),
         "it has no entity": not view.entity_columns or view.join_keys == ["__dummy_id"],
         "it is not online": not view.online,
         "it writes to the offline store too": bool(getattr(view, "offline", False)),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -52,12 +52,42 @@ class Source:
     def of(cls, view: FeatureView) -> Source:
         """Where a declared view's rows are read from."""
         features = tuple(feature.name for feature in view.features)
-        return cls(view.table, view.key_names, features, view.timestamp_column, view.created_column)
+        relation = view.relation or view.table
+        found = cls(relation, view.key_names, features, view.timestamp_column, view.created_column)
+        return found.renamed(view.field_mapping)
+
+    def renamed(self, mapping: Mapping[str, str]) -> Source:
+        """The same rows, their columns under the names that the mapping gives them."""
+        if not mapping:
+            return self
+        old = {new: name for name, new in mapping.items()}
+        named: list[str] = [*self.keys, *self.features, self.time, self.created]
+        wanted = list(dict.fromkeys(name for name in named if name))
+        columns = ", ".join(f"{_quoted(old.get(name, name))} as {_quoted(name)}" for name in wanted)
+        return replace(self, relation=f"(select {columns} from {self.relation} as source)")  # noqa: S608 - names quoted
 
     def named(self) -> sql.SQL:
         from psycopg import sql
 
         return sql.SQL(self.relation)  # pyright: ignore[reportArgumentType]
+
+
+def look_in(connection: psycopg.Connection, schema: str) -> None:
+    """Finds unqualified names in the schema, as Feast does, until the transaction ends."""
+    connection.execute("select set_config('search_path', %s, true)", [search_path(schema)])
+
+
+def search_path(schema: str) -> str:
+    quoted = schema.replace('"', '""')
+    return f'"{quoted}", public'
+
+
+def type_name(connection: psycopg.Connection, oid: int) -> str:
+    """Postgres' own name of a type."""
+    info = connection.adapters.types.get(oid)
+    if info is None:
+        return f"type {oid}"
+    return f"_{info.name}" if oid == info.array_oid else info.name
 
 
 def read_window(connection: psycopg.Connection, source: Source) -> Window:
@@ -126,3 +156,7 @@ def names(columns: Sequence[str]) -> sql.Composed:
     from psycopg import sql
 
     return sql.SQL(", ").join(sql.Identifier(column) for column in columns)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

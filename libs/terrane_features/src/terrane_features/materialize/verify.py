@@ -116,8 +116,11 @@ def http_reader(url: str) -> Reader:
 
     def read(view: FeatureView, entities: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
         answer = _ask(url, {"features": _references(view), "entities": {k: list(v) for k, v in entities.items()}})
-        names = answer["metadata"]["feature_names"]
-        return {name: result["values"] for name, result in zip(names, answer["results"], strict=True)}
+        try:
+            names = answer["metadata"]["feature_names"]
+            return {name: result["values"] for name, result in zip(names, answer["results"], strict=True)}
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConnectionError("it answers something else than features") from error
 
     return read
 
@@ -140,9 +143,12 @@ def _ask(url: str, question: dict[str, Any]) -> dict[str, Any]:
         except urllib.error.HTTPError as error:
             if error.code == HTTPStatus.UNAUTHORIZED:
                 raise PermissionError(f"it asks for a key: set {KEY_VARIABLE} to one of its keys") from error
+            # Everything is written by now: a server that is being replaced, or is behind, must not undo that.
             if time.monotonic() > until:
-                raise RuntimeError(f"{request.full_url} answers {error.code}: {error.read(500).decode()}") from error
+                raise ConnectionError(f"it answers {error.code}: {error.read(500).decode(errors='replace')}") from error
             time.sleep(1)
+        except ValueError as error:
+            raise ConnectionError(f"it answers no JSON: {error}") from error
 
 
 def _references(view: FeatureView) -> list[str]:

@@ -100,7 +100,9 @@ def read_address(folder: Path, variables: Mapping[str, str] | None = None) -> St
 def address_of(online: Mapping[str, Any]) -> StoreAddress:
     """The address in an `online_store` section."""
     nodes, options = parse(str(online.get("connection_string") or "localhost:6379"))
-    kind = str(online.get("redis_type") or "redis")
+    kind = online.get("redis_type") or "redis"
+    # Feast's own configuration has an enumeration where the file has its text.
+    kind = str(getattr(kind, "value", kind))
     return StoreAddress(kind, nodes, options, str(online.get("sentinel_master") or "mymaster"))
 
 

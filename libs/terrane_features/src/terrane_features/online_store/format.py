@@ -16,6 +16,9 @@ _TEXT = {1: False, 2: True}
 _FIXED = {5: "<d", 6: "<f"}
 _BOOL = 7
 
+# Feast's value types that a join key may have: the ones it serialises.
+KEY_VALUE_TYPES = frozenset({1, 2, 3, 4, 7, 8})
+
 Value = str | int | float | bool | bytes | None
 
 

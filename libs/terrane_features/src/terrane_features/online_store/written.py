@@ -5,6 +5,7 @@ A feature that leaves a view, join keys that change, and a view that is deleted 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,17 @@ def remember(connection: psycopg.Connection, project: str, written: Written) -> 
     connection.execute(ADD_SQL, [project, written.view, list(written.join_keys), list(written.fields)])
 
 
-def replace(connection: psycopg.Connection, project: str, name: str, written: Written | None) -> None:
-    """Forgets whatever was written of the view but this; to be called once the rest is removed."""
+def replace(
+    connection: psycopg.Connection, project: str, name: str, written: Written | None, samples: Sequence[bytes] = ()
+) -> None:
+    """Forgets whatever was written of the view but this; to be called once the rest is removed.
+
+    Args:
+        samples: some of the keys that were written, by which a server sees whether the store still has them.
+    """
     with connection.transaction():
         connection.execute("delete from feast.online_views where project = %s and view = %s", [project, name])
         if written:
             remember(connection, project, written)
+            given = [list(samples), project, name]
+            connection.execute("update feast.online_views set samples = %s where project = %s and view = %s", given)

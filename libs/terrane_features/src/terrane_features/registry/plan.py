@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from terrane_features.repository.model import Repository
-
 if TYPE_CHECKING:
     from feast import FeatureStore
     from feast.diff.property_diff import PropertyDiff
@@ -19,10 +17,6 @@ LONGEST_DESCRIPTION = 60
 
 class DeletionRefused(RuntimeError):
     """An apply would delete definitions, and nobody allowed it."""
-
-
-class RepositoryMisread(RuntimeError):
-    """Feast reads something else from the repository than the asset graph does."""
 
 
 @dataclass(frozen=True)
@@ -112,23 +106,3 @@ def refuse_deletions(changes: list[Change]) -> None:
             " and their values in Redis. Restore the definitions, or run feast/registry with the config"
             " allow_deletions: true."
         )
-
-
-def check_agreement(repository: Repository, contents: RepoContents) -> None:
-    """Raises RepositoryMisread unless Feast sees the same views, over the same tables and fields, as `repository`."""
-    ours = {view.name: (view.table, {f.name for f in view.features}) for view in repository.views}
-    feasts = {
-        view.name: (
-            view.batch_source.get_table_query_string() if view.batch_source else "",
-            {f.name for f in view.schema} - set(view.join_keys),
-        )
-        for view in contents.feature_views
-    }
-    if ours == feasts:
-        return
-    names = sorted(name for name in {*ours, *feasts} if ours.get(name) != feasts.get(name))
-    raise RepositoryMisread(
-        f"Nothing was applied: Feast and the asset graph read {', '.join(names)} differently. Declare a feature view as"
-        " a module's variable, FeatureView(name=..., schema=[...], source=PostgreSQLSource(table=...)), with plain"
-        " strings, and name its file like no Python package that is installed (not features.py)."
-    )

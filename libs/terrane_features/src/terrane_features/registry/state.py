@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
 from terrane.postgres import PostgresResource
-from terrane_features.registry.lock import lock_name
+from terrane_features.registry.lock import lock_name, view_lock_name
 
 if TYPE_CHECKING:
     import psycopg
 
 LOCK_TIMEOUT_S = 1800
+LOCK_SQL = "select pg_advisory_lock(hashtextextended(%s, 0))"
+SHARED_LOCK_SQL = "select pg_advisory_lock_shared(hashtextextended(%s, 0))"
 SCHEMA_SQL = """
     create schema if not exists feast;
     create table if not exists feast.applied_definitions (
@@ -21,8 +23,14 @@ SCHEMA_SQL = """
         run_id text not null,
         applied_at timestamptz not null default now()
     );
+    alter table feast.applied_definitions add column if not exists content text not null default '';
     create table if not exists feast.online_views (
         project text, view text, join_keys text[], fields text[] not null, primary key (project, view, join_keys)
+    );
+    alter table feast.online_views add column if not exists samples bytea[] not null default '{}';
+    alter table feast.online_views add column if not exists keys_known bool not null default false;
+    create table if not exists feast.online_keys (
+        project text, view text, run text, part int, keys bytea not null, primary key (project, view, run, part)
     );
     create table if not exists feast.feature_statistics (
         project text,
@@ -34,8 +42,9 @@ SCHEMA_SQL = """
     );
 """
 REMEMBER_SQL = """
-    insert into feast.applied_definitions (project, digest, run_id) values (%s, %s, %s)
-    on conflict (project) do update set digest = excluded.digest, run_id = excluded.run_id, applied_at = now()
+    insert into feast.applied_definitions (project, digest, run_id, content) values (%s, %s, %s, %s)
+    on conflict (project) do update
+    set digest = excluded.digest, run_id = excluded.run_id, content = excluded.content, applied_at = now()
 """
 
 
@@ -58,17 +67,38 @@ def only_writer(warehouse: PostgresResource, project: str) -> Iterator[psycopg.C
 
     Raises RegistryBusy after LOCK_TIMEOUT_S. The lock goes with the connection, so a run that dies leaves none behind.
     """
+    with _locked(warehouse, project, [LOCK_SQL], [lock_name(project)]) as connection:
+        yield connection
+
+
+@contextmanager
+def view_writer(warehouse: PostgresResource, project: str, view: str) -> Iterator[psycopg.Connection]:
+    """The same for one view's rows and its record: writers of other views go on meanwhile, and nobody applies.
+
+    Raises RegistryBusy.
+    """
+    names = [lock_name(project), view_lock_name(project, view)]
+    with _locked(warehouse, project, [SHARED_LOCK_SQL, LOCK_SQL], names) as connection:
+        yield connection
+
+
+@contextmanager
+def _locked(
+    warehouse: PostgresResource, project: str, statements: list[LiteralString], names: list[str]
+) -> Iterator[psycopg.Connection]:
     import psycopg
 
     with warehouse.connect(autocommit=True) as connection:
         connection.execute(f"set lock_timeout = '{LOCK_TIMEOUT_S}s'".encode())
         try:
-            connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [lock_name(project)])
+            for statement, name in zip(statements, names, strict=True):
+                connection.execute(statement, [name])
         except psycopg.errors.LockNotAvailable as error:
             raise RegistryBusy(
                 f"another run has applied or materialised {project} for {LOCK_TIMEOUT_S} s: look for it in the UI, and"
                 f" retry when it has ended"
             ) from error
+        connection.execute("set lock_timeout = 0")
         ensure_tables(connection)
         yield connection
 
@@ -85,14 +115,15 @@ def try_shared_lock(warehouse: PostgresResource, project: str) -> Iterator[bool]
         yield bool(row and row[0])
 
 
-def applied_digest(connection: psycopg.Connection, project: str) -> str | None:
-    """The digest of the definitions that were applied last."""
-    row = connection.execute("select digest from feast.applied_definitions where project = %s", [project]).fetchone()
-    return row[0] if row else None
+def applied_digests(connection: psycopg.Connection, project: str) -> tuple[str, str] | None:
+    """The digest of the files that were applied last, and that of what the registry held of them then."""
+    sql = "select digest, content from feast.applied_definitions where project = %s"
+    row = connection.execute(sql, [project]).fetchone()
+    return (row[0], row[1]) if row else None
 
 
-def remember_digest(connection: psycopg.Connection, project: str, digest: str, run_id: str) -> None:
-    connection.execute(REMEMBER_SQL, [project, digest, run_id])
+def remember_digests(connection: psycopg.Connection, project: str, digest: str, content: str, run_id: str) -> None:
+    connection.execute(REMEMBER_SQL, [project, digest, run_id, content])
 
 
 def registered_views(connection: psycopg.Connection, project: str) -> set[str]:

@@ -23,10 +23,17 @@ class FeatureView:
     """One feature view and the table it is made from.
 
     Attributes:
-        join_keys: names and Feast value types (`INT64`) of the columns that identify a row, in its entities' order.
-        table: `schema.table` of the warehouse.
+        join_keys: names and Feast value types (`INT64`) of the columns that identify a row, in its entities' order; a
+            type is empty where Feast takes it from the table.
+        table: `schema.table` of the warehouse, or what a person calls the query.
         created_column: when the row was written; empty where the source names none.
-        ttl: how old a row may be to count; None where the definition sets no limit, or no plain one.
+        ttl: how old a row may be to count; None where the definition sets no limit.
+        relation: the table or query as SQL, as it stands after `from`; empty for `table` itself.
+        schema: where an unqualified name is looked for, as Feast does.
+        upstream: the tables that are read, as (schema, table).
+        place: file and line of the definition.
+        field_mapping: the columns that the view knows under other names.
+        problem: why the view cannot be materialised; empty when it can.
     """
 
     name: str
@@ -38,6 +45,12 @@ class FeatureView:
     created_column: str
     ttl: timedelta | None = None
     tags: dict[str, str] = field(default_factory=dict, hash=False)
+    relation: str = ""
+    schema: str = "public"
+    upstream: tuple[tuple[str, ...], ...] = ()
+    place: str = ""
+    problem: str = ""
+    field_mapping: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def key_names(self) -> tuple[str, ...]:
@@ -54,13 +67,26 @@ class FeatureService:
 
 
 @dataclass(frozen=True)
+class Problem:
+    """A file that cannot be imported: where, and why."""
+
+    place: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Repository:
-    """A repository's content; `digest` changes with any byte of its files, and with nothing else."""
+    """A repository's content; `digest` changes with any byte of its files, and with nothing else.
+
+    Attributes:
+        problems: files that could not be read; what they declare is not among the views and services.
+    """
 
     project: str
     digest: str
     views: tuple[FeatureView, ...]
     services: tuple[FeatureService, ...]
+    problems: tuple[Problem, ...] = ()
 
     def view(self, name: str) -> FeatureView:
         """The view of that name. Raises RepositoryError, with the names there are."""

@@ -1,25 +1,44 @@
-"""What a Feast repository declares, read from its source text: importing Feast costs seconds, this costs none.
+"""What a Feast repository declares, as Feast reads it: from JSON that `dump` writes once for each digest of the files.
 
-The asset graph, the check of columns, and a look into Redis need names and types alone. They are read from literal
-arguments of `Entity(...)`, `PostgreSQLSource(...)`, `FeatureView(...)` and `FeatureService(...)`; `applying` compares
-the result with what Feast itself reads, so the two cannot drift apart.
+The asset graph, the check of columns, and a look into Redis need names and types alone, and importing Feast costs
+seconds. An image carries the JSON beside the repository; where the folder cannot be written, it is kept with the
+user's temporary files.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
+import json
 import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from terrane_features.repository.declarations import Declarations, last_name
-from terrane_features.repository.model import Feature, FeatureService, FeatureView, Repository
-from terrane_features.repository.settings import SETTINGS, read_project
+from terrane_features.feast_internals import feast_is_imported, parse_repository
+from terrane_features.repository.dump import described
+from terrane_features.repository.model import (
+    Feature,
+    FeatureService,
+    FeatureView,
+    Problem,
+    Repository,
+    RepositoryError,
+)
+from terrane_features.repository.settings import SETTINGS, read_settings, section
 
-IGNORED_FOLDERS = {"__pycache__", "data"}
-# What a point-in-time span is written in, as `timedelta` takes it.
-SPANS = {"weeks", "days", "hours", "minutes", "seconds"}
+FOLDER, DUMPED = ".terrane", "definitions.json"
+IGNORED = {"__pycache__"}
+DUMP_TIMEOUT_S = 300
+# An identifier, plain or in quotation marks.
+_NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_]\w*)'
+_TABLE = re.compile(rf"^({_NAME})(?:\.({_NAME}))?$")
+_READ_BY_QUERY = re.compile(rf"\b(?:from|join)\s+({_NAME})\.({_NAME})", re.IGNORECASE)
 
 
 def locate(default: Path) -> Path:
@@ -28,108 +47,154 @@ def locate(default: Path) -> Path:
 
 
 def read_repository(folder: Path) -> Repository:
-    """Reads the declarations of a repository. Raises RepositoryError."""
-    project = read_project(folder)
-    files = _python_files(folder)
-    reader = _Reader(Declarations(folder, files))
-    return Repository(project, _digest(folder, [folder / SETTINGS, *files]), reader.views(), reader.services())
+    """Reads the declarations of a repository. Raises RepositoryError when there is none, or Feast cannot be asked.
+
+    Costs a reading of the files; and some seconds of a child process where their digest is a new one.
+    """
+    settings = read_settings(folder, complete=False)
+    digest = digest_of(folder)
+    content = _kept(folder, digest) or _dumped(folder, digest)
+    schema = str(section(settings, "offline_store").get("db_schema") or "public")
+    views = tuple(_view(view, schema) for view in content["views"] if view["online"])
+    services = tuple(FeatureService(s["name"], s["description"], tuple(s["views"])) for s in content["services"])
+    problems = tuple(Problem(found["place"], found["message"]) for found in content["problems"])
+    return Repository(str(settings["project"]), digest, views, services, problems)
 
 
-def _python_files(folder: Path) -> list[Path]:
-    """The files Feast would import, in its order."""
-    found = (file for file in folder.rglob("*.py") if file.name != "__init__.py")
-    return sorted(f for f in found if not any(_ignored(part) for part in f.relative_to(folder).parts[:-1]))
-
-
-def _ignored(part: str) -> bool:
-    return part.startswith(".") or part in IGNORED_FOLDERS
-
-
-def _digest(folder: Path, files: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
+def digest_of(folder: Path) -> str:
+    """Of the names and bytes of the files that say what is declared, and of Feast's version."""
+    digest = hashlib.sha256(version("feast").encode())
+    for file in sorted(_files(folder)):
         content = file.read_bytes()
         digest.update(f"{file.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
     return digest.hexdigest()
 
 
-class _Reader:
-    """Feast's definitions among the declarations."""
+def prepare(folder: Path) -> Path:
+    """Writes the JSON beside the repository, for an image to carry; returns where. Raises RepositoryError, OSError."""
+    digest = digest_of(folder)
+    target = folder / FOLDER / DUMPED
+    _keep(target, {"digest": digest, **_ask_feast(folder)})
+    return target
 
-    def __init__(self, declared: Declarations) -> None:
-        self._declared = declared
 
-    def views(self) -> tuple[FeatureView, ...]:
-        found = self._declared.of_class("FeatureView")
-        return tuple(sorted((self._view(file, call) for file, call in found), key=lambda view: view.name))
+def main() -> int:
+    """`python -m terrane_features.repository.read <folder>`: prepares the JSON; 1 when a definition is bad."""
+    folder = Path(sys.argv[1]).resolve()
+    print(prepare(folder))
+    repository = read_repository(folder)
+    bad = [f"{problem.place}: {problem.message}" for problem in repository.problems]
+    bad += [f"{view.place}: {view.name}: {view.problem}" for view in repository.views if view.problem]
+    print(*bad, sep="\n", file=sys.stderr)
+    return 1 if bad else 0
 
-    def services(self) -> tuple[FeatureService, ...]:
-        found = self._declared.of_class("FeatureService")
-        return tuple(sorted((self._service(file, call) for file, call in found), key=lambda service: service.name))
 
-    def _view(self, file: Path, call: ast.Call) -> FeatureView:
-        declared = self._declared
-        source_file, source = declared.call(file, declared.argument(file, call, "source"), "source", call)
-        return FeatureView(
-            name=declared.text(file, call, "name"),
-            description=declared.text(file, call, "description", ""),
-            join_keys=tuple(
-                k for entity in declared.items(file, call, "entities") for k in self._keys(file, entity, call)
-            ),
-            features=tuple(self._feature(file, item, call) for item in declared.items(file, call, "schema")),
-            table=self._table(source_file, source),
-            timestamp_column=declared.text(source_file, source, "timestamp_field"),
-            created_column=declared.text(source_file, source, "created_timestamp_column", ""),
-            ttl=self._span(file, call, "ttl"),
-            tags=declared.texts(file, call, "tags"),
+def _files(folder: Path) -> Iterator[Path]:
+    for place, names, files in os.walk(folder):
+        names[:] = [name for name in names if not name.startswith(".") and name not in IGNORED]
+        yield from (Path(place, name) for name in files if name.endswith(".py") or name in (SETTINGS, ".feastignore"))
+
+
+def _kept(folder: Path, digest: str) -> dict[str, Any] | None:
+    for place in (folder / FOLDER / DUMPED, _own_place(digest)):
+        try:
+            if place.parent.stat().st_uid not in (os.getuid(), folder.stat().st_uid):
+                continue
+            content = json.loads(place.read_text())
+        except (OSError, ValueError):
+            continue
+        if content.get("digest") == digest:
+            return content
+    return None
+
+
+def _dumped(folder: Path, digest: str) -> dict[str, Any]:
+    content = {"digest": digest, **_ask_feast(folder)}
+    for place in (folder / FOLDER / DUMPED, _own_place(digest)):
+        try:
+            _keep(place, content)
+        except OSError:
+            continue
+        break
+    return content
+
+
+def _ask_feast(folder: Path) -> dict[str, Any]:
+    """What `dump` says of the folder. Raises RepositoryError with its last words when it fails.
+
+    A process that imported Feast already, with all its checks, need not start another.
+    """
+    if feast_is_imported():
+        return described(parse_repository(folder))
+    command = [sys.executable, "-W", "ignore", "-m", "terrane_features.repository.dump", str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DUMP_TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
+        raise RepositoryError(f"{folder}: its files did not end within {DUMP_TIMEOUT_S} s when imported") from error
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise RepositoryError(f"{folder} cannot be read by Feast: {last}")
+    return json.loads(done.stdout.splitlines()[-1])[str(folder)]
+
+
+def _keep(place: Path, content: dict[str, Any]) -> None:
+    """Whole or not at all: others may read it meanwhile."""
+    own = place.parent.name != FOLDER
+    place.parent.mkdir(mode=0o700 if own else 0o755, parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False) as file:
+        json.dump(content, file)
+    # Beside the repository it is for whoever may read that: an image's user is not who built it.
+    os.chmod(file.name, 0o600 if own else 0o644)
+    os.replace(file.name, place)
+
+
+def _own_place(digest: str) -> Path:
+    return Path(tempfile.gettempdir(), f"terrane-definitions-{os.getuid()}", f"{digest}.json")
+
+
+def _view(found: dict[str, Any], schema: str) -> FeatureView:
+    table, relation, upstream, problem = _relation(found, schema)
+    return FeatureView(
+        name=found["name"],
+        description=found["description"],
+        join_keys=tuple((name, kind) for name, kind in found["join_keys"]),
+        features=tuple(Feature(name, dtype) for name, dtype in found["features"]),
+        table=table,
+        timestamp_column=found["timestamp_column"],
+        created_column=found["created_column"],
+        ttl=timedelta(seconds=found["ttl_s"]) or None,
+        tags=found["tags"],
+        relation=relation,
+        schema=schema,
+        upstream=upstream,
+        place=found["place"],
+        problem=found["problem"] or problem,
+        field_mapping=found["field_mapping"],
+    )
+
+
+def _relation(found: dict[str, Any], schema: str) -> tuple[str, str, tuple[tuple[str, ...], ...], str]:
+    """A source's name for people, its SQL after `from`, the tables that it reads, and what is wrong with it."""
+    if query := found["query"]:
+        tables = dict.fromkeys((_plain(s), _plain(t)) for s, t in _READ_BY_QUERY.findall(query))
+        relation = f"({query.strip().rstrip(';')}\n)"
+        return "its query", relation, tuple(tables), ""
+    parts = _TABLE.match(found["table"].strip())
+    if not parts:
+        message = (
+            f"its table {found['table']!r} is no name of a table: write schema.table, in quotation marks if need be"
         )
+        return found["table"], found["table"], (), message if found["table"] else ""
+    first, second = parts[1], parts[2]
+    sql = f"{first}.{second}" if second else f'"{schema}".{first}'
+    names = (_plain(first), _plain(second)) if second else (schema, _plain(first))
+    return ".".join(names), sql, (names,), ""
 
-    def _service(self, file: Path, call: ast.Call) -> FeatureService:
-        declared = self._declared
-        views = {name for item in declared.items(file, call, "features") for name in self._sources(file, item, call)}
-        return FeatureService(
-            declared.text(file, call, "name"), declared.text(file, call, "description", ""), tuple(sorted(views))
-        )
 
-    def _sources(self, file: Path, item: ast.expr, near: ast.Call) -> set[str]:
-        """The names of the views that an item of a service is read from; an on-demand view's are its sources'."""
-        declared = self._declared
-        file, value = declared.root(file, item)
-        kind = last_name(value.func) if isinstance(value, ast.Call) else ""
-        if isinstance(value, ast.Call) and kind == "FeatureView":
-            return {declared.text(file, value, "name")}
-        if isinstance(value, ast.Call) and kind in {"on_demand_feature_view", "OnDemandFeatureView"}:
-            return {n for source in declared.items(file, value, "sources") for n in self._sources(file, source, value)}
-        if kind == "RequestSource":
-            return set()
-        raise declared.error(file, near, "features= holds something that is no feature view of this repository")
+def _plain(name: str) -> str:
+    """A name as Postgres keeps it: in small letters unless it stands in quotation marks."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
-    def _table(self, file: Path, source: ast.Call) -> str:
-        table = self._declared.text(file, source, "table")
-        if table.count(".") != 1:
-            raise self._declared.error(file, source, f"the table {table!r} lacks its schema; write gold.{table}")
-        return table
 
-    def _keys(self, file: Path, entity: ast.expr, near: ast.Call) -> list[tuple[str, str]]:
-        declared = self._declared
-        file, call = declared.call(file, entity, "entities", near)
-        value_type = last_name(declared.argument(file, call, "value_type"))
-        names = [declared.literal(file, item, "join_keys") for item in declared.items(file, call, "join_keys")]
-        return [(name, value_type) for name in names]
-
-    def _feature(self, file: Path, item: ast.expr, near: ast.Call) -> Feature:
-        file, call = self._declared.call(file, item, "schema", near)
-        dtype = self._declared.argument(file, call, "dtype")
-        return Feature(self._declared.text(file, call, "name"), ast.unparse(dtype).replace("feast.types.", ""))
-
-    def _span(self, file: Path, call: ast.Call, name: str) -> timedelta | None:
-        """A `timedelta(days=1)` of plain numbers; None for anything else, and for no time at all."""
-        if not self._declared.has(call, name):
-            return None
-        _, value = self._declared.follow(file, self._declared.argument(file, call, name))
-        if not isinstance(value, ast.Call) or last_name(value.func) != "timedelta" or value.args:
-            return None
-        parts = {k.arg: k.value.value for k in value.keywords if isinstance(k.value, ast.Constant)}
-        if len(parts) != len(value.keywords) or not set(parts) <= SPANS:
-            return None
-        return timedelta(**{str(unit): float(str(count)) for unit, count in parts.items()}) or None
+if __name__ == "__main__":
+    sys.exit(main())

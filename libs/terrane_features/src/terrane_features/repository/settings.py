@@ -1,4 +1,4 @@
-"""feature_store.yaml as Feast reads it: `${NAME}` replaced from the environment."""
+"""feature_store.yaml as Feast reads it: `${NAME}` and `$NAME` replaced from the environment."""
 
 from __future__ import annotations
 
@@ -13,31 +13,30 @@ import yaml
 from terrane_features.repository.model import RepositoryError
 
 SETTINGS = "feature_store.yaml"
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
-def read_settings(folder: Path, variables: Mapping[str, str] | None = None, *, part: str = "") -> dict[str, Any]:
+def read_settings(
+    folder: Path, variables: Mapping[str, str] | None = None, *, part: str = "", complete: bool = True
+) -> dict[str, Any]:
     """The file's content.
 
     Args:
         variables: in the place of the process's environment.
         part: the one section that has to be complete; without it all of the file.
+        complete: whether a variable that is not set is refused; otherwise its name stays, as with Feast.
 
     Raises RepositoryError without the file, or when variables that it names are not set.
     """
     given = os.environ if variables is None else variables
     text = _text(folder)
     needed = yaml.safe_dump(yaml.safe_load(text).get(part)) if part else text
-    if missing := sorted({name for name in _VARIABLE.findall(needed) if name not in given}):
+    named = {braced for braced, _ in _VARIABLE.findall(needed) if braced}
+    if missing := sorted(name for name in named if complete and name not in given):
         raise RepositoryError(
             f"{folder / SETTINGS} names {', '.join(missing)}, which the environment lacks: set them and retry"
         )
-    return yaml.safe_load(_VARIABLE.sub(lambda found: given.get(found[1], found[0]), text))
-
-
-def read_project(folder: Path) -> str:
-    """The project's name. Raises RepositoryError without the file."""
-    return str(yaml.safe_load(_text(folder))["project"])
+    return yaml.safe_load(_VARIABLE.sub(lambda found: given.get(found[1] or found[2], found[0]), text))
 
 
 def section(content: Mapping[str, Any], name: str) -> dict[str, Any]:

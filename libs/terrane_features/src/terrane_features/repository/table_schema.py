@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from terrane_features.repository.model import FeatureView
+from terrane_features.materialize.snapshot import Source, look_in, type_name
+from terrane_features.repository.model import Feature, FeatureView
 
 if TYPE_CHECKING:
     import psycopg
@@ -34,10 +36,6 @@ VALUE_TYPES = {
     "BYTES": "Bytes",
     "UNIX_TIMESTAMP": "UnixTimestamp",
 }
-COLUMNS_SQL = """
-    select column_name, udt_name from information_schema.columns
-    where table_schema = %s and table_name = %s
-"""
 
 
 class ColumnsDoNotFit(ValueError):
@@ -48,14 +46,37 @@ class ColumnsDoNotFit(ValueError):
         super().__init__("Nothing was applied or written. " + " ".join(problems))
 
 
-def read_columns(connection: psycopg.Connection, table: str) -> dict[str, str]:
-    """Postgres' type names of a table's columns; empty when there is no such table."""
-    return dict(connection.execute(COLUMNS_SQL, table.split(".", 1)).fetchall())
+def read_columns(connection: psycopg.Connection, view: FeatureView) -> dict[str, str]:
+    """Postgres' type names (`int8`, `_text`) of the columns of a view's table or query; empty when there is no table.
+
+    Raises ColumnsDoNotFit for a query that Postgres does not take.
+    """
+    import psycopg
+    from psycopg import sql
+
+    source = Source.of(view)
+    try:
+        with connection.transaction():
+            look_in(connection, view.schema)
+            description = connection.execute(
+                sql.SQL("select * from {} as t limit 0").format(source.named())
+            ).description
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return {}
+    except psycopg.ProgrammingError as error:
+        reason = " ".join((error.diag.message_primary or str(error)).split())
+        raise ColumnsDoNotFit([f"Feature view {view.name} ({view.place}) cannot be read: {reason}."]) from error
+    return {column.name: type_name(connection, column.type_code) for column in description or []}
 
 
 def check_views(connection: psycopg.Connection, views: Iterable[FeatureView]) -> None:
     """Raises ColumnsDoNotFit, which lists every problem of every view, unless all of them fit."""
-    problems = [p for view in views for p in problems_of(view, read_columns(connection, view.table))]
+    problems: list[str] = []
+    for view in views:
+        try:
+            problems += problems_of(view, read_columns(connection, view))
+        except ColumnsDoNotFit as error:
+            problems += error.problems
     if problems:
         raise ColumnsDoNotFit(problems)
 
@@ -63,7 +84,7 @@ def check_views(connection: psycopg.Connection, views: Iterable[FeatureView]) ->
 def problems_of(view: FeatureView, columns: Mapping[str, str]) -> list[str]:
     """One sentence a problem, with the view, the column, the table, and what to do."""
     if not columns:
-        asset = view.table.replace(".", "/")
+        asset = " and ".join("/".join(table) for table in view.upstream) or view.table.replace(".", "/")
         return [
             f"Feature view {view.name} reads {view.table}, which does not exist: materialise the asset {asset} in the"
             " location that owns it, or correct the source's table in feast_repo."
@@ -73,6 +94,18 @@ def problems_of(view: FeatureView, columns: Mapping[str, str]) -> list[str]:
     wanted += [(view.timestamp_column, {"timestamptz"})]
     wanted += [(view.created_column, {"timestamptz"})] if view.created_column else []
     return [problem for name, types in wanted if (problem := _problem(view, name, types, columns))]
+
+
+def with_registered_types(view: FeatureView, registered: Any) -> FeatureView:
+    """The view with what Feast took from the table when it was applied: types of join keys, and features.
+
+    Args:
+        registered: Feast's own feature view.
+    """
+    types = {column.name: column.dtype.to_value_type().name for column in registered.entity_columns}
+    keys = tuple((name, kind or types.get(name, "")) for name, kind in view.join_keys)
+    features = view.features or tuple(Feature(f.name, str(f.dtype)) for f in registered.features)
+    return replace(view, join_keys=keys, features=features)
 
 
 def _accepted(dtype: str) -> set[str]:
