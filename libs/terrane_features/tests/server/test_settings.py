@@ -55,7 +55,6 @@ def test_a_missing_variable_or_file_is_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("type: redis", "type: redis\n  redis_type: redis_cluster", "the online store is redis_cluster"),
         ("type: redis", "type: sqlite", "the online store is sqlite"),
         ("registry_type: sql", "registry_type: file", "the registry is not in Postgres"),
         ("_version: 3", "_version: 2", "entity keys are not of version 3"),

@@ -42,6 +42,8 @@ def serve(app: Any, arguments: argparse.Namespace) -> None:
     """Answers until SIGTERM or SIGINT; what is under way then has GRACE_S to end."""
     import uvicorn
 
+    from terrane_features.server.protocol import BoundedProtocol
+
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     # What was imported lives as long as the process, and needs no collector to look at it.
     gc.freeze()
@@ -49,6 +51,7 @@ def serve(app: Any, arguments: argparse.Namespace) -> None:
         app,
         host=arguments.host,
         port=arguments.port,
+        http=BoundedProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -12,15 +12,18 @@ from typing import Any
 
 import orjson
 
+from terrane_features.online_store.address import StoreAddress
 from terrane_features.server import metrics as metrics_module
 from terrane_features.server.auth import Authenticator
+from terrane_features.server.cluster import ClusterConnection
 from terrane_features.server.fallback import FeastFallback
 from terrane_features.server.metrics import Metrics
 from terrane_features.server.openapi import document
 from terrane_features.server.redis import RedisConnection
 from terrane_features.server.registry.ready import Readiness
 from terrane_features.server.registry.watch import RegistryWatcher
-from terrane_features.server.request.errors import RequestError, unavailable
+from terrane_features.server.request.body import Bodies
+from terrane_features.server.request.errors import RequestError, too_much, unavailable
 from terrane_features.server.request.parse import parse
 from terrane_features.server.request.plan import Planner
 from terrane_features.server.response.read import FeatureReader
@@ -28,13 +31,12 @@ from terrane_features.server.settings import Settings
 
 log = logging.getLogger("terrane_features.server")
 ONLINE_FEATURES = "/get-online-features"
-LONGEST_BODY = 8 << 20
 JSON = b"application/json"
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
-Reply = tuple[int, bytes, bytes, Sequence[tuple[bytes, bytes]]]
+Reply = tuple[int, bytes, bytes | list[bytes], Sequence[tuple[bytes, bytes]]]
 
 
 class App:
@@ -42,12 +44,13 @@ class App:
 
     def __init__(self, settings: Settings, watch: RegistryWatcher) -> None:
         self._settings, self._watch = settings, watch
-        self._link = RedisConnection(settings.store)
+        self._store = connect(settings.store)
         self._metrics = Metrics()
-        self._reader = FeatureReader(self._link, self._metrics)
+        self._bodies = Bodies(settings.max_body_bytes)
+        self._reader = FeatureReader(self._store, self._metrics)
         self._fallback = FeastFallback(settings.repository)
         self._authenticator = Authenticator(settings.access)
-        self._readiness = Readiness(watch, self._link)
+        self._readiness = Readiness(watch, self._store)
         self._planner: Planner | None = None
         self._openapi = orjson.dumps(document(self._authenticator.open, settings.max_entities))
         self._paths = {
@@ -60,8 +63,8 @@ class App:
         self._metrics.watch("registry_age_seconds", "Since the registry was last looked at", lambda: watch.age_s)
         self._metrics.watch("registry_failures", "Looks at the registry that failed", lambda: watch.failures)
         self._metrics.watch("feature_views", "Views that are known", lambda: watch.feature_views())
-        self._metrics.watch("redis_connections", "Connections made to Redis", lambda: self._link.connections)
-        self._metrics.watch("redis_up", "Whether Redis is connected", lambda: float(self._link.connected))
+        self._metrics.watch("redis_connections", "Connections made to Redis", lambda: self._store.connections)
+        self._metrics.watch("redis_up", "Whether Redis is connected", lambda: float(self._store.connected))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -76,16 +79,18 @@ class App:
                 status, kind, body, headers = reply
             else:
                 status, kind, body, headers = 404, JSON, b'{"detail":"Not Found"}', ()
-            length = (b"content-length", b"%d" % len(body))
+            pieces = [body] if isinstance(body, bytes) else body
+            length = (b"content-length", b"%d" % sum(map(len, pieces)))
             start = {"status": status, "headers": [(b"content-type", kind), length, *headers]}
             await send({"type": "http.response.start", **start})
-            await send({"type": "http.response.body", "body": body})
+            for number, piece in enumerate(pieces, 1):
+                await send({"type": "http.response.body", "body": piece, "more_body": number < len(pieces)})
 
     async def _request(self, scope: Scope, receive: Receive) -> Reply:
         began = time.perf_counter()
         try:
             await self._authenticator.check(scope["headers"])
-            status, body, headers = 200, await self._answer(await _body(receive)), ()
+            status, body, headers = 200, await self._answered(receive), ()
         except RequestError as refused:
             status, body, headers = refused.status, orjson.dumps(refused.content), refused.headers
             log.log(
@@ -100,7 +105,11 @@ class App:
         self._metrics.count_request(status, time.perf_counter() - began)
         return status, JSON, body, headers
 
-    async def _answer(self, body: bytes) -> bytes:
+    async def _answered(self, receive: Receive) -> bytes | list[bytes]:
+        async with self._bodies.read(receive) as body:
+            return await self._answer(body)
+
+    async def _answer(self, body: bytes) -> bytes | list[bytes]:
         catalog = self._watch.catalog
         if catalog is None:
             raise unavailable(self._not_yet())
@@ -113,6 +122,8 @@ class App:
         if plan.fallback_reason:
             self._metrics.handed_over.inc()
             return await self._fallback.answer(request, plan.names)
+        if (asked := request.rows * plan.width) > self._settings.max_values:
+            raise too_much(f"{asked} values are asked for; ask for at most {self._settings.max_values} at a time")
         return await self._reader.answer(request, plan)
 
     def _not_yet(self) -> str:
@@ -142,21 +153,15 @@ class App:
             else:
                 self._watch.stop()
                 self._fallback.close()
-                self._link.close()
+                self._store.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
 
-async def _body(receive: Receive) -> bytes:
-    message = await receive()
-    body = message.get("body", b"")
-    while message.get("more_body") and len(body) <= LONGEST_BODY:
-        message = await receive()
-        body += message.get("body", b"")
-    if len(body) > LONGEST_BODY:
-        raise RequestError(413, {"detail": f"the body is longer than {LONGEST_BODY} bytes"}, "too long a body")
-    return body
-
-
 def _wrong_method(allowed: str) -> Reply:
     return 405, JSON, b'{"detail":"Method Not Allowed"}', [(b"allow", allowed.encode())]
+
+
+def connect(address: StoreAddress) -> RedisConnection | ClusterConnection:
+    """What asks the online store; it connects at the first request."""
+    return ClusterConnection(address) if address.kind == "redis_cluster" else RedisConnection(address)

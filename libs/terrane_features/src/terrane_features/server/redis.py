@@ -1,4 +1,4 @@
-"""One connection to Redis that all requests share: their commands follow one another without waiting for replies.
+"""One connection to a Redis that all requests share: their commands follow one another without waiting for replies.
 
 A connection that broke is made anew when the next request needs it, and a request that was under way when it broke is
 sent once more: all that is sent here only reads.
@@ -20,21 +20,24 @@ CONNECT_TIMEOUT_S = 2.0
 REPLY_TIMEOUT_S = 2.0
 WATCH_EVERY_S = 0.25
 
+Node = tuple[str, int]
+
 
 class StoreUnavailable(ConnectionError):
     """Redis does not answer, or refuses us; the message says which Redis, and why."""
 
 
 class RedisConnection:
-    """Asks Redis. To be used in one event loop.
+    """Asks one Redis; behind sentinels, the one that is the master when it connects. For one event loop.
 
     Attributes:
         connections: how many were made since the start.
     """
 
-    def __init__(self, address: StoreAddress) -> None:
+    def __init__(self, address: StoreAddress, node: Node | None = None) -> None:
+        """Takes the address for how to get in, and a node of it where it has several."""
         self.connections = 0
-        self._address = address
+        self._address, self._node = address, node
         self._connection: _Connection | None = None
         self._connecting: asyncio.Task[_Connection] | None = None
 
@@ -42,24 +45,32 @@ class RedisConnection:
     def connected(self) -> bool:
         return self._connection is not None and self._connection.up
 
-    async def ask(self, commands: bytes, replies: int) -> list[Any]:
+    async def ask(self, commands: Sequence[bytes]) -> list[Any]:
         """The replies to commands in Redis's protocol, in order; a reply that is an error is a hiredis.ReplyError.
 
         Raises StoreUnavailable.
         """
+        joined, replies = b"".join(commands), len(commands)
         try:
-            return await (await self._up()).ask(commands, replies)
+            return await (await self._up()).ask(joined, replies)
         except _Broken as broken:
             if broken.late:
-                raise StoreUnavailable(f"{self._address} has not answered for {REPLY_TIMEOUT_S:.0f} s") from None
+                raise StoreUnavailable(f"{self} has not answered for {REPLY_TIMEOUT_S:.0f} s") from None
         try:
-            return await (await self._up()).ask(commands, replies)
+            return await (await self._up()).ask(joined, replies)
         except _Broken as broken:
-            raise StoreUnavailable(f"{self._address} broke the connection twice: {broken}") from None
+            raise StoreUnavailable(f"{self} broke the connection twice: {broken}") from None
+
+    async def ask_everywhere(self, command: bytes) -> list[Any]:
+        """A command's reply, as a list of one. Raises StoreUnavailable."""
+        return await self.ask([command])
 
     def close(self) -> None:
         if self._connection:
             self._connection.close()
+
+    def __str__(self) -> str:
+        return f"{self._address}, node {self._node[0]}:{self._node[1]}" if self._node else str(self._address)
 
     async def _up(self) -> _Connection:
         if self._connection is not None and self._connection.up:
@@ -73,17 +84,16 @@ class RedisConnection:
         address = self._address
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                loop = asyncio.get_running_loop()
-                secure = tls_context(address) if address.tls is not None else None
-                _, connection = await loop.create_connection(_Connection, *address.nodes[0], ssl=secure)
+                host, port = self._node or await _find(address)
+                connection = await _open(host, port, tls_context(address) if address.tls is not None else None)
                 await _enter(connection, address)
         except (OSError, TimeoutError, _Broken) as error:
-            raise StoreUnavailable(f"{address}: {error or 'no answer'}") from error
+            raise StoreUnavailable(f"{self}: {error or 'no answer'}") from error
         finally:
             self._connecting = None
         self._connection = connection
         self.connections += 1
-        log.info("connected to %s", address)
+        log.info("connected to %s", self)
         return connection
 
 
@@ -104,14 +114,48 @@ def tls_context(address: StoreAddress) -> ssl.SSLContext:
     return context
 
 
+def first_error(replies: Sequence[Any]) -> str:
+    """The first reply that is an error, as text; empty when none is."""
+    return next((str(reply) for reply in replies if isinstance(reply, Exception)), "")
+
+
+async def _find(address: StoreAddress) -> Node:
+    """Where the Redis is: what the first sentinel that answers says. Raises StoreUnavailable."""
+    if address.kind != "redis_sentinel":
+        return address.nodes[0]
+    problems = []
+    for host, port in address.nodes:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S / (len(address.nodes) + 1)):
+                connection = await _open(host, port, None)
+                try:
+                    asked = command(b"SENTINEL", b"get-master-addr-by-name", address.master.encode())
+                    (reply,) = await connection.ask(asked, 1)
+                finally:
+                    connection.close()
+        except (OSError, TimeoutError, _Broken) as error:
+            problems.append(f"{host}:{port}: {error or 'no answer'}")
+            continue
+        if isinstance(reply, list):
+            return reply[0].decode(), int(reply[1])
+        problems.append(f"{host}:{port} knows no {address.master}")
+    raise StoreUnavailable(f"{address}: {'; '.join(problems)}")
+
+
+async def _open(host: str, port: int, secure: ssl.SSLContext | None) -> _Connection:
+    _, connection = await asyncio.get_running_loop().create_connection(_Connection, host, port, ssl=secure)
+    return connection
+
+
 async def _enter(connection: _Connection, address: StoreAddress) -> None:
-    """Authenticates and selects the database. Raises StoreUnavailable."""
+    """Authenticates and selects the database, which a cluster has one of. Raises StoreUnavailable."""
     steps = []
     if address.password:
         user = [address.username.encode()] if address.username else []
         steps.append(command(b"AUTH", *user, address.password.encode()))
-    steps.append(command(b"SELECT", str(address.database).encode()))
-    for reply in await connection.ask(b"".join(steps), len(steps)):
+    if address.kind != "redis_cluster":
+        steps.append(command(b"SELECT", str(address.database).encode()))
+    for reply in await connection.ask(b"".join(steps), len(steps)) if steps else ():
         if isinstance(reply, Exception):
             connection.close()
             raise StoreUnavailable(f"{address} refuses us: {reply}")
@@ -189,8 +233,3 @@ class _Connection(asyncio.Protocol):
             future = self._waiting.popleft()[0]
             if not future.done():
                 future.set_exception(error)
-
-
-def first_error(replies: Sequence[Any]) -> str:
-    """The first reply that is an error, as text; empty when none is."""
-    return next((str(reply) for reply in replies if isinstance(reply, Exception)), "")

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from terrane_features.online_store.address import StoreAddress, address_of
+from terrane_features.online_store.address import KINDS, StoreAddress, address_of
 from terrane_features.repository.model import RepositoryError
 from terrane_features.repository.settings import read_settings as read_feature_store
 from terrane_features.repository.settings import section
 
 STOCK = "FEATURE_SERVER_STOCK"
 MAX_ENTITIES = 5000
+MAX_VALUES = 500_000
+MAX_BODY_BYTES = 8 << 20
 
 
 class SettingsError(ValueError):
@@ -60,6 +62,8 @@ class Settings:
     serve_while_materializing: bool
     access: Access
     max_entities: int
+    max_values: int
+    max_body_bytes: int
     why_stock: str
 
 
@@ -79,6 +83,8 @@ def read_settings(repository: Path, environment: Mapping[str, str] | None = None
         serve_while_materializing=bool(registry.get("serve_features_while_materializing")),
         access=_access(variables),
         max_entities=_number(variables, "FEATURE_SERVER_MAX_ENTITIES", MAX_ENTITIES),
+        max_values=_number(variables, "FEATURE_SERVER_MAX_VALUES", MAX_VALUES),
+        max_body_bytes=_number(variables, "FEATURE_SERVER_MAX_BODY_BYTES", MAX_BODY_BYTES),
         why_stock=_why_stock(content, online, registry, variables),
     )
 
@@ -113,8 +119,8 @@ def _why_stock(
     """Stock where it was asked for, and where the stores are others than the ones that are read here."""
     if variables.get(STOCK, "").lower() in {"1", "true", "yes"}:
         return f"{STOCK} is set"
-    if online.get("type") != "redis" or online.get("redis_type", "redis") != "redis":
-        return f"the online store is {online.get('redis_type') or online.get('type')}, not a single Redis"
+    if online.get("type") != "redis" or online.get("redis_type", "redis") not in KINDS:
+        return f"the online store is {online.get('redis_type') or online.get('type')}, not Redis"
     if registry.get("registry_type") != "sql" or not str(registry.get("path")).startswith("postgresql"):
         return "the registry is not in Postgres"
     if content.get("entity_key_serialization_version", 3) != 3:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 
 
 def read(served) -> Catalog:
-    _, catalog = read_if_changed(served.settings.registry, "served", None, serve_while_materializing=True)
+    catalog = read_if_changed(served.settings.registry, "served", None, serve_while_materializing=True).catalog
     assert catalog is not None
     return catalog
 
@@ -54,12 +54,20 @@ def test_entities_are_read_with_their_join_keys(served) -> None:
 
 def test_the_same_records_are_not_read_twice_and_nothing_is_read_while_somebody_writes(served) -> None:
     uri = served.settings.registry
-    digest, _ = read_if_changed(uri, "served", None, serve_while_materializing=True)
-    assert read_if_changed(uri, "served", digest, serve_while_materializing=True) == (digest, None)
+    digest = read_if_changed(uri, "served", None, serve_while_materializing=True).digest
+    assert read_if_changed(uri, "served", digest, serve_while_materializing=True).catalog is None
     with served.warehouse.connect(autocommit=True) as connection:
         connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [lock_name("served")])
         with pytest.raises(BeingWritten):
             read_if_changed(uri, "served", digest, serve_while_materializing=True)
+
+
+def test_whoever_knows_nothing_yet_reads_while_somebody_writes(served) -> None:
+    with served.warehouse.connect(autocommit=True) as connection:
+        connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [lock_name("served")])
+        read = read_if_changed(served.settings.registry, "served", None, serve_while_materializing=True)
+    assert read.catalog
+    assert "countries" in read.catalog.views
 
 
 def test_a_registry_without_tables_is_not_applied(served) -> None:

@@ -93,7 +93,7 @@ def test_an_emptied_redis_is_not_ready_though_it_answers(served, redis_server) -
             RegistryWatcher(served.settings, 0.2),
         )
     ) as c:
-        until(lambda: "Redis is empty" in str(c.get("/ready").json()["problem"]))
+        until(lambda: "Redis lacks rows of" in str(c.get("/ready").json()["problem"]))
         state = c.get("/ready")
         assert state.status_code == 503
         assert "countries" in state.json()["problem"]
@@ -104,13 +104,13 @@ def test_a_canary_that_dies_is_followed_by_another(served, ours: httpx.Client) -
 
     with running(app := served.app()) as client:
         until(lambda: client.get("/ready").json()["canary"] is not None)
-        key, view = app._readiness._canary or (b"", "")
+        key, view = app._readiness._found or (b"", "")
         with Redis(port=served.settings.store.nodes[0][1], password=served.settings.store.password, db=2) as redis:
             row = redis.hgetall(key)  # pyright: ignore[reportArgumentType]
             redis.delete(key)
             try:
                 assert client.get("/ready").json()["canary"] is not None
-                assert app._readiness._canary != (key, view)
+                assert app._readiness._found != (key, view)
             finally:
                 redis.hset(key, mapping=row)  # pyright: ignore[reportArgumentType]
 

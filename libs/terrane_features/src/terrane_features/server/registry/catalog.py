@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from terrane_features.online_store.format import INT32, INT64, STRING, members
+from terrane_features.registry.records import Kind
 
-Kind = Literal["entity", "view", "stream view", "on demand view", "label view", "service"]
 Members = dict[int, list[int | bytes]]
 
 DUMMY_ENTITY, DUMMY_KEY = "__dummy", "__dummy_id"
@@ -54,6 +53,11 @@ class Projection:
     features: tuple[str, ...]
     join_key_map: Mapping[str, str]
 
+    @property
+    def label(self) -> str:
+        """What its features are asked for and answered under."""
+        return self.alias or self.view
+
 
 @dataclass(frozen=True)
 class Service:
@@ -76,6 +80,14 @@ class Catalog:
     views: Mapping[str, View] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
     entity_keys: Mapping[str, str] = field(default_factory=dict)
+
+    def request_names(self) -> frozenset[str]:
+        """Every name under which a request may give an entity's values; what else it names is nobody's."""
+        keys = {name for view in self.views.values() for name, _ in view.join_keys}
+        mapped = {
+            name for service in self.services.values() for p in service.projections for name in p.join_key_map.values()
+        }
+        return frozenset(keys | mapped | set(self.entity_keys) | set(self.entity_keys.values()))
 
     @property
     def needs_feast(self) -> bool:

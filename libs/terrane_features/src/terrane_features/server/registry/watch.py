@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from terrane_features.server.registry.catalog import Catalog
 from terrane_features.server.registry.load import BeingWritten, NotApplied, read_if_changed
@@ -19,6 +19,7 @@ class RegistryWatcher(Repeating):
     Attributes:
         catalog: None until the registry was read for the first time.
         problem: why the last look failed; None when it did not.
+        samples: some keys of the rows that were last written, by view.
         empty: nobody has applied anything yet, which is no problem.
         failures: looks that failed since the start.
         on_change: is called in the watching thread with a new catalog, before requests are answered by it.
@@ -31,6 +32,7 @@ class RegistryWatcher(Repeating):
         self.empty = False
         self.failures = 0
         self.on_change: Callable[[Catalog], None] = lambda _: None
+        self.samples: Mapping[str, tuple[bytes, ...]] = {}
         self._settings = settings
         self._digest: str | None = None
 
@@ -41,15 +43,16 @@ class RegistryWatcher(Repeating):
     def _run_once(self) -> None:
         settings = self._settings
         try:
-            digest, changed = read_if_changed(
+            read = read_if_changed(
                 settings.registry,
                 settings.project,
                 self._digest,
                 serve_while_materializing=settings.serve_while_materializing,
             )
-            if changed:
-                self._replace(changed)
-            self._digest = digest
+            self.samples = read.samples
+            if read.catalog:
+                self._replace(read.catalog)
+            self._digest = read.digest
         except BeingWritten:
             return
         except NotApplied:

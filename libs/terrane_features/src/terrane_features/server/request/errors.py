@@ -6,6 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+# A request's own names may be megabytes long, and a log is not for them.
+LONGEST_REASON = 300
+
 
 class RequestError(Exception):
     """A refusal.
@@ -18,7 +21,8 @@ class RequestError(Exception):
 
     def __init__(self, status: int, content: Any, reason: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(reason)
-        self.status, self.content, self.reason, self.headers = status, content, reason, headers
+        self.status, self.content, self.headers = status, content, headers
+        self.reason = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]} ..."
 
 
 def malformed(location: Sequence[str | int], message: str, kind: str = "value_error") -> RequestError:
@@ -31,6 +35,11 @@ def malformed(location: Sequence[str | int], message: str, kind: str = "value_er
 def unanswerable(message: str) -> RequestError:
     """400: well formed, and nothing that can be answered."""
     return RequestError(400, {"detail": message}, message)
+
+
+def too_much(message: str) -> RequestError:
+    """413: more than the server's configuration allows to be asked for at a time."""
+    return RequestError(413, {"detail": message}, message)
 
 
 def wrong_value(key: str, position: int, message: str) -> RequestError:

@@ -34,16 +34,16 @@ class Commands:
     project: bytes
     fields: bytes
 
-    def of(self, columns: Mapping[str, Sequence[Any]], rows: int) -> list[bytes]:
-        """The commands for typed values of every key."""
+    def of(self, columns: Mapping[tuple[str, int], Sequence[Any]], rows: int) -> list[bytes]:
+        """The commands for the values of every key, by its name and type."""
         if len(self.keys) == 1 and self.keys[0][1] == INT64:
             # Nothing but the eight bytes of the number differs from one command to the next.
             size = len(self.prefix) + _INT64.size + len(self.project)
             before = b"%s$%d\r\n%s%s" % (self.count, size, self.prefix, _LENGTHS.pack(INT64, 8))
             after = b"%s\r\n%s" % (self.project, self.fields)
-            return [before + _int64(value) + after for value in columns[self.keys[0][0]]]
+            return [before + _int64(value) + after for value in columns[self.keys[0]]]
         parts = [
-            list(map(_PARTS[kind], columns[name])) if name != DUMMY_KEY else [_string("")] * rows
+            list(map(_PARTS[kind], columns[name, kind])) if name != DUMMY_KEY else [_string("")] * rows
             for name, kind in self.keys
         ]
         keys = [b"".join((self.prefix, *row, self.project)) for row in zip(*parts, strict=True)]

@@ -16,9 +16,12 @@ from typing import Any
 from terrane_features.online_store.format import members, signed, varint
 
 Cell = bytes | None
+UNIX_TIMESTAMP = 8
+# The least int64, as which Feast writes a null time.
+NULL_TIME = b"\x40" + b"\x80" * 9 + b"\x01"
 DOUBLE, FLOAT = 5, 6
 NO_TIME = "1970-01-01T00:00:00Z"
-CACHE_SIZE = 32_768
+CACHE_SIZE = 16_384
 LONGEST_CACHED = 64
 
 _TAGGED = {DOUBLE: (b"\x29", 9, Struct("<xd")), FLOAT: (b"\x35", 5, Struct("<xf"))}
