@@ -192,13 +192,13 @@ def remove_fields(client: Redis | RedisCluster, keys: TableKeys, fields: tuple[s
 def count_present(client: Redis | RedisCluster, keys: TableKeys) -> tuple[int, list[bytes]]:
     """How many rows of the table have a key that holds a row of the view, and at most SAMPLES of the keys."""
     layout = keys.layout
-    ends: list[bytes] = []
+    drawn: list[bytes] = []
     with ClusterConnections(client) as nodes:
         for some in keys.served():
             nodes.send(layout.has_row(some), some)
-            ends += [some[place].as_py() for place in {0, len(some) // 2, len(some) - 1}] if len(some) else []
+            drawn += [some[place].as_py() for place in range(0, len(some), max(1, len(some) // SAMPLES))]
         present = nodes.finish()
-    return present, ends[:: max(1, len(ends) // SAMPLES)][:SAMPLES]
+    return present, drawn[:: max(1, len(drawn) // SAMPLES)][:SAMPLES]
 
 
 def _layout_of(view: str) -> Layout:
