@@ -15,6 +15,7 @@ import pytest  # noqa: E402
 from faulty_api import FIRST_DAY, KEY, FaultyApi  # noqa: E402
 from location import Location, publish_places  # noqa: E402
 
+from analytics.ingestion import ingest_days  # noqa: E402
 from analytics.resources import SourceApiResource  # noqa: E402
 from terrane.object_store import ObjectStoreResource  # noqa: E402
 from terrane.postgres import PostgresResource  # noqa: E402
@@ -74,3 +75,25 @@ def location(
     resources = {"source_api": source_api, "warehouse": warehouse, "object_store": folder_store}
     with dg.DagsterInstance.ephemeral() as instance:
         yield Location(resources, instance)
+
+
+@pytest.fixture
+def ingest(warehouse, source_api):
+    """Ingests and returns the rows of each day that was committed, also when a later one fails."""
+
+    def run(source, days, run_id="run-1", done=None, page_rows=1500):
+        done = {} if done is None else done
+        with source_api.client() as client:
+            ingest_days(warehouse, client, source, days, run_id, done.__setitem__, page_rows)
+        return done
+
+    return run
+
+
+@pytest.fixture
+def query(warehouse):
+    def rows(text):
+        with warehouse.connect() as connection:
+            return connection.execute(text).fetchall()
+
+    return rows

@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 import psycopg
 import pytest
 from faulty_api import status
+from sources import ENTRIES, USERS
 
-from analytics.ingestion import DailySource, ingest_days
+from analytics.ingestion import DailySource
 from analytics.warehouse import tables
 from analytics.warehouse.tables import Column, Table
 from source_api import generator
@@ -16,59 +17,6 @@ from terrane.errors import Permanent, Temporary
 pytestmark = pytest.mark.integration
 
 DAYS = [date(2026, 1, 1) + timedelta(days=n) for n in range(4)]
-USERS = DailySource(
-    Table(
-        "users",
-        [
-            Column("id", "bigint", ""),
-            Column("plan", "text", ""),
-            Column("created_at", "timestamptz not null", ""),
-            Column("updated_at", "timestamptz not null", ""),
-        ],
-        "id",
-        "updated_at",
-    ),
-    "/v1/users",
-    "newest_wins",
-)
-ENTRIES = DailySource(
-    Table(
-        "journal_entries",
-        [
-            Column("id", "bigint", ""),
-            Column("user_id", "bigint not null", ""),
-            Column("created_at", "timestamptz not null", ""),
-            Column("place", "text", ""),
-            Column("mood", "smallint", ""),
-        ],
-        "id",
-        "created_at",
-    ),
-    "/v1/journal-entries",
-    "replace_day",
-)
-
-
-@pytest.fixture
-def ingest(warehouse, source_api):
-    """Ingests and returns the rows of each day that was committed, also when a later one fails."""
-
-    def run(source, days=DAYS, run_id="run-1", done=None, page_rows=1500):
-        done = {} if done is None else done
-        with source_api.client() as client:
-            ingest_days(warehouse, client, source, days, run_id, done.__setitem__, page_rows)
-        return done
-
-    return run
-
-
-@pytest.fixture
-def query(warehouse):
-    def rows(text):
-        with warehouse.connect() as connection:
-            return connection.execute(text).fetchall()
-
-    return rows
 
 
 def content(query, table):
@@ -88,14 +36,14 @@ def expected_users(days):
 
 
 def test_days_are_in_the_warehouse_exactly(ingest, query):
-    assert ingest(ENTRIES) == {day: generator.entries_of(n) for n, day in enumerate(DAYS)}
+    assert ingest(ENTRIES, DAYS) == {day: generator.entries_of(n) for n, day in enumerate(DAYS)}
     by_day = "select (created_at at time zone 'UTC')::date, count(*) from raw.journal_entries group by 1 order by 1"
     assert query(by_day) == [(day, generator.entries_of(n)) for n, day in enumerate(DAYS)]
     assert query("select min(id), max(id), count(distinct id) from raw.journal_entries") == [(1, 15_550, 15_550)]
 
 
 def test_of_each_user_the_newest_version_is_kept(ingest, query):
-    rows = ingest(USERS)
+    rows = ingest(USERS, DAYS)
     assert query("select id, plan, updated_at from raw.users order by id") == expected_users(range(4))
     assert rows == {day: len({v.id for v in generator.user_versions(n)}) for n, day in enumerate(DAYS)}
 
@@ -108,14 +56,14 @@ def test_an_older_day_ingested_later_takes_nothing_back(ingest, query):
 
 @pytest.mark.parametrize("source", [USERS, ENTRIES], ids=["users", "journal_entries"])
 def test_ingesting_a_day_again_changes_nothing(ingest, query, source):
-    ingest(source)
+    ingest(source, DAYS)
     before = content(query, source.table.name)
     ingest(source, DAYS[1:3], "run-2")
     assert content(query, source.table.name) == before
 
 
 def test_a_day_that_is_ingested_again_is_exactly_what_came_in(ingest, query):
-    ingest(ENTRIES)
+    ingest(ENTRIES, DAYS)
     before = content(query, "journal_entries")
     with_strangers = (
         "insert into raw.journal_entries select id + 1000000, user_id, created_at, place, mood from raw.journal_entries"
@@ -130,21 +78,21 @@ def test_a_day_that_fails_leaves_the_days_before_it_and_the_next_run_completes(i
     done = {}
     api.faults = [None] * 6 + [status(500)] * 3
     with pytest.raises(Temporary, match="500 sorry"):
-        ingest(ENTRIES, done=done)
+        ingest(ENTRIES, DAYS, done=done)
     assert list(done) == DAYS[:2]
     assert query("select count(*) from raw.journal_entries") == [(generator.entries_before(2),)]
     assert query("select day, run_id from raw.ingested_days order by day") == [(DAYS[0], "run-1"), (DAYS[1], "run-1")]
 
-    ingest(ENTRIES, run_id="run-2")
+    ingest(ENTRIES, DAYS, run_id="run-2")
     assert query("select count(*) from raw.journal_entries") == [(generator.entries_before(4),)]
 
 
 def test_a_second_attempt_of_a_run_goes_on_where_the_first_ended(ingest, api):
     api.faults = [None] * 6 + [status(500)] * 3
     with pytest.raises(Temporary):
-        ingest(ENTRIES)
+        ingest(ENTRIES, DAYS)
     api.heal()
-    assert ingest(ENTRIES) == {day: generator.entries_of(n) for n, day in enumerate(DAYS)}
+    assert ingest(ENTRIES, DAYS) == {day: generator.entries_of(n) for n, day in enumerate(DAYS)}
     assert not any("2026-01-01" in path.split("&")[0] for path in api.requests)
 
 
@@ -175,7 +123,7 @@ def test_a_field_that_is_gone_fails_and_writes_nothing(ingest, query, api):
 
     api.rewrite = without_mood
     with pytest.raises(Permanent, match=r"a row for raw.journal_entries has no 'mood'; it has id, user_id"):
-        ingest(ENTRIES)
+        ingest(ENTRIES, DAYS)
     assert query("select count(*) from raw.journal_entries") == [(0,)]
 
 
@@ -184,7 +132,7 @@ def test_a_value_of_another_type_fails_and_writes_nothing(ingest, query, api):
     with pytest.raises(
         Permanent, match="refused what was asked while writing 2026-01-01 of raw.journal_entries.*column mood"
     ):
-        ingest(ENTRIES)
+        ingest(ENTRIES, DAYS)
     assert query("select count(*) from raw.journal_entries") == [(0,)]
 
 
@@ -216,7 +164,7 @@ def test_postgres_stopped_in_mid_run_costs_only_the_day_it_was_at(ingest, query,
     api.faults = [None] * 7 + [stop_postgres]
     try:
         with pytest.raises(Temporary) as caught:
-            ingest(ENTRIES, done=done)
+            ingest(ENTRIES, DAYS, done=done)
     finally:
         postgres_server.start()
     where = f"the warehouse 127.0.0.1:{warehouse.port}/{warehouse.database}"
@@ -225,7 +173,7 @@ def test_postgres_stopped_in_mid_run_costs_only_the_day_it_was_at(ingest, query,
     assert list(done) == DAYS[:2]
     assert query("select count(*) from raw.journal_entries") == [(generator.entries_before(2),)]
 
-    assert ingest(ENTRIES) == {day: generator.entries_of(n) for n, day in enumerate(DAYS)}
+    assert ingest(ENTRIES, DAYS) == {day: generator.entries_of(n) for n, day in enumerate(DAYS)}
     assert query("select count(*) from raw.journal_entries") == [(generator.entries_before(4),)]
 
 
@@ -233,7 +181,7 @@ def test_a_warehouse_that_is_down_is_named(ingest, postgres_server):
     postgres_server.stop()
     try:
         with pytest.raises(Temporary, match=r"the warehouse 127.0.0.1:\d+/t_\w+ was lost while preparing raw.users"):
-            ingest(USERS)
+            ingest(USERS, DAYS)
     finally:
         postgres_server.start()
 

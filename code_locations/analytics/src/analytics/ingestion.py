@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from analytics.source.client import SourceClient
 from analytics.source.window import PAGE_ROWS, Window, WindowChanged, read_window
 from analytics.warehouse import loading, tables
-from analytics.warehouse.tables import LEDGER, SCHEMA, Table
+from analytics.warehouse.tables import LEDGER, REJECTED, SCHEMA, Table
+from analytics.warehouse.values import Refused
 from terrane.errors import Permanent, Temporary, database_errors
 from terrane.postgres import PostgresResource
 
@@ -18,8 +20,15 @@ if TYPE_CHECKING:
     import psycopg
 
 WINDOW_ATTEMPTS = 3
+# Rows of a day that may be refused while the others are taken: more means that the source's form has changed.
+MOST_REFUSED, MOST_REFUSED_SHARE = 10, 0.01
+TOLD_DAYS = 5
 
 Mode = Literal["newest_wins", "replace_day"]
+
+
+class DayChanged(Temporary):
+    """The pages of a day changed each time that it was read."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +55,14 @@ def ingest_days(
 ) -> None:
     """Ingests the days in order and tells `done` of each once it is committed, with its rows.
 
-    A day that this run committed before, in an earlier attempt, is not read again.
+    A day that this run committed before, in an earlier attempt, is not read again. A day that can't be taken does not
+    stop those after it, unless the warehouse or the API is away.
 
     Raises:
-        Temporary, Permanent: at the first day that fails; the days before it are kept.
+        Temporary: the warehouse or the API is away; the days before are kept. Or days whose pages kept changing.
+        Permanent: names the days that could not be taken, when all others are.
     """
+    failed: dict[date, Permanent | DayChanged] = {}
     with (
         database_errors(warehouse, f"preparing raw.{source.table.name}"),
         warehouse.connect(autocommit=True) as connection,
@@ -59,9 +71,24 @@ def ingest_days(
         committed = _committed(connection, source.table, run_id)
         for day in days:
             if day not in committed:
-                with database_errors(warehouse, f"writing {day} of raw.{source.table.name}"):
-                    committed[day] = ingest_day(connection, client, source, day, run_id, page_rows)
+                try:
+                    with database_errors(warehouse, f"writing {day} of raw.{source.table.name}"):
+                        committed[day] = ingest_day(connection, client, source, day, run_id, page_rows)
+                except (Permanent, DayChanged) as error:
+                    failed[day] = error
+                    continue
             done(day, committed[day])
+    _raise_failed(failed, len(days))
+
+
+def _raise_failed(failed: Mapping[date, Permanent | DayChanged], of: int) -> None:
+    if not failed:
+        return
+    if len(failed) == of == 1:
+        raise next(iter(failed.values()))
+    kind = Temporary if any(isinstance(error, Temporary) for error in failed.values()) else Permanent
+    told = "; ".join(f"{day}: {error}" for day, error in list(failed.items())[:TOLD_DAYS])
+    raise kind(f"{len(failed)} of {of} days could not be taken, and the others were: {told}")
 
 
 def ingest_day(
@@ -78,8 +105,8 @@ def ingest_day(
         The day's rows: of distinct users, or of entries.
 
     Raises:
-        Temporary: the pages changed each time, or the API did not answer.
-        Permanent: the day is not over, or the API refused.
+        Temporary: the API did not answer; DayChanged: the pages changed each time.
+        Permanent: the day is not over, the API refused, or too many rows are not of the columns' types.
     """
     window, change = source.window(day), None
     if window.end > datetime.now(UTC):
@@ -90,16 +117,51 @@ def ingest_day(
     for _ in range(WINDOW_ATTEMPTS):
         try:
             with connection.transaction():
-                rows = loading.load(connection, source.table, read_window(client, window, page_rows), merge)
+                refused: list[Refused] = []
+                pages = read_window(client, window, page_rows)
+                rows = loading.load(connection, source.table, pages, merge, refused.append)
+                _keep_refused(connection, source.table, day, rows, refused, run_id)
                 _record(connection, source.table, day, rows, run_id)
             return rows
         except WindowChanged as error:
             change = error
-    raise Temporary(
+    raise DayChanged(
         f"the API's pages changed each of the {WINDOW_ATTEMPTS} times that {day} was read for raw.{source.table.name}: "
         f"{change}. Nothing of the day was written; when it happens again, ask the API's people why "
         "rows of a complete day change"
     )
+
+
+def _keep_refused(
+    connection: psycopg.Connection, table: Table, day: date, rows: int, refused: Sequence[Refused], run_id: str
+) -> None:
+    """Makes raw.rejected what was refused of the day. Raises Permanent when it is too much of it."""
+    if len(refused) > max(MOST_REFUSED, MOST_REFUSED_SHARE * (rows + len(refused))):
+        first = refused[0]
+        raise Permanent(
+            f"{len(refused)} of {rows + len(refused)} rows of {day} for raw.{table.name} are not of their columns' "
+            f"types, first row {first.row_id}: {first.column} {first.reason}. Nothing of the day was written; the "
+            "source's form has changed, adapt the table's columns in defs.yaml"
+        )
+    name = f"{SCHEMA}.{REJECTED}"
+    connection.execute(f"delete from {name} where table_name = %s and day = %s".encode(), [table.name, day])  # noqa: S608 - constants
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"insert into {name} (table_name, day, row_id, column_name, reason, content, run_id) "  # noqa: S608 - constants
+            "values (%s, %s, %s, %s, %s, %s, %s)".encode(),
+            [
+                [
+                    table.name,
+                    day,
+                    each.row_id.encode("ascii", "backslashreplace").decode().replace("\0", "\\0"),
+                    each.column,
+                    each.reason,
+                    json.dumps(each.row),
+                    run_id,
+                ]
+                for each in refused
+            ],
+        )
 
 
 def _committed(connection: psycopg.Connection, table: Table, run_id: str) -> dict[date, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -40,7 +41,7 @@ class SourceClient:
     ):
         self.url = url.rstrip("/")
         self._attempts, self._backoff_s, self._sleep = attempts, backoff_s, sleep
-        self._http = httpx.Client(base_url=self.url, headers={KEY_HEADER: key}, timeout=timeout_s)
+        self._http = httpx.Client(base_url=self.url, headers={KEY_HEADER: usable_key(key)}, timeout=timeout_s)
 
     def __enter__(self) -> SourceClient:
         return self
@@ -96,11 +97,28 @@ def retry_after(header: str | None, otherwise: float) -> float:
         moment = parsedate_to_datetime(header)
     except ValueError:
         return otherwise
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
     return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), MAX_WAIT_S)
 
 
+def usable_key(key: str) -> str:
+    """The key without white space around it. Raises Permanent, without the key, when no header can hold it."""
+    stripped = key.strip()
+    if not stripped or not (stripped.isascii() and stripped.isprintable()):
+        raise Permanent(
+            "API_KEY is empty or holds a line's end, a control character or a letter beyond ASCII, which no request "
+            "can carry; set it to the key alone and restart what read it"
+        )
+    return stripped
+
+
+def _no_json(constant: str) -> Any:
+    raise Permanent(f"the answer holds {constant}, which is no JSON and no number to count with; mend it at its source")
+
+
 def _object(answer: httpx.Response) -> dict[str, Any]:
-    found = answer.json()
+    found = json.loads(answer.content, parse_constant=_no_json)
     if not isinstance(found, dict):
         raise ValueError(f"the answer is JSON but no object: {answer.text[:80]!r}")
     return found

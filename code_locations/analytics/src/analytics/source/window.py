@@ -13,11 +13,13 @@ from datetime import datetime
 from typing import Any
 
 from analytics.source.client import SourceClient
+from analytics.warehouse.values import NotOfType, parse_time
 from terrane.errors import Permanent
 
 PAGE_ROWS = 5000
 
 Row = dict[str, Any]
+Key = tuple[datetime, int, int]
 
 
 class WindowChanged(Exception):
@@ -46,6 +48,7 @@ def read_window(client: SourceClient, window: Window, page_rows: int = PAGE_ROWS
     """
     asked = {"from": window.start.isoformat(), "to": window.end.isoformat(), "limit": str(page_rows)}
     key, rows, first_total, cursor = None, 0, None, None
+    cursors: set[str] = set()
     while True:
         items, cursor_after, total = _page(
             client.get(window.route, asked | ({"cursor": cursor} if cursor else {})), window
@@ -54,12 +57,15 @@ def read_window(client: SourceClient, window: Window, page_rows: int = PAGE_ROWS
         for item in items:
             key = _next_key(window, item, key)
         rows += len(items)
-        if rows > first_total or (cursor_after and not items):
+        if rows > first_total:
             raise WindowChanged(f"{window}: {rows} rows after a page of {len(items)}, and {first_total} were announced")
+        if cursor_after in cursors:
+            raise WindowChanged(f"{window}: the API leads back to a page that was read")
         yield items
         if cursor_after is None:
             break
         cursor = cursor_after
+        cursors.add(cursor)
     if not rows == first_total == total:
         raise WindowChanged(
             f"{window}: {rows} rows read, {first_total} announced by the first page, {total} by the last"
@@ -73,21 +79,35 @@ def _page(answer: Row, window: Window) -> tuple[list[Row], str | None, int]:
         raise Permanent(
             f"{window}: the answer has no {error}; the API's form has changed, adapt source/window.py"
         ) from None
-    return items, cursor, int(total)
+    if not isinstance(total, int) or isinstance(total, bool):
+        raise Permanent(
+            f"{window}: window_total is no whole number; the API's form has changed, adapt source/window.py"
+        )
+    if items is None and total == 0:
+        items = []
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise Permanent(f"{window}: items is no list of objects; the API's form has changed, adapt source/window.py")
+    return items, cursor, total
 
 
-def _next_key(window: Window, item: Row, before: tuple[datetime, int] | None) -> tuple[datetime, int]:
+def _next_key(window: Window, item: Row, before: Key | None) -> Key:
+    """The row's time, what it has beyond microseconds, and its id."""
     try:
-        key = datetime.fromisoformat(item[window.time_column]), int(item["id"])
+        moment, beyond = parse_time(item[window.time_column])
+        key = moment, beyond, int(item["id"])
+    except NotOfType as error:
+        raise Permanent(
+            f"{window}: {window.time_column} of row {item.get('id')} {error}; mend it at its source, then run again"
+        ) from None
     except (KeyError, TypeError, ValueError) as error:
         raise Permanent(
-            f"{window}: a row has no {window.time_column} or id that can be read ({error!r}); the API's form has "
-            "changed, adapt the table's defs.yaml"
-        ) from error
+            f"{window}: a row has no {window.time_column} or id that can be read ({type(error).__name__}); the API's "
+            "form has changed, adapt the table's defs.yaml"
+        ) from None
     if not window.start <= key[0] < window.end:
-        raise WindowChanged(f"{window}: row {key[1]} of {key[0].isoformat()} is outside")
+        raise WindowChanged(f"{window}: row {key[2]} of {key[0].isoformat()} is outside")
     if before is not None and key <= before:
         raise WindowChanged(
-            f"{window}: row {key[1]} of {key[0].isoformat()} follows row {before[1]} of {before[0].isoformat()}"
+            f"{window}: row {key[2]} of {key[0].isoformat()} follows row {before[2]} of {before[0].isoformat()}"
         )
     return key

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics.warehouse.tables import SCHEMA, Table
+from analytics.warehouse.values import Refused, to_values
 from terrane.errors import Permanent
 
 if TYPE_CHECKING:
@@ -18,15 +19,22 @@ Merge = Callable[["psycopg.Connection", Table], int]
 
 
 def load(
-    connection: psycopg.Connection, table: Table, pages: Iterable[Sequence[Mapping[str, Any]]], merge: Merge
+    connection: psycopg.Connection,
+    table: Table,
+    pages: Iterable[Sequence[Mapping[str, Any]]],
+    merge: Merge,
+    refuse: Callable[[Refused], None] | None = None,
 ) -> int:
     """Writes the rows of all pages, or none when anything is raised, also by `pages`.
+
+    Args:
+        refuse: gets each row that a column's type does not fit; without it such a row fails all of them.
 
     Returns:
         What the merge says: how many rows of the table are now as they came in.
 
     Raises:
-        Permanent: a row lacks a column.
+        Permanent: a row lacks a column, or is refused where nobody takes it.
     """
     from psycopg import sql
 
@@ -41,7 +49,16 @@ def load(
         with connection.cursor() as cursor, cursor.copy(into) as copy:
             for page in pages:
                 for row in page:
-                    copy.write_row(_values(table, names, row))
+                    values = to_values(table, row)
+                    if not isinstance(values, Refused):
+                        copy.write_row(values)
+                    elif refuse:
+                        refuse(values)
+                    else:
+                        raise Permanent(
+                            f"row {values.row_id} for {SCHEMA}.{table.name}: {values.column} {values.reason}. Nothing "
+                            "was written; mend the row at its source, or the column in defs.yaml"
+                        )
         return merge(connection, table)
 
 
@@ -73,7 +90,7 @@ def newest_wins(connection: psycopg.Connection, table: Table) -> int:
 
 
 def replace_between(start: datetime, end: datetime) -> Merge:
-    """Makes what came in exactly the table's rows with start <= time < end."""
+    """Makes what came in exactly the table's rows with start <= time < end; an id that was elsewhere moves here."""
 
     def merge(connection: psycopg.Connection, table: Table) -> int:
         from psycopg import sql
@@ -82,6 +99,11 @@ def replace_between(start: datetime, end: datetime) -> Merge:
         connection.execute(
             sql.SQL("delete from {} where {} >= %s and {} < %s").format(sql.Identifier(SCHEMA, table.name), time, time),
             [start, end],
+        )
+        connection.execute(
+            sql.SQL("delete from {} where {key} in (select {key} from {})").format(
+                sql.Identifier(SCHEMA, table.name), sql.Identifier(INCOMING), key=sql.Identifier(table.key)
+            )
         )
         return _insert(connection, table)
 
@@ -105,16 +127,6 @@ def _insert(connection: psycopg.Connection, table: Table) -> int:
             sql.Identifier(SCHEMA, table.name), columns, columns, sql.Identifier(INCOMING)
         )
     ).rowcount
-
-
-def _values(table: Table, names: Sequence[str], row: Mapping[str, Any]) -> list[Any]:
-    try:
-        return [row[name] for name in names]
-    except KeyError as error:
-        raise Permanent(
-            f"a row for {SCHEMA}.{table.name} has no {error}; it has {', '.join(row)}. Nothing was written; "
-            "where the source's form has changed, adapt the table's columns in defs.yaml"
-        ) from None
 
 
 def _list(names: Sequence[str]):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "raw"
 LEDGER = "ingested_days"
+REJECTED = "rejected"
 # One for everybody who makes tables here: `create schema if not exists` fails when two do it at once.
 LOCK = 0x7261775F
 
@@ -68,6 +69,18 @@ def ensure(connection: psycopg.Connection, table: Table) -> None:
                     "run_id text not null, ingested_at timestamptz not null default now(), "
                     "primary key (table_name, day))"
                 ).format(sql.Identifier(SCHEMA, LEDGER))
+            )
+            connection.execute(
+                sql.SQL(
+                    "create table if not exists {} (table_name text not null, day date not null, row_id text not null, "
+                    "column_name text not null, reason text not null, content text not null, run_id text not null, "
+                    "rejected_at timestamptz not null default now())"
+                ).format(sql.Identifier(SCHEMA, REJECTED))
+            )
+            connection.execute(
+                sql.SQL("create index if not exists {} on {} (table_name, day)").format(
+                    sql.Identifier(f"{REJECTED}_day"), sql.Identifier(SCHEMA, REJECTED)
+                )
             )
 
 
