@@ -130,7 +130,8 @@ def test_a_field_that_is_gone_fails_and_writes_nothing(ingest, query, api):
 def test_a_value_of_another_type_fails_and_writes_nothing(ingest, query, api):
     api.rewrite = lambda request, answer: answer | {"items": [item | {"mood": "fine"} for item in answer["items"]]}
     with pytest.raises(
-        Permanent, match="refused what was asked while writing 2026-01-01 of raw.journal_entries.*column mood"
+        Permanent,
+        match="3800 of 3800 rows of 2026-01-01 for raw.journal_entries are not of .*mood is a text, not a whole number",
     ):
         ingest(ENTRIES, DAYS)
     assert query("select count(*) from raw.journal_entries") == [(0,)]

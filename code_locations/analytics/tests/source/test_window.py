@@ -89,9 +89,14 @@ def test_pages_that_do_not_fit_together_are_noticed(api, client, change):
 
 
 def test_pages_that_never_end_are_noticed(api, client):
-    api.faults = []
-    api.rewrite = lambda request, answer: answer | {"items": [], "next_cursor": "again"}
-    with pytest.raises(WindowChanged, match="0 rows after a page of 0"):
+    first = []
+
+    def lead_back(request, answer):
+        first.append(answer["next_cursor"])
+        return answer | {"items": [], "next_cursor": first[0]}
+
+    api.rewrite = lead_back
+    with pytest.raises(WindowChanged, match="leads back to a page that was read"):
         read(client)
 
 
