@@ -44,7 +44,7 @@ RUNS = """
 query ($tags: [ExecutionTag!]!) { runsOrError(filter: {tags: $tags}) { ... on Runs { results { runId status } } } }
 """
 STATUS = "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
-SLOTS = "query ($pool: String!) { instance { concurrencyLimit(concurrencyKey: $pool) { activeSlotCount } } }"
+HOLDERS = "query ($pool: String!) { instance { concurrencyLimit(concurrencyKey: $pool) { activeRunIds } } }"
 CANCEL = """
 mutation ($run: String!) { terminateRun(runId: $run, terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY) { __typename } }
 """
@@ -66,16 +66,17 @@ def _job(cluster: Cluster) -> Iterator[None]:
 
 def test_a_run_whose_pod_was_killed_frees_its_pool_and_is_run_again(cluster: Cluster) -> None:
     killed = _launch(cluster, seconds=900)
-    until(lambda: _places_taken(cluster) == 1, seconds=60)
-    cluster.kubectl("delete", "pod", "--selector", f"dagster/run-id={killed}", "--force", "--grace-period=0")
+    until(lambda: _holders(cluster) == [killed], seconds=PATIENCE_S)
+    gone = cluster.kubectl("delete", "pod", "--selector", f"dagster/run-id={killed}", "--force", "--grace-period=0")
+    assert killed in gone
     until(lambda: _again(cluster, killed) == ["SUCCESS"], seconds=PATIENCE_S)
     assert _status(cluster, killed) == "FAILURE"
-    assert _places_taken(cluster) == 0
+    assert _holders(cluster) == []
 
 
 def test_a_run_that_was_cancelled_on_paper_alone_holds_up_no_other(cluster: Cluster) -> None:
     cancelled = _launch(cluster, seconds=900)
-    until(lambda: _places_taken(cluster) == 1, seconds=60)
+    until(lambda: _holders(cluster) == [cancelled], seconds=PATIENCE_S)
     assert cluster.dagster.query(CANCEL, run=cancelled)["terminateRun"]["__typename"] == "TerminateRunSuccess"
     after = _launch(cluster, seconds=0)
     until(lambda: _status(cluster, after) == "SUCCESS", seconds=PATIENCE_S)
@@ -100,5 +101,6 @@ def _again(cluster: Cluster, run_id: str) -> list[str]:
     return [run["status"] for run in found if run["runId"] != run_id]
 
 
-def _places_taken(cluster: Cluster) -> int:
-    return cluster.dagster.query(SLOTS, pool=POOL)["instance"]["concurrencyLimit"]["activeSlotCount"]
+def _holders(cluster: Cluster) -> list[str]:
+    """The runs that have the pool's place."""
+    return cluster.dagster.query(HOLDERS, pool=POOL)["instance"]["concurrencyLimit"]["activeRunIds"]
