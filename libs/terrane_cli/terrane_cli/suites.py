@@ -7,8 +7,10 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from rich.console import Console
 from rich.table import Table
@@ -36,6 +38,7 @@ class Outcome:
     code: int
     seconds: float
     counts: dict[str, int]
+    skipped: Counter[str]
 
 
 def suites(project: Project) -> list[Suite]:
@@ -64,7 +67,8 @@ def run_tests(project: Project, console: Console, arguments: list[str]) -> int:
     _show(console, outcomes)
     total = {word: sum(o.counts.get(word, 0) for o in outcomes) for word in ("passed", "failed", "error", "skipped")}
     failed = total["failed"] + total["error"]
-    print(f"{total['passed']} passed, {failed} failed, {total['skipped']} skipped", flush=True)
+    print(f"{total['passed']} passed, {failed} failed, {total['skipped']} skipped")
+    print(_why_skipped([o.skipped for o in outcomes]), flush=True)
     return 1 if failed or any(o.code not in (0, NO_TESTS) for o in outcomes) else 0
 
 
@@ -116,6 +120,9 @@ def _run_suite(project: Project, console: Console, suite: Suite, arguments: list
         *tests,
         *arguments,
     ]
+    report = project.state / f"reports/{suite.name}.xml"
+    report.unlink(missing_ok=True)
+    command.append(f"--junit-xml={report}")
     variables = os.environ | {"COVERAGE_FILE": str(project.root / f".coverage.{suite.name}")}
     began = time.monotonic()
     lines: list[str] = []
@@ -127,7 +134,23 @@ def _run_suite(project: Project, console: Console, suite: Suite, arguments: list
             sys.stdout.write(line)
             lines.append(line)
     sys.stdout.flush()
-    return Outcome(suite.name, process.returncode, time.monotonic() - began, _counts(lines))
+    return Outcome(suite.name, process.returncode, time.monotonic() - began, _counts(lines), _skipped(report))
+
+
+def _skipped(report: Path) -> Counter[str]:
+    """How many tests were skipped, by reason, as pytest's report in JUnit's format has it."""
+    if not report.exists():
+        return Counter()
+    tree = ElementTree.parse(report)  # noqa: S314 (written by pytest a moment ago)
+    return Counter(element.get("message", "without a reason") for element in tree.iter("skipped"))
+
+
+def _why_skipped(suites: list[Counter[str]]) -> str:
+    """The closing line: each reason for which tests were skipped, with their number."""
+    reasons = sum(suites, Counter())
+    if not reasons:
+        return "skipped: none"
+    return "skipped: " + "; ".join(f"{number} because {reason}" for reason, number in reasons.most_common())
 
 
 def _counts(lines: list[str]) -> dict[str, int]:
