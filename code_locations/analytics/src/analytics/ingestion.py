@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from analytics.source.client import SourceClient
+from analytics.source.client import AccessRefused, SourceClient
 from analytics.source.window import PAGE_ROWS, Window, WindowChanged, read_window
 from analytics.warehouse import loading, tables
 from analytics.warehouse.tables import LEDGER, REJECTED, SCHEMA, Table
@@ -60,6 +60,7 @@ def ingest_days(
 
     Raises:
         Temporary: the warehouse or the API is away; the days before are kept. Or days whose pages kept changing.
+        AccessRefused: the API does not know the key; the days before are kept.
         Permanent: names the days that could not be taken, when all others are.
     """
     failed: dict[date, Permanent | DayChanged] = {}
@@ -74,6 +75,8 @@ def ingest_days(
                 try:
                     with database_errors(warehouse, f"writing {day} of raw.{source.table.name}"):
                         committed[day] = ingest_day(connection, client, source, day, run_id, page_rows)
+                except AccessRefused:
+                    raise
                 except (Permanent, DayChanged) as error:
                     failed[day] = error
                     continue

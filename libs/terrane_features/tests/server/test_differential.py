@@ -36,6 +36,9 @@ SERVICE_KEYS = {
 
 @pytest.fixture(scope="module")
 def stock(served) -> Iterator[httpx.Client]:
+    # A test before may have stopped Postgres, and with it the connections that the store keeps.
+    for engine in (served.store.registry.read_engine, served.store.registry.write_engine):
+        engine.dispose()
     with running(get_app(served.store, registry_ttl_sec=0)) as client:
         # It closes a connection on which it answered 500, without saying so.
         client.headers["connection"] = "close"

@@ -81,7 +81,7 @@ def test_the_schema_of_a_finished_run_is_swept_with_any_number_of_tables(platfor
 def test_a_batch_whose_run_ended_without_a_word_is_closed_in_the_ledger(platform: Platform) -> None:
     platform.put_sample("silent")
     (request,) = platform.requests()
-    run = _add_run(platform, dg.DagsterRunStatus.STARTED, {"dagster/run_key": request.run_key or ""})
+    run = _add_run(platform, dg.DagsterRunStatus.STARTED, dict(request.tags))
     assert platform.requests() == []
     platform.sweep()
     batch = platform.batch("silent")

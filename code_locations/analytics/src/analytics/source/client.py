@@ -14,8 +14,13 @@ import httpx
 from terrane.errors import Permanent, Temporary
 
 KEY_HEADER = "X-API-Key"
+UNKNOWN_KEY = (401, 403)
 TOO_MANY = 429
 MAX_WAIT_S = 30.0
+
+
+class AccessRefused(Permanent):
+    """The API does not know the key: no other request of this run would fare better."""
 
 
 class SourceClient:
@@ -54,7 +59,8 @@ class SourceClient:
 
         Raises:
             Temporary: no good answer in all attempts: no connection, too slow, 429 or 5xx.
-            Permanent: the API answered that it will not: 400, 401, 403, 404 and their like.
+            AccessRefused: it answered 401 or 403.
+            Permanent: it answered otherwise that it will not: 400, 404 and their like.
         """
         reason = ""
         for attempt in range(1, self._attempts + 1):
@@ -64,7 +70,8 @@ class SourceClient:
                 if answer.is_success:
                     return _object(answer)
                 if not (answer.is_server_error or answer.status_code == TOO_MANY):
-                    raise Permanent(self._refusal(route, answer))
+                    kind = AccessRefused if answer.status_code in UNKNOWN_KEY else Permanent
+                    raise kind(self._refusal(route, answer))
                 reason = f"{answer.status_code} {_message(answer)}"
                 wait = retry_after(answer.headers.get("Retry-After"), wait)
             except httpx.TransportError as error:
@@ -80,7 +87,7 @@ class SourceClient:
 
     def _refusal(self, route: str, answer: httpx.Response) -> str:
         said = f"the API at {self.url} refused GET {route} with {answer.status_code}: {_message(answer)}."
-        if answer.status_code in (401, 403):
+        if answer.status_code in UNKNOWN_KEY:
             return f"{said} Set API_KEY to a key this API knows, restart what read the old one, and run again"
         if answer.status_code == 404:
             return f"{said} See that SOURCE_API_URL is the API's address and names no path, and run again"
