@@ -28,7 +28,7 @@ ADDRESSES = {
         "POSTGRES_LEDGER_DB": "spatial_etl",
     },
     "redis": {"REDIS_HOST": "terrane-redis", "REDIS_PORT": "6379", "REDIS_DB": "0"},
-    "execution": {"TERRANE_EXECUTOR": "in_process"},
+    "execution": {"TERRANE_BROKEN_DEFINITIONS": "left_out", "TERRANE_EXECUTOR": "in_process"},
     "s3": {
         "MINIO_ENDPOINT": "terrane-minio:9000",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -66,7 +66,10 @@ TICKS = {"skipped": 1, "success": 7, "failure": 30, "started": 7}
 
 def test_addresses_are_those_of_the_stores(rendered: Rendering) -> None:
     assert _addresses(rendered("kind", GIVEN)) == ADDRESSES
-    assert _addresses(rendered("celery", GIVEN)) == {**ADDRESSES, "execution": {"TERRANE_EXECUTOR": "celery_k8s"}}
+    assert _addresses(rendered("celery", GIVEN)) == {
+        **ADDRESSES,
+        "execution": {**ADDRESSES["execution"], "TERRANE_EXECUTOR": "celery_k8s"},
+    }
     managed = {purpose: {**own, **PRODUCTION.get(purpose, {})} for purpose, own in ADDRESSES.items()}
     assert _addresses(rendered("production")) == managed
 

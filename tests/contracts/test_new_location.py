@@ -17,6 +17,8 @@ from terrane_cli.project import Project, program
 # What a location has to hold to: everything that asks no store and no cluster.
 CONTRACTS = ("test_asset_graph.py", "test_isolation.py", "test_locations.py", "test_locks.py", "test_environment.py")
 
+TOOLS = ".terrane/tools"
+
 
 @pytest.fixture
 def copy(project: Project, tmp_path: Path) -> Project:
@@ -35,6 +37,10 @@ def copy(project: Project, tmp_path: Path) -> Project:
             shutil.copy2(project.root / file, root / file)
     for folder in project.environments():
         (root / folder.relative_to(project.root) / ".venv").symlink_to(folder / ".venv")
+    # uv, where this machine has it for the project alone.
+    if (project.root / TOOLS).exists():
+        (root / TOOLS).parent.mkdir()
+        (root / TOOLS).symlink_to(project.root / TOOLS)
     for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "as it was"]):
         _git(root, *words)
     return Project(root)
@@ -109,8 +115,9 @@ def _written(output: str) -> list[str]:
 def _changes(root: Path, *, ignored: bool = False) -> set[str]:
     """The files that differ from the commit; with those that git ignores, environments and caches left out."""
     words = ["status", "--porcelain", "--untracked-files=all", *(["--ignored"] if ignored else [])]
-    files = {line[3:] for line in _git(root, *words).splitlines()}
+    files = {line[3:].strip('"') for line in _git(root, *words).splitlines()}
     links = {f"{folder.relative_to(root)}/.venv".removeprefix("./") for folder in Project(root).environments()}
+    links.add(TOOLS)
     return {file for file in files if file.rstrip("/") not in links and "__pycache__" not in file}
 
 
