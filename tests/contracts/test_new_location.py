@@ -113,12 +113,11 @@ def _written(output: str) -> list[str]:
 
 
 def _changes(root: Path, *, ignored: bool = False) -> set[str]:
-    """The files that differ from the commit; with those that git ignores, environments and caches left out."""
+    """The files that differ from the commit; with those git ignores, but for environments, caches and `.terrane`."""
     words = ["status", "--porcelain", "--untracked-files=all", *(["--ignored"] if ignored else [])]
     files = {line[3:].strip('"') for line in _git(root, *words).splitlines()}
     links = {f"{folder.relative_to(root)}/.venv".removeprefix("./") for folder in Project(root).environments()}
-    links.add(TOOLS)
-    return {file for file in files if file.rstrip("/") not in links and "__pycache__" not in file}
+    return {f for f in files if f.rstrip("/") not in links and "__pycache__" not in f and not f.startswith(".terrane/")}
 
 
 def _git(root: Path, *words: str) -> str:
