@@ -58,11 +58,12 @@ class Platform:
             self._make_dagster_tables(home)
             self._make_buckets()
             self._start_all([self._source()], tell)
+            before = set(self.supervisor.running())
             self._start_locations(tell)
-            follows = "webserver" in self.supervisor.running()
+            came = set(self.supervisor.running()) - before
             self._start_all([self._webserver(home), self._daemon(home)], tell)
-            if follows:
-                # The daemon reads the workspace again by itself, within a minute.
+            if came and "webserver" in before:
+                # 15 CPU s, so for new servers alone. The daemon reads the workspace again by itself, within a minute.
                 self._reload_workspace()
 
     def forget(self, location: str) -> bool:
