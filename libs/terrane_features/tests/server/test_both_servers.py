@@ -122,7 +122,9 @@ def test_ours_says_what_nobody_has_applied_yet_and_what_is_missing(stores) -> No
 
 
 def test_definitions_are_not_read_while_they_are_written(stores, server: httpx.Client) -> None:
-    """A copy made in mid-apply holds views without their entities."""
+    """A copy made in mid-apply holds views without their entities. A server that knows nothing yet takes what is there,
+    so this one has looked once."""
+    until(lambda: ready(server))
     with only_writer(stores.warehouse, "terrane"):
         contents = stores.feast.contents()
         apply_all(stores.feast.store(), contents)

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+# Imported here because httpx imports it with its first client, while Feast may do so in the server's thread.
+import httpcore  # noqa: F401
 import httpx
 import pandas as pd
 import uvicorn
