@@ -84,7 +84,7 @@ lock:  ## Compile every requirements.lock anew (UPGRADE=1: take the newest versi
 
 docs: setup  ## Write the pages that are made from code
 	@.venv/bin/python -c "from terrane.environment import as_markdown; print(as_markdown(), end='')" > docs/environment.md
-	@.venv/bin/python -m terrane_cli.cluster.chart_docs
+	@.venv/bin/python -m terrane_cli.charts.documentation
 
 hooks: setup-development  ## Run the linters before every commit
 	@.venv/bin/pre-commit install

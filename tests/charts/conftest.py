@@ -16,7 +16,7 @@ from typing import NoReturn
 import pytest
 from tests.charts.rendering import PROFILES, SETTINGS, Command, Render, once, profile_values, template
 
-from terrane_cli.cluster.charts import fill_dependencies, official_chart, own_chart
+from terrane_cli.charts.dependencies import fill_dependencies, official_chart, own_chart
 from terrane_cli.cluster.commands import ClusterError
 from terrane_cli.project import Project
 

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from tests.charts.rendering import HERE, SETTINGS, Command, Render, profile_values, template
 
-from terrane_cli.cluster.charts import fill_dependencies
+from terrane_cli.charts.dependencies import fill_dependencies
 from terrane_cli.project import Project
 
 FILE = HERE / "fixed.yaml"

@@ -8,8 +8,8 @@ import re
 import pytest
 import yaml
 
-from terrane_cli.cluster.chart_docs import Value, readmes, values
-from terrane_cli.cluster.shared_schema import POD, SHARED, schemas
+from terrane_cli.charts.documentation import Value, readmes, values
+from terrane_cli.charts.shared_schema import POD, SHARED, schemas
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit

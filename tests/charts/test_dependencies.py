@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from terrane_cli.cluster.charts import ensure_dependencies
+from terrane_cli.charts.dependencies import ensure_dependencies
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit

@@ -12,7 +12,7 @@ import yaml
 from tests.charts.conftest import Rendering
 from tests.charts.rendering import Command, Render, template
 
-from terrane_cli.cluster.charts import dagster_version
+from terrane_cli.charts.dependencies import dagster_version
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit

@@ -8,7 +8,7 @@ from tests.charts.conftest import Rendering
 from tests.charts.fixed import FILE, fixed
 from tests.charts.rendering import Object, Render
 
-from terrane_cli.cluster.charts import dagster_version
+from terrane_cli.charts.dependencies import dagster_version
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit

@@ -14,7 +14,7 @@ import yaml
 from tests.charts.conftest import Rendering
 from tests.charts.rendering import PROFILES, profile_values
 
-from terrane_cli.cluster.charts import dagster_version
+from terrane_cli.charts.dependencies import dagster_version
 from terrane_cli.cluster.commands import ClusterError
 from terrane_cli.project import Project
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from tests.charts.rendering import PROFILES, Command, template
 
+from terrane_cli.charts.packaging import Release, package, pin
 from terrane_cli.cluster.commands import ClusterError
 from terrane_cli.cluster.images import images
-from terrane_cli.cluster.packaging import Release, package, pin
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit

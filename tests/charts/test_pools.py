@@ -16,9 +16,9 @@ from dagster._daemon.monitoring import concurrency
 from tests.charts.conftest import Rendering
 from tests.charts.rendering import Render
 
-from terrane_cli.instance import write_instance
+from terrane_cli.laptop.instance import write_instance
+from terrane_cli.laptop.settings import Settings
 from terrane_cli.project import Project
-from terrane_cli.settings import Settings
 
 pytestmark = pytest.mark.unit
 

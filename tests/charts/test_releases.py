@@ -11,8 +11,8 @@ import yaml
 from tests.charts.conftest import Rendering
 from tests.charts.rendering import Command, Render, profile_values, template
 
+from terrane_cli.charts.releases import location_values, platform_values
 from terrane_cli.cluster.commands import ClusterError
-from terrane_cli.cluster.releases import location_values, platform_values
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit

@@ -16,9 +16,9 @@ from tests.cluster.platform import helm, ping, until, upgrade_location
 from terrane.buckets import ensure_buckets
 from terrane.object_store import DATA_LAKE, LANDING_ZONE
 from terrane.publishing import list_commits
-from terrane_cli import sample
 from terrane_cli.cluster import story
 from terrane_cli.cluster.commands import CLUSTER, run
+from terrane_cli.demo import sample
 
 if TYPE_CHECKING:
     from tests.cluster.platform import Cluster

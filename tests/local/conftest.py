@@ -18,8 +18,8 @@ import pytest
 from obstore.store import LocalStore
 
 from terrane_cli.dagster_api import DagsterApi
+from terrane_cli.laptop.settings import Settings
 from terrane_cli.project import Project, program
-from terrane_cli.settings import Settings
 from terrane_dev.testing import temporary_server_folder
 
 DEMO_TIMEOUT_S = 600

@@ -12,8 +12,8 @@ from obstore.store import LocalStore
 from tests.local.conftest import platform_of_its_own, terrane
 
 from terrane.object_store import LANDING_ZONE
-from terrane_cli.sample import deliver
-from terrane_cli.settings import Settings
+from terrane_cli.demo.sample import deliver
+from terrane_cli.laptop.settings import Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

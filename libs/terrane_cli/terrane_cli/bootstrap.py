@@ -22,9 +22,9 @@ def main() -> int:
         print(f"Terrane needs Python 3.11 or newer, and this is {sys.version.split()[0]}.", file=sys.stderr)
         return 1
 
-    from terrane_cli.environments import ensure_environment, find_uv, uv_there_is
     from terrane_cli.project import Project
-    from terrane_cli.system import NotInstallable, install_missing
+    from terrane_cli.setup.environments import ensure_environment, find_uv, uv_there_is
+    from terrane_cli.setup.system import NotInstallable, install_missing
 
     project = Project.here()
     try:
@@ -48,7 +48,7 @@ def main() -> int:
 
 def chosen(folders: list[Path], names: list[str], root: Path) -> list[Path]:
     """The folders of these names, all of them where none is named. Raises NotInstallable for a name that is none."""
-    from terrane_cli.system import NotInstallable
+    from terrane_cli.setup.system import NotInstallable
 
     known = {"workspace" if folder == root else folder.name: folder for folder in folders}
     if unknown := sorted(set(names) - set(known)):

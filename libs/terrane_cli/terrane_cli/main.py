@@ -29,8 +29,8 @@ def main() -> int:
 
 
 def demo(options: argparse.Namespace, project: Project, console: Console) -> int:
-    from terrane_cli import demo as story
-    from terrane_cli.platform import Platform
+    from terrane_cli.demo import story
+    from terrane_cli.laptop.platform import Platform
 
     platform = Platform(project)
     try:
@@ -52,7 +52,7 @@ def demo(options: argparse.Namespace, project: Project, console: Console) -> int
 
 
 def up(_: argparse.Namespace, project: Project, console: Console) -> int:
-    from terrane_cli.platform import Platform
+    from terrane_cli.laptop.platform import Platform
 
     platform = Platform(project)
     try:
@@ -65,7 +65,7 @@ def up(_: argparse.Namespace, project: Project, console: Console) -> int:
 
 
 def down(_: argparse.Namespace, project: Project, console: Console) -> int:
-    from terrane_cli.supervisor import Supervisor, only_one
+    from terrane_cli.laptop.supervisor import Supervisor, only_one
 
     if not project.state.exists():
         return 0
@@ -76,15 +76,15 @@ def down(_: argparse.Namespace, project: Project, console: Console) -> int:
 
 
 def doctor(_: argparse.Namespace, project: Project, console: Console) -> int:
-    from terrane_cli.doctor import examine
-    from terrane_cli.platform import Platform
+    from terrane_cli.laptop.doctor import examine
+    from terrane_cli.laptop.platform import Platform
 
     return 0 if examine(Platform(project), console) else 1
 
 
 def environment(_: argparse.Namespace, project: Project, __: Console) -> int:
     """Prints the platform's variables for a shell, passwords included."""
-    from terrane_cli.platform import Platform
+    from terrane_cli.laptop.platform import Platform
 
     for name, value in sorted(Platform(project).environment().items()):
         if os.environ.get(name) != value:
@@ -94,7 +94,7 @@ def environment(_: argparse.Namespace, project: Project, __: Console) -> int:
 
 def execute(options: argparse.Namespace, project: Project, console: Console) -> int:
     """Becomes the command, with the location's environment and the platform's variables."""
-    from terrane_cli.platform import Platform
+    from terrane_cli.laptop.platform import Platform
 
     folder = project.root if options.location == "workspace" else project.location_folder(options.location)
     platform = Platform(project)
@@ -117,19 +117,19 @@ def execute(options: argparse.Namespace, project: Project, console: Console) -> 
 
 
 def check(_: argparse.Namespace, project: Project, console: Console) -> int:
-    from terrane_cli.suites import check_definitions
+    from terrane_cli.checks.suites import check_definitions
 
     return check_definitions(project, console)
 
 
 def types(_: argparse.Namespace, project: Project, console: Console) -> int:
-    from terrane_cli.suites import check_types
+    from terrane_cli.checks.suites import check_types
 
     return check_types(project, console)
 
 
 def test(options: argparse.Namespace, project: Project, console: Console) -> int:
-    from terrane_cli.suites import run_tests
+    from terrane_cli.checks.suites import run_tests
 
     return run_tests(project, console, options.words)
 
@@ -169,9 +169,9 @@ def location(options: argparse.Namespace, project: Project, console: Console) ->
 
 def location_remove(options: argparse.Namespace, project: Project, console: Console) -> int:
     """Removes a location, and stops its code server where one runs."""
+    from terrane_cli.laptop.platform import Platform
     from terrane_cli.locations.description import LocationError
     from terrane_cli.locations.making import remove
-    from terrane_cli.platform import Platform
 
     try:
         written = remove(project, options.name)
@@ -186,7 +186,7 @@ def location_remove(options: argparse.Namespace, project: Project, console: Cons
 
 
 def lock(options: argparse.Namespace, project: Project, console: Console) -> int:
-    from terrane_cli.locks import compile_locks
+    from terrane_cli.setup.locks import compile_locks
 
     return compile_locks(project, console, upgrade=options.upgrade)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from terrane_cli.bootstrap import chosen
-from terrane_cli.system import NotInstallable
+from terrane_cli.setup.system import NotInstallable
 
 pytestmark = pytest.mark.unit
 

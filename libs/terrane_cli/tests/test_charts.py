@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from terrane_cli.cluster.chart_schema import embed
-from terrane_cli.cluster.charts import dagster_version, official_chart
+from terrane_cli.charts.dependencies import dagster_version, official_chart
+from terrane_cli.charts.kubernetes_schema import embed
 from terrane_cli.cluster.commands import ClusterError
 from terrane_cli.project import Project
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from terrane_cli import suites
+from terrane_cli.checks import suites
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit

@@ -11,20 +11,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from terrane_cli.cluster import (
-    building,
-    charts,
-    debugging,
-    deploying,
-    kind,
-    packaging,
-    preflight,
-    releases,
-    status,
-    story,
-)
+from terrane_cli.charts import dependencies, packaging, releases
+from terrane_cli.cluster import building, debugging, deploying, kind, preflight, status, story
 from terrane_cli.cluster.commands import ClusterError, use_named_helm
-from terrane_cli.demo import DemoFailed
+from terrane_cli.demo.story import DemoFailed
 from terrane_cli.project import Project
 
 
@@ -104,7 +94,7 @@ def tell_story(_: argparse.Namespace, project: Project, console: Console) -> int
 
 
 def fill_charts(_: argparse.Namespace, project: Project, console: Console) -> int:
-    folder, filled = charts.ensure_dependencies(project)
+    folder, filled = dependencies.ensure_dependencies(project)
     names = ", ".join(sorted(p.name for p in folder.glob("*.tgz")))
     made = "" if filled else " (as they were)"
     console.print(f"{folder.relative_to(project.root)}: {names}{made}", highlight=False)

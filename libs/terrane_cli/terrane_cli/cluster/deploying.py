@@ -17,7 +17,8 @@ from contextlib import contextmanager
 import yaml
 from rich.console import Console
 
-from terrane_cli.cluster import charts, kind, story
+from terrane_cli.charts.dependencies import ensure_dependencies
+from terrane_cli.cluster import kind, story
 from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context, run
 from terrane_cli.project import Project
 
@@ -60,7 +61,7 @@ def make_and_deploy(project: Project, console: Console, profile: list[str]) -> N
         with phases.phase("ingress"):
             if kind.ensure_ingress(project):
                 console.print("ingress controller: installed", highlight=False)
-        charts.ensure_dependencies(project)
+        ensure_dependencies(project)
         others = _images_of_others(project, profile)
         ours = building.result()
     with phases.phase("images onto the node"):

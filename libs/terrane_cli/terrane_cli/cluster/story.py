@@ -13,10 +13,10 @@ import httpx
 from rich.console import Console
 
 from terrane.object_store import LANDING_ZONE, ObjectStoreResource
-from terrane_cli import demo
 from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context, kubectl, kubectl_json
 from terrane_cli.cluster.kind import http_port
 from terrane_cli.dagster_api import DagsterApi
+from terrane_cli.demo import story as demo
 from terrane_cli.project import Project
 from terrane_dev.servers.process import free_port, port_is_free
 

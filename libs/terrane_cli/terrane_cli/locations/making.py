@@ -15,12 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from terrane_cli.environments import ensure_environment, find_uv
 from terrane_cli.locations import generate
 from terrane_cli.locations.description import Kind, LocationError, check_name, read_location
-from terrane_cli.locks import compile_lock
 from terrane_cli.project import Project, program
-from terrane_cli.system import NotInstallable
+from terrane_cli.setup.environments import ensure_environment, find_uv
+from terrane_cli.setup.locks import compile_lock
+from terrane_cli.setup.system import NotInstallable
 
 TEMPLATES = Path(__file__).parent / "templates"
 # What every kind begins with.

@@ -7,9 +7,9 @@ import json
 import pytest
 from dagster._core.instance.config import dagster_instance_config
 
-from terrane_cli.instance import write_instance
+from terrane_cli.laptop.instance import write_instance
+from terrane_cli.laptop.settings import Settings
 from terrane_cli.project import Project
-from terrane_cli.settings import Settings
 
 pytestmark = pytest.mark.unit
 

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
+from terrane_cli.laptop.settings import Settings
 from terrane_cli.project import Project
-from terrane_cli.settings import Settings
 
 pytestmark = pytest.mark.unit
 

@@ -7,11 +7,11 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from terrane_cli.environments import is_current, uv_there_is
-from terrane_cli.platform import Platform
-from terrane_cli.settings import logs
-from terrane_cli.supervisor import Record
-from terrane_cli.system import requirements
+from terrane_cli.laptop.platform import Platform
+from terrane_cli.laptop.settings import logs
+from terrane_cli.laptop.supervisor import Record
+from terrane_cli.setup.environments import is_current, uv_there_is
+from terrane_cli.setup.system import requirements
 from terrane_dev.servers.process import port_is_free, tail
 
 

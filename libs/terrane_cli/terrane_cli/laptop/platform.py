@@ -12,11 +12,11 @@ from typing import Any
 
 from terrane.object_store import COMPUTE_LOGS, DATA_LAKE, LANDING_ZONE
 from terrane_cli.dagster_api import DagsterApi
-from terrane_cli.instance import write_instance
+from terrane_cli.laptop.instance import write_instance
+from terrane_cli.laptop.settings import DATABASES, Settings, logs
+from terrane_cli.laptop.supervisor import Supervisor, only_one
 from terrane_cli.locations.description import read_locations
 from terrane_cli.project import Project, program
-from terrane_cli.settings import DATABASES, Settings, logs
-from terrane_cli.supervisor import Supervisor, only_one
 from terrane_dev.servers import postgres, redis
 from terrane_dev.servers.accounts import Account, server_account, server_folder
 from terrane_dev.servers.process import ServerFailed, start, wait_until

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from terrane_cli.cluster.commands import ClusterError, run
-from terrane_cli.environments import find_uv
 from terrane_cli.project import Project
+from terrane_cli.setup.environments import find_uv
 
 PACKAGE = "kubernetes-validate"
 REMOTE = re.compile(r"https?://[^#]+/_definitions\.json#/definitions/(?P<name>[^/]+)(?P<rest>/.*)?")

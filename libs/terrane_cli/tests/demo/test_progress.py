@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from terrane_cli.progress import Line, Progress
-from terrane_cli.stages import State
+from terrane_cli.demo.progress import Line, Progress
+from terrane_cli.demo.stages import State
 
 pytestmark = pytest.mark.unit
 

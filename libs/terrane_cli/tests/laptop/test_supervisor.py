@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from terrane_cli.supervisor import Record, Supervisor
+from terrane_cli.laptop.supervisor import Record, Supervisor
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from terrane_cli.platform import Platform, Service
+from terrane_cli.laptop.platform import Platform, Service
 from terrane_cli.project import Project
 from terrane_dev.servers.process import ServerFailed
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from terrane_cli.cluster.chart_schema import embed
+from terrane_cli.charts.kubernetes_schema import embed
 from terrane_cli.cluster.commands import ClusterError, run
 from terrane_cli.project import Project
 

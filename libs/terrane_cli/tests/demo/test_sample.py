@@ -10,7 +10,7 @@ import obstore
 import pytest
 from obstore.store import LocalStore
 
-from terrane_cli.sample import FILES, deliver, rejection
+from terrane_cli.demo.sample import FILES, deliver, rejection
 
 pytestmark = pytest.mark.unit
 

@@ -1,7 +1,7 @@
 """README.md of each chart, from Chart.yaml and from the comments of values.yaml.
 
 A value is described by the comment right above its key, or behind it on its line; the comment at the top of the file is
-the chart's. `python -m terrane_cli.cluster.chart_docs` writes all of them, and what the charts' schemas share.
+the chart's. `python -m terrane_cli.charts.documentation` writes all of them, and what the charts' schemas share.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from terrane_cli.cluster.shared_schema import write_schemas
+from terrane_cli.charts.shared_schema import write_schemas
 from terrane_cli.project import Project
 
 # The official chart's values, of which only those with a reason of ours are told.

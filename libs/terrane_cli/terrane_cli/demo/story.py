@@ -12,10 +12,10 @@ from rich.table import Table
 
 from terrane.object_store import LANDING_ZONE
 from terrane_cli.dagster_api import AssetState, DagsterApi
-from terrane_cli.platform import Platform
-from terrane_cli.progress import Line, Progress
-from terrane_cli.sample import Delivery, deliver, rejection
-from terrane_cli.stages import STAGES, Stage, State, stage_state
+from terrane_cli.demo.progress import Line, Progress
+from terrane_cli.demo.sample import Delivery, deliver, rejection
+from terrane_cli.demo.stages import STAGES, Stage, State, stage_state
+from terrane_cli.laptop.platform import Platform
 
 if TYPE_CHECKING:
     from terrane.object_store import Bucket

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from terrane_cli.environments import find_uv
 from terrane_cli.project import Project
-from terrane_cli.system import NotInstallable
+from terrane_cli.setup.environments import find_uv
+from terrane_cli.setup.system import NotInstallable
 
 # No index address and no path of this machine may get into a lock.
 OPTIONS = (

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from terrane_cli.project import Project, program
-from terrane_cli.system import NotInstallable, say
+from terrane_cli.setup.system import NotInstallable, say
 
 PYTHON = ">=3.11,<3.14"
 LOCKS = ("requirements.lock", "requirements-dev.lock")

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from terrane_cli import system
+from terrane_cli.setup import system
 
 pytestmark = pytest.mark.unit
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from terrane_cli.stages import State
+from terrane_cli.demo.stages import State
 
 STYLE = {
     State.WAITING: "dim",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from terrane_cli import environments
 from terrane_cli.project import Project, program
-from terrane_cli.system import NotInstallable
+from terrane_cli.setup import environments
+from terrane_cli.setup.system import NotInstallable
 
 pytestmark = pytest.mark.integration
 

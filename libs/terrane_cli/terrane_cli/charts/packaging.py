@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from terrane_cli.cluster.charts import fill_dependencies
+from terrane_cli.charts.dependencies import fill_dependencies
 from terrane_cli.cluster.commands import ClusterError, run
 from terrane_cli.project import Project
 

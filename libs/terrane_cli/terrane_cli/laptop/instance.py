@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from terrane_cli.laptop.settings import Settings
 from terrane_cli.project import Project
-from terrane_cli.settings import Settings
 
 MAX_CONCURRENT_RUNS = 4
 # In days, by how a tick ended.

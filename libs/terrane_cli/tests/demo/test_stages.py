@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from terrane_cli.dagster_api import AssetState
-from terrane_cli.stages import STAGES, Stage, State, stage_state
+from terrane_cli.demo.stages import STAGES, Stage, State, stage_state
 
 pytestmark = pytest.mark.unit
 

@@ -1,0 +1,1 @@
+"""The charts: what they depend on, their schemas and READMEs, and packing and releasing them."""

@@ -1,0 +1,1 @@
+"""The platform on one machine: its processes, their settings, and looking at them."""
