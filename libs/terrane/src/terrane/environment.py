@@ -26,6 +26,13 @@ def _database(prefix: str, readers: str, what: str) -> tuple[Variable, ...]:
 
 
 VARIABLES = (
+    Variable(
+        "TERRANE_ENVIRONMENT",
+        "all",
+        "the environment that ends the names of databases, schemas, buckets and Feast's project, as `staging`; unless "
+        "set, names end in nothing",
+    ),
+    Variable("TERRANE_SUFFIX", "feast", "what ends them, `__staging`: set by itself, and by hand for `feast` alone"),
     Variable("DAGSTER_HOME", "dagster", "folder of `dagster.yaml`"),
     *_database("DAGSTER_POSTGRES", "dagster", "Dagster's own database"),
     *_database("WAREHOUSE", "analytics, features, dbt, feast", "the warehouse"),
