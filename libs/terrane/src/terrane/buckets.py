@@ -9,7 +9,8 @@ import os
 import sys
 import time
 
-from terrane.object_store import COMPUTE_LOGS, DATA_LAKE, DEFAULT_REGION, LANDING_ZONE, ObjectStoreResource, s3_client
+from terrane.names import BUCKETS
+from terrane.object_store import DEFAULT_REGION, ObjectStoreResource, s3_client
 
 WAIT_S = 300
 PAUSE_S = 2
@@ -24,7 +25,7 @@ def ensure_buckets(store: ObjectStoreResource) -> list[str]:
     from botocore.exceptions import ClientError
 
     client, made = s3_client(store), []
-    for name in (LANDING_ZONE, DATA_LAKE, COMPUTE_LOGS):
+    for name in map(store.name, BUCKETS):
         try:
             client.create_bucket(Bucket=name)
         except ClientError as error:

@@ -14,14 +14,16 @@ from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 
+from terrane import names
+
 if TYPE_CHECKING:
     from obstore.store import LocalStore, S3Store
 
     Bucket = LocalStore | S3Store
 
-LANDING_ZONE = "landing-zone"
-DATA_LAKE = "data-lake"
-COMPUTE_LOGS = "compute-logs"
+LANDING_ZONE = names.LANDING_ZONE
+DATA_LAKE = names.DATA_LAKE
+COMPUTE_LOGS = names.COMPUTE_LOGS
 DEFAULT_REGION = "us-east-1"
 # As a store tells its setting aws_endpoint_url_s3; it is not taken under this name.
 ENDPOINT_OF_S3 = "endpoint_url_s3"
@@ -66,18 +68,22 @@ class ObjectStoreResource(dg.ConfigurableResource):
             region=os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION,
         )
 
-    def bucket(self, name: str) -> Bucket:
-        """The bucket, ready for obstore's functions.
+    def name(self, purpose: str) -> str:
+        """The name of a purpose's bucket in this environment."""
+        return names.current().bucket(purpose)
+
+    def bucket(self, purpose: str) -> Bucket:
+        """The bucket of a purpose, ready for obstore's functions.
 
         A folder's bucket is made when missing; an S3 bucket must exist.
         """
         from obstore.store import LocalStore, S3Store
 
         if self.endpoint.startswith("file://"):
-            return LocalStore(prefix=self.folder() / name, mkdir=True)
+            return LocalStore(prefix=self.folder() / self.name(purpose), mkdir=True)
         url = self.url()
         return S3Store(
-            name,
+            self.name(purpose),
             endpoint=url,
             # Under this name as well, or AWS_ENDPOINT_URL_S3 of the environment would win.
             aws_endpoint_url_s3=url,

@@ -14,6 +14,8 @@ import dagster as dg
 import pytest
 from spatial_platform import Platform
 
+from terrane import names
+from terrane.object_store import LANDING_ZONE
 from terrane.postgres import PostgresResource
 from terrane_spatial.publishing.postgis_export import join_run
 from terrane_spatial.runs import run_schema
@@ -24,6 +26,8 @@ HOLDER = """
 import json, sys, time
 from terrane_spatial.runs import run_schema
 from terrane_spatial.publishing.postgis_export import join_run
+from terrane import names
+from terrane.object_store import LANDING_ZONE
 from terrane.postgres import PostgresResource
 where = json.load(sys.stdin)
 with run_schema.connect(PostgresResource(**where["postgres"]), where["run_id"]) as connection:
@@ -76,6 +80,32 @@ def test_the_schema_of_a_finished_run_is_swept_with_any_number_of_tables(platfor
             connection.execute(f'create table "t""{number}" (a int)'.encode())
     platform.sweep()
     assert platform.schemas() == []
+
+
+@pytest.mark.parametrize(("one", "other"), [("", "staging"), ("staging", ""), ("staging", "dev")])
+def test_the_sweeper_leaves_the_schemas_of_other_environments(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, one: str, other: str
+) -> None:
+    monkeypatch.setenv("TERRANE_ENVIRONMENT", one)
+    run_id = str(uuid.uuid4())
+    with run_schema.connect(platform.compute, run_id) as connection:
+        run_schema.create(connection, run_id, "b-1")
+    left = platform.schemas()
+    monkeypatch.setenv("TERRANE_ENVIRONMENT", other)
+    platform.sweep()
+    assert platform.schemas() == left == [names.Names(one).run_schema(run_id)]
+    monkeypatch.setenv("TERRANE_ENVIRONMENT", one)
+    _wait_until_swept(platform)
+
+
+def test_a_batch_is_known_in_its_environment_alone(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERRANE_ENVIRONMENT", "staging")
+    platform.put_sample("of-staging")
+    assert [request.run_key for request in platform.requests()] == ["of-staging"]
+    monkeypatch.delenv("TERRANE_ENVIRONMENT")
+    assert platform.requests() == []
+    assert platform.batch("of-staging") is None
+    assert platform.store.name(LANDING_ZONE) == "landing-zone"
 
 
 def test_a_batch_whose_run_ended_without_a_word_is_closed_in_the_ledger(platform: Platform) -> None:

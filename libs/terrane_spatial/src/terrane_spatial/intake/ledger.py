@@ -13,14 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from terrane import names
 from terrane.postgres import PostgresResource
 
 if TYPE_CHECKING:
     import psycopg
 
+LOCK = "terrane ledger"
 SCHEMA = """
-create schema if not exists ledger;
-create table if not exists ledger.batches (
+create schema if not exists {ledger};
+create table if not exists {ledger}.batches (
     batch_id text primary key,
     dataset text,
     manifest text not null,
@@ -35,8 +37,8 @@ create table if not exists ledger.batches (
     started_at timestamptz,
     finished_at timestamptz
 );
-create index if not exists batches_run_id on ledger.batches (run_id);
-create table if not exists ledger.changes (number integer primary key, made_at timestamptz not null default now());
+create index if not exists batches_run_id on {ledger}.batches (run_id);
+create table if not exists {ledger}.changes (number integer primary key, made_at timestamptz not null default now());
 """
 
 
@@ -57,16 +59,16 @@ class Batch:
 # What a ledger made by an earlier release lacks, in order; a release adds to the end.
 CHANGES = (
     """
-    alter table ledger.batches drop constraint batches_state_check;
-    alter table ledger.batches add constraint batches_state_check
+    alter table {ledger}.batches drop constraint batches_state_check;
+    alter table {ledger}.batches add constraint batches_state_check
         check (state in ('accepted', 'published', 'rejected', 'failed', 'quarantined'));
     """,
     """
-    alter table ledger.batches add column reported_at timestamptz;
-    update ledger.batches set reported_at = seen_at;
-    create index batches_unreported on ledger.batches (seen_at) where reported_at is null and dataset is not null;
-    create index batches_waiting on ledger.batches (dataset, seen_at) where state = 'accepted' and run_id is null;
-    create table ledger.put_off (
+    alter table {ledger}.batches add column reported_at timestamptz;
+    update {ledger}.batches set reported_at = seen_at;
+    create index batches_unreported on {ledger}.batches (seen_at) where reported_at is null and dataset is not null;
+    create index batches_waiting on {ledger}.batches (dataset, seen_at) where state = 'accepted' and run_id is null;
+    create table {ledger}.put_off (
         key text primary key,
         etag text,
         tries integer not null,
@@ -91,17 +93,20 @@ class Ledger:
         if self._changes_made() == len(CHANGES):
             return
         with self._connection.transaction():
-            self._connection.execute("select pg_advisory_xact_lock(hashtextextended('terrane ledger', 0))")
-            self._connection.execute(SCHEMA)
+            self._execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [names.current().lock(LOCK)])
+            self._execute(SCHEMA)
             made = self._changes_made()
             for number, change in list(enumerate(CHANGES, start=1))[made:]:
-                self._connection.execute(change.encode())
-                self._connection.execute("insert into ledger.changes (number) values (%s)", [number])
+                self._execute(change)
+                self._execute("insert into {ledger}.changes (number) values (%s)", [number])
+
+    def _execute(self, statement: str, values: Sequence[Any] | None = None) -> psycopg.Cursor[Any]:
+        return self._connection.execute(names.current().sql(statement), values)
 
     def _changes_made(self) -> int:
-        if self._connection.execute("select to_regclass('ledger.changes')").fetchone() == (None,):
+        if self._execute("select to_regclass('{ledger}.changes')").fetchone() == (None,):
             return 0
-        row = self._connection.execute("select count(*) from ledger.changes").fetchone()
+        row = self._execute("select count(*) from {ledger}.changes").fetchone()
         return row[0] if row else 0
 
     def known(self, batch_ids: Sequence[str]) -> dict[str, Batch]:
@@ -133,12 +138,13 @@ class Ledger:
 
     def reported(self, batch_id: str) -> None:
         """It was told that the batch landed."""
-        self._connection.execute("update ledger.batches set reported_at = now() where batch_id = %s", [batch_id])
+        self._execute("update {ledger}.batches set reported_at = now() where batch_id = %s", [batch_id])
 
     def put_off(self, keys: Sequence[str]) -> dict[str, str | None]:
         """Those of the manifests that are not due yet, or were set aside, with the ETag they had."""
-        found = self._connection.execute(
-            "select key, etag from ledger.put_off where key = any(%s) and (next_try_at is null or next_try_at > now())",
+        found = self._execute(
+            "select key, etag from {ledger}.put_off "
+            "where key = any(%s) and (next_try_at is null or next_try_at > now())",
             [list(keys)],
         )
         return dict(found.fetchall())
@@ -148,8 +154,8 @@ class Ledger:
 
         One that was written anew begins again.
         """
-        done = self._connection.execute(
-            "insert into ledger.put_off as p (key, etag, tries, reason) values (%s, %s, 1, %s) "
+        done = self._execute(
+            "insert into {ledger}.put_off as p (key, etag, tries, reason) values (%s, %s, 1, %s) "
             "on conflict (key) do update set "
             "tries = case when p.etag is distinct from excluded.etag then 1 else p.tries + 1 end, "
             "etag = excluded.etag, reason = excluded.reason returning tries",
@@ -157,14 +163,14 @@ class Ledger:
         ).fetchone()
         tries = done[0] if done else 1
         wait = BACK_OFF_S[tries - 1] if tries <= len(BACK_OFF_S) else None
-        self._connection.execute(
-            "update ledger.put_off set next_try_at = now() + make_interval(secs => %s) where key = %s", [wait, key]
+        self._execute(
+            "update {ledger}.put_off set next_try_at = now() + make_interval(secs => %s) where key = %s", [wait, key]
         )
         return wait is None
 
     def decided(self, keys: Sequence[str]) -> None:
         """Nothing stands against deciding these manifests any more."""
-        self._connection.execute("delete from ledger.put_off where key = any(%s)", [list(keys)])
+        self._execute("delete from {ledger}.put_off where key = any(%s)", [list(keys)])
 
     def running(self) -> list[Batch]:
         """Accepted batches that have a run, and of which the ledger knows no end."""
@@ -180,36 +186,36 @@ class Ledger:
 
     def looked_again(self, batch_id: str, etag: str | None, reasons: Sequence[str] = ()) -> None:
         """Notes that the batch's manifest was written again, and what is to be said against its new content."""
-        self._connection.execute(
-            "update ledger.batches set manifest_etag = %s, reasons = reasons || %s::jsonb where batch_id = %s",
+        self._execute(
+            "update {ledger}.batches set manifest_etag = %s, reasons = reasons || %s::jsonb where batch_id = %s",
             [etag, json.dumps(list(reasons)), batch_id],
         )
 
     def assign(self, batch_id: str, run_id: str) -> None:
         """A run for the batch exists, though it has not begun."""
-        self._connection.execute(
-            "update ledger.batches set run_id = %s where batch_id = %s and run_id is null", [run_id, batch_id]
+        self._execute(
+            "update {ledger}.batches set run_id = %s where batch_id = %s and run_id is null", [run_id, batch_id]
         )
 
     def begin(self, batch_id: str, run_id: str) -> None:
         """A run begins to work on the batch. What is published stays so."""
-        self._connection.execute(
-            "update ledger.batches set run_id = %s, started_at = now(), finished_at = null, "
+        self._execute(
+            "update {ledger}.batches set run_id = %s, started_at = now(), finished_at = null, "
             "state = 'accepted', reasons = '[]' where batch_id = %s and state in ('accepted', 'failed', 'quarantined')",
             [run_id, batch_id],
         )
 
     def publish(self, batch_id: str, run_id: str, counts: Mapping[str, Any], commit_key: str) -> None:
-        self._connection.execute(
-            "update ledger.batches set state = 'published', run_id = %s, counts = %s, commit_key = %s, "
+        self._execute(
+            "update {ledger}.batches set state = 'published', run_id = %s, counts = %s, commit_key = %s, "
             "reasons = '[]', finished_at = now() where batch_id = %s and state <> 'published'",
             [run_id, json.dumps(counts), commit_key, batch_id],
         )
 
     def end(self, batch_id: str, state: str, reasons: Sequence[str]) -> None:
         """The batch was `rejected`, `failed` or `quarantined` in its run. What is published stays so."""
-        self._connection.execute(
-            "update ledger.batches set state = %s, reasons = %s, finished_at = now() "
+        self._execute(
+            "update {ledger}.batches set state = %s, reasons = %s, finished_at = now() "
             "where batch_id = %s and state in ('accepted', 'failed')",
             [state, json.dumps(list(reasons)), batch_id],
         )
@@ -224,8 +230,9 @@ class Ledger:
         state: str,
         reasons: list[str],
     ) -> bool:
-        done = self._connection.execute(
-            "insert into ledger.batches (batch_id, dataset, manifest, manifest_sha256, manifest_etag, state, reasons) "
+        done = self._execute(
+            "insert into {ledger}.batches "
+            "(batch_id, dataset, manifest, manifest_sha256, manifest_etag, state, reasons) "
             "values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
             [batch_id, dataset, manifest.replace("\0", "\ufffd"), sha256, etag, state, json.dumps(reasons)],
         )
@@ -235,8 +242,8 @@ class Ledger:
         return next(iter(self._batches(f"{where} limit 1", values)), None)
 
     def _batches(self, where: str, values: list[Any]) -> list[Batch]:
-        query = f"select {COLUMNS} from ledger.batches {where}"  # noqa: S608
-        return [Batch(*row) for row in self._connection.execute(query.encode(), values)]
+        query = f"select {COLUMNS} from {{ledger}}.batches {where}"  # noqa: S608
+        return [Batch(*row) for row in self._execute(query, values)]
 
 
 class LedgerResource(PostgresResource):

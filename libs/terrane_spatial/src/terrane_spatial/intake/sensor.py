@@ -38,7 +38,11 @@ def manifests(
         _tell(context, intake)
         _report(context, opened, datasets)
         requests = [request for dataset in sorted(datasets) for request in _requests(context, opened, dataset)]
-    return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason(_summary(intake))
+    return (
+        dg.SensorResult(run_requests=requests)
+        if requests
+        else dg.SkipReason(_summary(intake, store.name(LANDING_ZONE)))
+    )
 
 
 def _tell(context: dg.SensorEvaluationContext, intake: Intake) -> None:
@@ -113,11 +117,11 @@ def _landed(manifest: Manifest) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(landed(manifest.dataset), metadata=facts)
 
 
-def _summary(intake: Intake) -> str:
+def _summary(intake: Intake, landing_zone: str) -> str:
     counts = {
         "rejected": intake.rejected,
         "put off": intake.put_off,
         "set aside": intake.set_aside,
     }
     told = [f"{len(keys)} manifests {what}: {', '.join(keys)}" for what, keys in counts.items() if keys]
-    return "; ".join(told) or f"nothing new in {LANDING_ZONE}"
+    return "; ".join(told) or f"nothing new in {landing_zone}"

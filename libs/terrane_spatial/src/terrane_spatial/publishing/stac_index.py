@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from terrane import names
 from terrane.object_store import put
 from terrane.postgres import PostgresResource
 from terrane.publishing import Commit
@@ -113,7 +114,9 @@ def parquet(items: Sequence[Item], collection: Mapping[str, Any]) -> bytes:
 @contextmanager
 def _only_writer(postgres: PostgresResource, dataset: str) -> Iterator[None]:
     with postgres.connect(autocommit=True) as connection:
-        connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [f"index of {dataset}"])
+        connection.execute(
+            "select pg_advisory_lock(hashtextextended(%s, 0))", [names.current().lock(f"index of {dataset}")]
+        )
         yield
 
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from terrane import names
 from terrane.postgres import PostgresResource
 
 if TYPE_CHECKING:
     import psycopg
 
-PREFIX = "run_"
 SETTINGS = {
     "statement_timeout": "60min",
     "idle_in_transaction_session_timeout": "15min",
@@ -43,11 +43,12 @@ log = logging.getLogger(__name__)
 
 
 def schema_of(run_id: str) -> str:
-    return PREFIX + run_id.replace("-", "_")
+    return names.current().run_schema(run_id)
 
 
-def run_of(schema: str) -> str:
-    return schema.removeprefix(PREFIX).replace("_", "-")
+def run_of(schema: str) -> str | None:
+    """The run whose schema it is; None where it is no run's, or one of another environment's."""
+    return names.current().run_of(schema)
 
 
 def session_statements(run_id: str) -> list[str]:
@@ -135,16 +136,16 @@ def tally(connection: psycopg.Connection) -> list[dict[str, Any]]:
 def sweep(postgres: PostgresResource, is_active: Callable[[str], bool]) -> list[str]:
     """Drops the schemas of runs that have ended and of which no process is left; returns their names.
 
+    Runs of other environments may have theirs in the same database: nobody here knows whether those are under way.
+
     Args:
         is_active: whether the run of that id is under way or about to be.
     """
     swept = []
     with postgres.connect(autocommit=True) as connection:
-        names = connection.execute(
-            "select nspname from pg_namespace where nspname like 'run\\_%' order by 1"
-        ).fetchall()
-        for (schema,) in names:
-            if is_active(run_of(schema)) or not _try_lock(connection, schema):
+        found = connection.execute("select nspname from pg_namespace order by 1").fetchall()
+        for schema, run_id in ((schema, run_of(schema)) for (schema,) in found):
+            if run_id is None or is_active(run_id) or not _try_lock(connection, schema):
                 continue
             try:
                 drop(connection, schema)

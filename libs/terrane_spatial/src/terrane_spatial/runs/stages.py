@@ -112,7 +112,8 @@ def find_batch(work: Work) -> Batch:
         wanted = f"batch {work.wanted}" if work.wanted else "batch"
         raise StageError(
             f"The ledger has no accepted {wanted} of dataset {name}: put its files, then its manifest "
-            f"{manifest_key('<batch_id>')}, into {LANDING_ZONE}, and wait until the sensor manifests has accepted it"
+            f"{manifest_key('<batch_id>')}, into {work.store.name(LANDING_ZONE)}, and wait until the sensor manifests "
+            "has accepted it"
         )
     if batch.state == "rejected":
         raise BatchRejectedError(batch.reasons)
