@@ -93,13 +93,10 @@ def run() -> tuple[str, dict[str, float]]:
     with stores() as both, tempfile.TemporaryDirectory(prefix="terrane-bench-") as folder:
         _prepare(both, Path(folder))
         environment = both.environment() | {"FEAST_REPO_PATH": folder, "HOME": folder}
-        # Feast's application in one process of ours, which is what our own server replaced.
-        with _server(_our_command, environment | {"FEATURE_SERVER_STOCK": "1"}, folder) as wrapped:
-            start = f"{wrapped.start_s:.1f} s and {wrapped.memory_mb:.0f} MB"
         with _server(_stock_command, environment, folder) as stock, _server(_our_command, environment, folder) as ours:
             _same_answers(stock, ours)
             found = {case: _measured({"stock": stock, "ours": ours}, *case) for case in CASES}
-            return _report(found, stock, ours, start)
+            return _report(found, stock, ours)
 
 
 Measured = dict[str, list[dict[str, float]]]
@@ -176,9 +173,7 @@ def _same_answers(stock: Server, ours: Server) -> None:
         raise SystemExit("stock and ours answer differently; a measurement would mean nothing")
 
 
-def _report(
-    found: dict[tuple[int, int], Measured], stock: Server, ours: Server, wrapped: str
-) -> tuple[str, dict[str, float]]:
+def _report(found: dict[tuple[int, int], Measured], stock: Server, ours: Server) -> tuple[str, dict[str, float]]:
     def median(case: tuple[int, int], who: str, what: str) -> float:
         return statistics.median(one[what] for one in found[case][who])
 
@@ -212,8 +207,7 @@ process) share the machine's processors; *asking* is the share of one that it to
 {table(header, rows)}
 
 From the command to the first answer: stock {stock.start_s:.1f} s, ours {ours.start_s:.1f} s. Resident memory after the
-measurements: stock {stock.memory_mb:.0f} MB, ours {ours.memory_mb:.0f} MB. `FEATURE_SERVER_STOCK=1`, Feast's
-application in one process of ours, {wrapped} before any load."""
+measurements: stock {stock.memory_mb:.0f} MB, ours {ours.memory_mb:.0f} MB."""
     return text, {
         "serve_1_vs_stock": round(ratio((8, 1)), 2),
         "serve_100_vs_stock": round(ratio((8, 100)), 2),

@@ -29,17 +29,14 @@ def test_the_ingress_exposes_reading_features_and_nothing_else(rendered: Renderi
         assert paths == [("/get-online-features", "Exact")]
 
 
-def test_stock_and_keys_of_the_feature_server_are_one_value_each(rendered: Rendering) -> None:
+def test_the_keys_of_the_feature_server_are_one_value(rendered: Rendering) -> None:
     def container(*settings: str) -> dict:
         deployment = rendered("kind", *settings).get("Deployment", "terrane-feature-server")
         return deployment["spec"]["template"]["spec"]["containers"][0]
 
-    stock = {"name": "FEATURE_SERVER_STOCK", "value": "1"}
     keys = {"secretRef": {"name": "feature-keys"}}
-    changed = container("featureServer.stock=true", "featureServer.accessSecret=feature-keys")
-    plain = container()
-    assert (stock in changed["env"], keys in changed["envFrom"]) == (True, True)
-    assert (stock in plain["env"], keys in plain["envFrom"]) == (False, False)
+    assert keys in container("featureServer.accessSecret=feature-keys")["envFrom"]
+    assert keys not in container()["envFrom"]
 
 
 def test_production_has_more_than_one_of_what_people_wait_for(rendered: Rendering) -> None:

@@ -73,7 +73,6 @@ VARIABLES = (
     Variable("FEATURE_SERVER_MAX_VALUES", "feature server", "rows times features of a request, 500000 unless set"),
     Variable("FEATURE_SERVER_MAX_BODY_BYTES", "feature server", "length of a request's body, 8388608 unless set"),
     Variable("FEATURE_SERVER_LOG_LEVEL", "feature server", "`debug`, `info` (unless set), `warning` or `error`"),
-    Variable("FEATURE_SERVER_STOCK", "feature server", "`1`: Feast's own server answers instead of ours"),
 )
 
 

@@ -37,8 +37,8 @@ def feast_is_imported() -> bool:
     return "feast" in sys.modules and not _unchecked_import
 
 
-def import_feast_quickly(module: str = "feast") -> None:
-    """Imports Feast, up to `module`, without typeguard's checks of arguments: 1.0 CPU seconds instead of 2.9.
+def import_feast_quickly() -> None:
+    """Imports Feast without typeguard's checks of arguments: 1.0 CPU seconds instead of 2.9.
 
     Does nothing once Feast is imported. Feast decorates its definition classes with `typechecked`, which parses and
     compiles each of their methods again at import. Who only reads a registry builds no definitions, and has no use for
@@ -53,7 +53,7 @@ def import_feast_quickly(module: str = "feast") -> None:
     original = typeguard.typechecked
     typeguard.typechecked = _unchecked  # pyright: ignore[reportAttributeAccessIssue]
     try:
-        importlib.import_module(module)
+        importlib.import_module("feast")
     finally:
         typeguard.typechecked = original  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -220,15 +220,15 @@ def name_online(view: FeatureView, config: RepoConfig) -> str:
     return compute_versioned_name(view, bool(getattr(config.registry, "enable_online_feature_view_versioning", False)))
 
 
-def serving_store(folder: Path, module: str = "feast") -> FeatureStore:
-    """A store of a repository's folder that never waits long, and makes no tables. Imports Feast up to `module`."""
-    import_feast_quickly(module)
+def serving_store(folder: Path) -> FeatureStore:
+    """A store of a repository's folder that never waits long, and makes no tables. Imports Feast."""
+    import_feast_quickly()
     from feast import FeatureStore
 
     store = FeatureStore(repo_path=str(folder))
     online, registry = store.config.online_store, store.config.registry
-    address = getattr(online, "connection_string", "")
-    setattr(online, "connection_string", f"{address},{SERVING_OPTIONS}")  # noqa: B010 - of Feast's Redis alone
+    if address := getattr(online, "connection_string", ""):
+        setattr(online, "connection_string", f"{address},{SERVING_OPTIONS}")  # noqa: B010 - of Feast's Redis alone
     # A server makes no tables: that is the asset feast/registry's, and two makers would collide.
     setattr(registry, "schema_mode", "verify")  # noqa: B010 - of Feast's SQL registry alone
     return store
@@ -237,8 +237,3 @@ def serving_store(folder: Path, module: str = "feast") -> FeatureStore:
 def refresh_by_hand(store: FeatureStore) -> None:
     """Keeps Feast from reading the database inside a request when its copy of the registry is old."""
     setattr(store.registry, "cache_mode", "watched")  # noqa: B010 - no attribute of the base class
-
-
-def registry_read_at(store: FeatureStore) -> object:
-    """When Feast's copy of the registry was made."""
-    return getattr(store.registry, "cached_registry_proto_created", None)

@@ -91,26 +91,3 @@ def test_it_stays_up_on_a_file_system_it_may_not_write(served, tmp_path: Path) -
     with process(served, tmp_path / "server.log", HOME="/nowhere", PYTHONDONTWRITEBYTECODE="1") as (_, client):
         assert client.get("/ready").status_code == 200
     assert set(tmp_path.rglob("*")) - before == {tmp_path / "server.log"}
-
-
-@pytest.mark.slow
-def test_stock_comes_back_with_one_variable_and_answers_the_same(served, ours: httpx.Client, tmp_path: Path) -> None:
-    names = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "DB": "database"}
-    stores = {f"WAREHOUSE_{name}": getattr(served.warehouse, field) for name, field in names.items()}
-    stores |= {"REDIS_HOST": "127.0.0.1", "REDIS_DB": "2", "FEATURE_SERVER_STOCK": "1"}
-    with process(served, tmp_path / "server.log", **stores) as (_, client):
-        stock, mine = (one.post("/get-online-features", json=QUESTION).json() for one in (client, ours))
-        assert stock == mine
-        assert client.get("/ready").json()["ready"]
-        assert client.get("/metrics").status_code == 404
-    assert "Feast's own server answers, because FEATURE_SERVER_STOCK is set" in (tmp_path / "server.log").read_text()
-
-
-def test_stock_does_not_start_where_keys_are_asked_for(served, tmp_path: Path) -> None:
-    variables = {"FEATURE_SERVER_STOCK": "1", "FEATURE_SERVER_API_KEYS": "key", "FEAST_REPO_PATH": str(served.folder)}
-    environment = os.environ | served.variables | variables
-    done = subprocess.run(
-        [sys.executable, "-m", "terrane_features.server"], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert "Feast's own server asks for no key: unset FEATURE_SERVER_STOCK" in done.stderr

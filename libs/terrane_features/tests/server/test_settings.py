@@ -33,10 +33,11 @@ def folder(tmp_path: Path) -> Path:
 def test_stores_are_where_feast_would_find_them(folder: Path) -> None:
     settings = read_settings(folder, VARIABLES)
     store = settings.store
+    assert store is not None
     assert (store.kind, store.nodes, store.database) == ("redis", (("r", 7),), 3)
     assert (store.username, store.password, store.tls) == ("reader", "0123", {"ca_certs": "/ca.pem"})
     assert settings.registry == "postgresql://u:0123@h:1/d?options=-csearch_path%3Dfeast"
-    assert (settings.project, settings.serve_while_materializing, settings.why_stock) == ("p", True, "")
+    assert (settings.project, settings.serve_while_materializing, settings.fallback_reason) == ("p", True, "")
 
 
 def test_no_password_is_shown(folder: Path) -> None:
@@ -56,18 +57,18 @@ def test_a_missing_variable_or_file_is_named(folder: Path) -> None:
     ("old", "new", "why"),
     [
         ("type: redis", "type: sqlite", "the online store is sqlite"),
-        ("registry_type: sql", "registry_type: file", "the registry is not in Postgres"),
         ("_version: 3", "_version: 2", "entity keys are not of version 3"),
     ],
 )
-def test_other_stores_are_left_to_stock(folder: Path, old: str, new: str, why: str) -> None:
+def test_what_ours_cannot_read_is_left_to_feasts_own_code(folder: Path, old: str, new: str, why: str) -> None:
     (folder / "feature_store.yaml").write_text(YAML.replace(old, new))
-    assert read_settings(folder, VARIABLES).why_stock.startswith(why)
+    assert read_settings(folder, VARIABLES).fallback_reason.startswith(why)
 
 
-def test_one_variable_brings_stock_back(folder: Path) -> None:
-    assert read_settings(folder, VARIABLES | {"FEATURE_SERVER_STOCK": "1"}).why_stock == "FEATURE_SERVER_STOCK is set"
-    assert read_settings(folder, VARIABLES | {"FEATURE_SERVER_STOCK": "false"}).why_stock == ""
+def test_a_registry_that_is_not_in_postgres_is_refused_with_what_to_set(folder: Path) -> None:
+    (folder / "feature_store.yaml").write_text(YAML.replace("registry_type: sql", "registry_type: file"))
+    with pytest.raises(SettingsError, match="set registry_type to sql, and path to a postgresql address"):
+        read_settings(folder, VARIABLES)
 
 
 def test_access_that_would_let_strangers_in_is_refused(folder: Path) -> None:

@@ -103,18 +103,6 @@ def _locked(
         yield connection
 
 
-@contextmanager
-def try_shared_lock(warehouse: PostgresResource, project: str) -> Iterator[bool]:
-    """Whether nobody is writing the registry; and if so, nobody begins to until the block ends.
-
-    A reader that copies the registry while it is applied gets views without their entities.
-    """
-    with warehouse.connect(autocommit=True) as connection:
-        asked = "select pg_try_advisory_lock_shared(hashtextextended(%s, 0))"
-        row = connection.execute(asked, [lock_name(project)]).fetchone()
-        yield bool(row and row[0])
-
-
 def applied_digests(connection: psycopg.Connection, project: str) -> tuple[str, str] | None:
     """The digest of the files that were applied last, and that of what the registry held of them then."""
     sql = "select digest, content from feast.applied_definitions where project = %s"

@@ -35,7 +35,7 @@ def main() -> None:
     except SettingsError as error:
         parser.error(str(error))
     log_json(os.environ.get("FEATURE_SERVER_LOG_LEVEL") or "info")
-    serve(_stock(settings, arguments) if settings.why_stock else _ours(settings, arguments), arguments)
+    serve(_application(settings, arguments), arguments)
 
 
 def serve(app: Any, arguments: argparse.Namespace) -> None:
@@ -61,27 +61,15 @@ def serve(app: Any, arguments: argparse.Namespace) -> None:
     )
 
 
-def _ours(settings: Settings, arguments: argparse.Namespace) -> Any:
+def _application(settings: Settings, arguments: argparse.Namespace) -> Any:
     from terrane_features.server.app import App
     from terrane_features.server.registry.watch import RegistryWatcher
 
     if settings.access.open:
         log.warning("neither FEATURE_SERVER_API_KEYS nor a JWT is configured: whoever reaches the port may read")
+    if settings.fallback_reason:
+        log.warning("Feast's own code answers every question, because %s", settings.fallback_reason)
     return App(settings, RegistryWatcher(settings, arguments.refresh_seconds))
-
-
-def _stock(settings: Settings, arguments: argparse.Namespace) -> Any:
-    from terrane.postgres import PostgresResource
-    from terrane_features.resources import FeastResource
-    from terrane_features.server.stock.app import build_app
-    from terrane_features.server.stock.registry_copy import RegistryCopy
-
-    log.warning("Feast's own server answers, because %s", settings.why_stock)
-    if not settings.access.open:
-        raise SystemExit("Feast's own server asks for no key: unset FEATURE_SERVER_STOCK, or unset the keys")
-    feast = FeastResource(repo_path=str(settings.repository))
-    warehouse = PostgresResource.from_process("WAREHOUSE")
-    return build_app(RegistryCopy(feast, warehouse, arguments.refresh_seconds), feast.online_store())
 
 
 if __name__ == "__main__":

@@ -44,11 +44,11 @@ class App:
 
     def __init__(self, settings: Settings, watch: RegistryWatcher) -> None:
         self._settings, self._watch = settings, watch
-        self._store = connect(settings.store)
+        self._store = connect(settings.store) if settings.store else None
         self._metrics = Metrics()
         self._bodies = Bodies(settings.max_body_bytes)
-        self._reader = FeatureReader(self._store, self._metrics)
-        self._fallback = FeastFallback(settings.repository)
+        self._reader = FeatureReader(self._store, self._metrics) if self._store else None
+        self._fallback = FeastFallback(settings.repository, answers_all=bool(settings.fallback_reason))
         self._authenticator = Authenticator(settings.access)
         self._readiness = Readiness(watch, self._store)
         self._planner: Planner | None = None
@@ -63,8 +63,9 @@ class App:
         self._metrics.watch("registry_age_seconds", "Since the registry was last looked at", lambda: watch.age_s)
         self._metrics.watch("registry_failures", "Looks at the registry that failed", lambda: watch.failures)
         self._metrics.watch("feature_views", "Views that are known", lambda: watch.feature_views())
-        self._metrics.watch("redis_connections", "Connections made to Redis", lambda: self._store.connections)
-        self._metrics.watch("redis_up", "Whether Redis is connected", lambda: float(self._store.connected))
+        if store := self._store:
+            self._metrics.watch("redis_connections", "Connections made to Redis", lambda: store.connections)
+            self._metrics.watch("redis_up", "Whether Redis is connected", lambda: float(store.connected))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -118,12 +119,15 @@ class App:
             planner = self._planner = Planner(catalog)
         request = parse(body, self._settings.max_entities)
         self._metrics.entities.observe(request.rows)
+        if self._reader is None or self._settings.fallback_reason:
+            self._metrics.handed_over.inc()
+            return await self._fallback.answer(request, names=None)
         plan = planner.plan(request)
+        if (asked := request.rows * plan.width) > self._settings.max_values:
+            raise too_much(f"{asked} values are asked for; ask for at most {self._settings.max_values} at a time")
         if plan.fallback_reason:
             self._metrics.handed_over.inc()
             return await self._fallback.answer(request, plan.names)
-        if (asked := request.rows * plan.width) > self._settings.max_values:
-            raise too_much(f"{asked} values are asked for; ask for at most {self._settings.max_values} at a time")
         return await self._reader.answer(request, plan)
 
     def _not_yet(self) -> str:
@@ -153,7 +157,8 @@ class App:
             else:
                 self._watch.stop()
                 self._fallback.close()
-                self._store.close()
+                if self._store:
+                    self._store.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

@@ -1,4 +1,5 @@
-"""Questions that Feast's own code answers: on-demand views, and whatever else a plan hands over.
+"""Questions that Feast's own code answers: on-demand views, whatever else a plan hands over, and all of them where the
+online store is none that ours reads.
 
 Feast is imported by the first catalog that needs it, in the thread that watches the registry, and reads in threads of
 its own, so that nobody else waits for somebody's transformation.
@@ -28,16 +29,20 @@ TIMEOUT_S = 10
 
 
 class FeastFallback:
-    """Feast's FeatureStore, once a catalog needs it."""
+    """Feast's FeatureStore, once a catalog needs it, or with the first one where it answers everything."""
 
-    def __init__(self, repository: Path) -> None:
-        self._repository = repository
+    def __init__(self, repository: Path, answers_all: bool = False) -> None:
+        self._repository, self._answers_all = repository, answers_all
         self._store: FeatureStore | None = None
         self._threads = ThreadPoolExecutor(THREADS, "by-feast")
 
+    @property
+    def prepared(self) -> bool:
+        return self._store is not None
+
     def prepare(self, catalog: Catalog) -> None:
         """Makes Feast know what the catalog knows. Takes a while: to be called in a thread that nobody waits for."""
-        if not catalog.needs_feast:
+        if not (catalog.needs_feast or self._answers_all):
             return
         if self._store is None:
             store = serving_store(self._repository)
@@ -45,16 +50,16 @@ class FeastFallback:
             self._store = store
         self._store.refresh_registry()
 
-    async def answer(self, request: Request, names: tuple[str, ...]) -> bytes:
-        """Feast's answer in JSON, its features in the order of `names`. Raises RequestError."""
+    async def answer(self, request: Request, names: tuple[str, ...] | None) -> bytes:
+        """Feast's answer in JSON, its features in the order of `names`, or in Feast's. Raises RequestError."""
         if self._store is None:
-            raise unavailable("Feast is being loaded for on-demand views; retry in a moment")
+            raise unavailable("Feast is being loaded; retry in a moment")
         reading = asyncio.get_running_loop().run_in_executor(self._threads, _read, self._store, request)
         try:
             content = await asyncio.wait_for(reading, TIMEOUT_S)
         except TimeoutError:
             raise unavailable(f"the features were not ready within {TIMEOUT_S} s; ask for fewer entities") from None
-        return orjson.dumps(_in_order(content, names))
+        return orjson.dumps(content if names is None else _in_order(content, names))
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

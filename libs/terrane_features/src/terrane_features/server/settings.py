@@ -14,7 +14,6 @@ from terrane_features.repository.model import RepositoryError
 from terrane_features.repository.settings import read_settings as read_feature_store
 from terrane_features.repository.settings import section
 
-STOCK = "FEATURE_SERVER_STOCK"
 MAX_ENTITIES = 5000
 MAX_VALUES = 500_000
 MAX_BODY_BYTES = 8 << 20
@@ -52,19 +51,20 @@ class Settings:
     Attributes:
         registry: a libpq URI, password included; never for a log.
         serve_while_materializing: whether a view is answered for in the middle of a materialization.
-        why_stock: why Feast's own server has to answer; empty where ours can.
+        store: the online store; None where it is no Redis.
+        fallback_reason: why Feast's own code has to answer every question; empty where ours can.
     """
 
     repository: Path
     project: str
-    store: StoreAddress
+    store: StoreAddress | None
     registry: str = field(repr=False)
     serve_while_materializing: bool
     access: Access
     max_entities: int
     max_values: int
     max_body_bytes: int
-    why_stock: str
+    fallback_reason: str
 
 
 def read_settings(repository: Path, environment: Mapping[str, str] | None = None) -> Settings:
@@ -75,17 +75,23 @@ def read_settings(repository: Path, environment: Mapping[str, str] | None = None
     except RepositoryError as error:
         raise SettingsError(str(error)) from error
     online, registry = section(content, "online_store"), section(content, "registry")
+    if registry.get("registry_type") != "sql" or not str(registry.get("path")).startswith("postgresql"):
+        raise SettingsError(
+            f"{repository / 'feature_store.yaml'} keeps the registry elsewhere: set registry_type to sql, and path to a"
+            " postgresql address"
+        )
+    is_redis = online.get("type") == "redis" and online.get("redis_type", "redis") in KINDS
     return Settings(
         repository=repository,
         project=str(content.get("project", "")),
-        store=address_of(online),
+        store=address_of(online) if is_redis else None,
         registry=re.sub(r"^postgresql\+\w+://", "postgresql://", str(registry.get("path", ""))),
         serve_while_materializing=bool(registry.get("serve_features_while_materializing")),
         access=_access(variables),
         max_entities=_number(variables, "FEATURE_SERVER_MAX_ENTITIES", MAX_ENTITIES),
         max_values=_number(variables, "FEATURE_SERVER_MAX_VALUES", MAX_VALUES),
         max_body_bytes=_number(variables, "FEATURE_SERVER_MAX_BODY_BYTES", MAX_BODY_BYTES),
-        why_stock=_why_stock(content, online, registry, variables),
+        fallback_reason=_fallback_reason(content, online, registry, is_redis),
     )
 
 
@@ -113,16 +119,11 @@ def _number(variables: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _why_stock(
-    content: dict[str, Any], online: dict[str, Any], registry: dict[str, Any], variables: Mapping[str, str]
+def _fallback_reason(
+    content: dict[str, Any], online: dict[str, Any], registry: dict[str, Any], is_redis: bool
 ) -> str:
-    """Stock where it was asked for, and where the stores are others than the ones that are read here."""
-    if variables.get(STOCK, "").lower() in {"1", "true", "yes"}:
-        return f"{STOCK} is set"
-    if online.get("type") != "redis" or online.get("redis_type", "redis") not in KINDS:
+    if not is_redis:
         return f"the online store is {online.get('redis_type') or online.get('type')}, not Redis"
-    if registry.get("registry_type") != "sql" or not str(registry.get("path")).startswith("postgresql"):
-        return "the registry is not in Postgres"
     if content.get("entity_key_serialization_version", 3) != 3:
         return "entity keys are not of version 3"
     if registry.get("enable_online_feature_view_versioning"):

@@ -24,6 +24,7 @@ class Readiness:
     """Looks at both stores."""
 
     def __init__(self, watch: RegistryWatcher, store: Any) -> None:
+        """Takes what asks the online store; None where it is no Redis, and then it is not looked at."""
         self._watch, self._store = watch, store
         self._found: tuple[bytes, str] | None = None
 
@@ -32,7 +33,7 @@ class Readiness:
         watch = self._watch
         problem = None if watch.catalog or watch.empty else f"registry: {watch.problem}"
         try:
-            problem = await self._store_problem(watch.catalog) or problem
+            problem = (await self._store_problem(watch.catalog) if self._store else None) or problem
         except StoreUnavailable as error:
             problem = str(error)
         return {

@@ -1,4 +1,4 @@
-"""The feature server over the platform's own repository, ours and stock's: what both answer, and what both survive."""
+"""The feature server over the platform's own repository: what it answers, and what it survives."""
 
 from __future__ import annotations
 
@@ -21,27 +21,21 @@ from terrane_features.registry.state import only_writer
 from terrane_features.server.app import App
 from terrane_features.server.registry.watch import RegistryWatcher
 from terrane_features.server.settings import read_settings
-from terrane_features.server.stock.app import build_app
-from terrane_features.server.stock.registry_copy import RegistryCopy
 
 pytestmark = pytest.mark.integration
 REPOSITORY = Path(__file__).parents[4] / "feast_repo"
 REFRESH_S = 0.2
 VIEW = "user_journal_features"
-ONLY_STOCK = pytest.mark.parametrize("server", ["stock"], indirect=True)
-ONLY_OURS = pytest.mark.parametrize("server", ["ours"], indirect=True)
 
 
-def application(stores, kind: str) -> Any:
-    if kind == "stock":
-        return build_app(RegistryCopy(stores.feast, stores.warehouse, REFRESH_S), stores.feast.online_store())
+def application(stores) -> App:
     settings = read_settings(stores.feast.folder)
     return App(settings, RegistryWatcher(settings, REFRESH_S))
 
 
-@pytest.fixture(params=["ours", "stock"])
-def server(stores, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
-    with running(application(stores, request.param)) as client:
+@pytest.fixture
+def server(stores) -> Iterator[httpx.Client]:
+    with running(application(stores)) as client:
         yield client
 
 
@@ -72,7 +66,6 @@ def test_it_starts_before_anything_is_applied_and_serves_what_is_applied_later(s
     assert table(ask(server, feature_service="analyzer", entities={"user_id": [1, 2]})) == stores.online(1, 2)
 
 
-@ONLY_OURS
 def test_a_definition_applied_later_is_served_without_a_restart(stores, server: httpx.Client) -> None:
     stores.run()
     until(lambda: server.get("/ready").json()["feature_views"] == 1)
@@ -91,25 +84,8 @@ def test_the_canary_reads_through_it(stores, server: httpx.Client) -> None:
     assert read_back.metadata["entities"].value == 5
 
 
-@ONLY_STOCK
-def test_questions_nobody_can_answer_are_refused_by_stock_with_the_reason(stores, server: httpx.Client) -> None:
-    stores.run()
-    until(lambda: server.get("/ready").json()["feature_views"] == 1)
-    known, user = [f"{VIEW}:is_active"], {"user_id": [1]}
-    for question, status, reason in [
-        ({"features": [f"{VIEW}:nope"], "entities": user}, 400, "Feature nope not found in projection"),
-        ({"features": ["nope:nope"], "entities": user}, 404, "Feature view nope does not exist in project terrane"),
-        ({"feature_service": "nope", "entities": user}, 404, "Feature service nope does not exist in project terrane"),
-        ({"features": known, "entities": {"driver": [1]}}, 400, "Missing join key values for keys: ['user_id']"),
-        ({"features": known, "entities": {"user_id": ["one"]}}, 400, "invalid literal for int"),
-        ({"features": known}, 422, "Field required"),
-    ]:
-        answer = ask(server, **question)
-        assert (answer.status_code, reason in answer.text) == (status, True), answer.text
-
-
-def test_ours_says_what_nobody_has_applied_yet_and_what_is_missing(stores) -> None:
-    with running(application(stores, "ours")) as client:
+def test_it_says_what_nobody_has_applied_yet_and_what_is_missing(stores) -> None:
+    with running(application(stores)) as client:
         until(lambda: ready(client))
         question = {"features": [f"{VIEW}:is_active"], "entities": {"user_id": [1]}}
         assert "materialise feast/registry" in ask(client, **question).json()["detail"]
@@ -133,7 +109,6 @@ def test_definitions_are_not_read_while_they_are_written(stores, server: httpx.C
     until(lambda: server.get("/ready").json()["feature_views"] == 1)
 
 
-@ONLY_OURS
 def test_an_unknown_user_has_no_values_and_no_event_time(stores, server: httpx.Client) -> None:
     stores.run()
     until(lambda: server.get("/ready").json()["feature_views"] == 1)
@@ -142,22 +117,8 @@ def test_an_unknown_user_has_no_values_and_no_event_time(stores, server: httpx.C
     assert answer.json()["results"][1]["event_timestamps"][1] == "1970-01-01T00:00:00Z"
 
 
-@ONLY_STOCK
-def test_only_reading_paths_exist_of_stock(stores, server: httpx.Client) -> None:
-    stores.run()
-    until(lambda: server.get("/ready").json()["feature_views"] == 1)
-    for path in (
-        *(
-            "/push",
-            "/write-to-online-store",
-            "/materialize",
-            "/materialize-incremental",
-            "/chat",
-            "/ws/chat",
-            "/search",
-        ),
-        *("/docs", "/redoc", "/openapi.json", "/static/chat.html", "/v1/vector_stores", "/"),
-    ):
+def test_only_reading_paths_exist(stores, server: httpx.Client) -> None:
+    for path in ("/push", "/write-to-online-store", "/materialize", "/materialize-incremental", "/chat", "/search", "/"):
         assert (path, server.post(path, json={}).status_code, server.get(path).status_code) == (path, 404, 404)
 
 
@@ -188,7 +149,6 @@ def test_without_redis_it_lives_but_is_not_ready_and_recovers(
     ]
 
 
-@ONLY_OURS
 def test_a_redis_that_was_restarted_between_two_requests_costs_neither(
     stores, server: httpx.Client, redis_server: RedisServer
 ) -> None:
@@ -219,22 +179,6 @@ def test_without_the_warehouse_it_serves_what_it_knows_and_catches_up(
     stores.run(allow_deletions=True)
     until(lambda: ask(server, feature_service="analyzer_two", entities={"user_id": [1]}).status_code == 200)
     assert server.get("/ready").json()["registry_problem"] is None
-
-
-def test_stock_starts_while_the_warehouse_is_away(stores, postgres_server: PostgresServer) -> None:
-    stores.run()
-    postgres_server.stop()
-    definitions = RegistryCopy(stores.feast, stores.warehouse, REFRESH_S)
-    definitions.start()
-    try:
-        until(lambda: definitions.problem != "starting")
-        assert definitions.app is None
-        assert not definitions.empty
-    finally:
-        postgres_server.start()
-    until(lambda: definitions.app is not None)
-    definitions.stop()
-    assert definitions.feature_views() == 1
 
 
 @pytest.mark.slow
