@@ -118,7 +118,7 @@ def test_an_unknown_user_has_no_values_and_no_event_time(stores, server: httpx.C
 
 
 def test_only_reading_paths_exist(stores, server: httpx.Client) -> None:
-    for path in ("/push", "/write-to-online-store", "/materialize", "/materialize-incremental", "/chat", "/search", "/"):
+    for path in ("/push", "/write-to-online-store", "/materialize", "/materialize-incremental", "/chat", "/"):
         assert (path, server.post(path, json={}).status_code, server.get(path).status_code) == (path, 404, 404)
 
 
