@@ -119,9 +119,7 @@ def _number(variables: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _fallback_reason(
-    content: dict[str, Any], online: dict[str, Any], registry: dict[str, Any], is_redis: bool
-) -> str:
+def _fallback_reason(content: dict[str, Any], online: dict[str, Any], registry: dict[str, Any], is_redis: bool) -> str:
     if not is_redis:
         return f"the online store is {online.get('redis_type') or online.get('type')}, not Redis"
     if content.get("entity_key_serialization_version", 3) != 3:
