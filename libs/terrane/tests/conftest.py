@@ -1,3 +1,3 @@
 """Real stores for the tests of what the locations share."""
 
-pytest_plugins = ["terrane_dev.testing"]
+pytest_plugins = ["terrane_dev.testing", "terrane_dev.managed_stores"]

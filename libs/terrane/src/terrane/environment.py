@@ -15,6 +15,13 @@ class Variable:
     secret: bool = False
 
 
+def _tls(prefix: str, readers: str, what: str) -> tuple[Variable, ...]:
+    return (
+        Variable(f"{prefix}_SSLMODE", readers, f"how connections to {what} are encrypted, as libpq's `sslmode`"),
+        Variable(f"{prefix}_SSLROOTCERT", readers, "file with the authority of its certificate, in PEM"),
+    )
+
+
 def _database(prefix: str, readers: str, what: str) -> tuple[Variable, ...]:
     return (
         Variable(f"{prefix}_HOST", readers, f"host of {what}"),
@@ -36,16 +43,40 @@ VARIABLES = (
     Variable("DAGSTER_HOME", "dagster", "folder of `dagster.yaml`"),
     *_database("DAGSTER_POSTGRES", "dagster", "Dagster's own database"),
     *_database("WAREHOUSE", "analytics, features, dbt, feast", "the warehouse"),
+    *_tls("WAREHOUSE", "analytics, features, dbt, feast", "the warehouse"),
     *_database("POSTGRES", "spatial", "the PostGIS database in which runs compute"),
+    *_tls("POSTGRES", "spatial", "the PostGIS database in which runs compute"),
     Variable("POSTGRES_LEDGER_DB", "spatial", "database of the batch ledger, on the same server, of the same role"),
     Variable("REDIS_HOST", "features, feast", "host of the online store"),
     Variable("REDIS_PORT", "features, feast", "port of the online store"),
     Variable("REDIS_DB", "features, feast", "number of the online store's database"),
+    Variable("REDIS_USERNAME", "features, feast", "its user; `default` unless set"),
     Variable("REDIS_PASSWORD", "features, feast", "its password, of letters and digits alone", secret=True),
+    Variable("REDIS_TLS", "features, feast", "`true`: connections to it are encrypted, and its certificate is checked"),
+    Variable("REDIS_CA_FILE", "features, feast", "file with the authority of its certificate, in PEM, `null` for none"),
     Variable("MINIO_ENDPOINT", "all", "object store: `host:port`, `http(s)://host:port`, or `file:///folder`"),
-    Variable("MINIO_ROOT_USER", "all", "user of the object store; a folder has no use for it"),
+    Variable(
+        "MINIO_ROOT_USER",
+        "all",
+        "user of the object store; without it, keys are those of `AWS_*` variables or of the workload's identity",
+    ),
     Variable("MINIO_ROOT_PASSWORD", "all", "its password", secret=True),
     Variable("AWS_DEFAULT_REGION", "all", "region of the object store, `us-east-1` unless set; MinIO has none"),
+    Variable("AWS_CA_BUNDLE", "all", "file with the object store's authority, in PEM, beside those the system trusts"),
+    Variable(
+        "LANDING_ZONE_BUCKET",
+        "all",
+        "name of the bucket in which batches land, `landing-zone` and the environment unless set",
+    ),
+    Variable(
+        "DATA_LAKE_BUCKET", "all", "name of the bucket of what is published, `data-lake` and the environment unless set"
+    ),
+    Variable(
+        "COMPUTE_LOGS_BUCKET",
+        "dagster",
+        "name of the bucket of the runs' logs, `compute-logs` and the environment unless set",
+    ),
+    Variable("S3_PREFIX", "all", "folder within each bucket below which everything lies; none unless set"),
     Variable("SOURCE_API_URL", "analytics", "address of the product's HTTP API"),
     Variable("API_KEY", "analytics", "key for that API", secret=True),
     Variable("INGESTION_START_DATE", "analytics", "first day that is ingested, `YYYY-MM-DD`"),

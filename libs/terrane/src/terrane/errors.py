@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from terrane.store_advice import postgres_advice, redis_advice, s3_advice, says_untrusted
+
 if TYPE_CHECKING:
     from terrane.postgres import PostgresResource
 
@@ -51,6 +53,11 @@ BY_TYPE = {
     "psycopg2.OperationalError": True,
     "psycopg2.InterfaceError": True,
 }
+ADVICE = {
+    ("psycopg.", "psycopg2.", "adbc_driver_manager.", "sqlalchemy.exc."): postgres_advice,
+    ("redis.",): redis_advice,
+    ("obstore.", "botocore."): s3_advice,
+}
 # Modules under which a library defines what it exports under a shorter name.
 EXPORTED = {"httpx._exceptions.": "httpx."}
 TEMPORARY_STATUSES = (408, 425, 429, *range(500, 600))
@@ -71,6 +78,8 @@ SHORTEST_SECRET = 4
 HIDDEN = "***"
 USER_INFO = re.compile(r"(?<=://)[^/\s@:]*:[^/\s@]*(?=@)")
 PASSWORD_FIELD = re.compile(r"\b(password|passwd|secret|token)(\s*=\s*)('[^']*'|[^\s,;&]+)", re.IGNORECASE)
+# Before the pages in which obstore repeats an error for its own developers.
+DEBUG = " Debug source:"
 # Errors of this class quote the value that did not fit.
 DATA_EXCEPTION = "22"
 QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
@@ -106,7 +115,8 @@ def is_temporary(error: BaseException) -> bool:
         return status in TEMPORARY_STATUSES
     for name in _type_names(error):
         if name in BY_TYPE:
-            return BY_TYPE[name]
+            # Of a connection's own errors, the one that waiting does not mend.
+            return BY_TYPE[name] and not says_untrusted(str(error))
     if isinstance(error, (ConnectionError, TimeoutError)):
         return True
     return isinstance(error, OSError) and error.errno in TEMPORARY_ERRNOS
@@ -133,13 +143,17 @@ def message_of(error: BaseException) -> str:
     """The error in a line, without a row's values and without secrets.
 
     Of Postgres' errors: the primary message, with the column and constraint, and the line and column of a COPY; never
-    DETAIL, HINT or CONTEXT, which hold rows. Values that the primary message quotes are replaced by three dots.
+    DETAIL, HINT or CONTEXT, which hold rows. Values that the primary message quotes are replaced by three dots. Where a
+    store refuses the connection, the variables to look at follow.
     """
     diagnosis = getattr(error, "diag", None)
     primary = getattr(diagnosis, "message_primary", None)
     if not primary:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         text = lines[0] if sqlstate(error) else " ".join(" ".join(lines).split())
+        text = text.partition(DEBUG)[0]
+        if advice := _advice(error):
+            text = f"{text.rstrip('.')}; see {advice}"
         return without_secrets(_without_values(text, sqlstate(error)))
     state = sqlstate(error)
     return without_secrets(" ".join([_without_values(primary, state), *_places(diagnosis), f"(SQLSTATE {state})"]))
@@ -219,6 +233,17 @@ def _explained(error: Exception, place: str, doing: str, advice: str) -> Tempora
         f"{place} refused what was asked while {doing}: {message_of(error)}. Nothing of it is kept; {advice}, then "
         "run again"
     )
+
+
+def _advice(error: BaseException) -> str:
+    """The variables to look at, where a store refuses the connection and the message does not name them yet."""
+    text, names = str(error), _type_names(error)
+    if "; see " in text:
+        return ""
+    for libraries, advice in ADVICE.items():
+        if any(name.startswith(libraries) for name in names):
+            return advice(text)
+    return ""
 
 
 def _without_values(text: str, state: str | None) -> str:

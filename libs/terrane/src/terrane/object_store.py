@@ -2,6 +2,9 @@
 
 `MINIO_ENDPOINT` decides: `host:port` (or an `http(s)://` address) is any S3 server, `file:///folder` is a folder in
 which every bucket is a sub-folder. What callers get is an obstore store, so the same calls list, read, and write both.
+
+A bucket is asked for by its purpose (LANDING_ZONE, DATA_LAKE, COMPUTE_LOGS), which is its name too, ended by the
+environment, unless a variable gives it another: on a store that everybody shares those names are taken.
 """
 
 from __future__ import annotations
@@ -13,17 +16,25 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import dagster as dg
+from pydantic import Field
 
 from terrane import names
 
 if TYPE_CHECKING:
-    from obstore.store import LocalStore, S3Store
+    from obstore.store import ClientConfig, LocalStore, S3Store
 
     Bucket = LocalStore | S3Store
 
 LANDING_ZONE = names.LANDING_ZONE
 DATA_LAKE = names.DATA_LAKE
 COMPUTE_LOGS = names.COMPUTE_LOGS
+# Of each bucket, the variable that holds its name where it is not that of its purpose.
+NAME_VARIABLES = {
+    LANDING_ZONE: "LANDING_ZONE_BUCKET",
+    DATA_LAKE: "DATA_LAKE_BUCKET",
+    COMPUTE_LOGS: "COMPUTE_LOGS_BUCKET",
+}
+KEY_VARIABLES = ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD")
 DEFAULT_REGION = "us-east-1"
 # As a store tells its setting aws_endpoint_url_s3; it is not taken under this name.
 ENDPOINT_OF_S3 = "endpoint_url_s3"
@@ -48,51 +59,77 @@ class ObjectStoreResource(dg.ConfigurableResource):
 
     Attributes:
         endpoint: `host:port`, `http(s)://host:port` or `file:///folder`.
-        access_key: the S3 user; a folder has no use for it.
+        access_key: the S3 user. Without it, keys are those that the process has from elsewhere, as AWS' own programs
+            look for them: AWS_* variables, a workload's identity, the machine's role. A folder has no use for it.
         secret_key: the S3 password.
         region: what the signature names; MinIO takes any.
+        bucket_names: of each purpose, the bucket's name where it is another.
+        prefix: the folder within each bucket below which everything lies; empty for all of the bucket.
+        ca_file: certificates, in PEM, that are trusted beside the system's.
     """
 
     endpoint: str
     access_key: str = ""
     secret_key: str = ""
     region: str = DEFAULT_REGION
+    bucket_names: dict[str, str] = Field(default_factory=dict)
+    prefix: str = ""
+    ca_file: str = ""
 
     @classmethod
     def from_env(cls) -> ObjectStoreResource:
-        """The resource that reads the platform's variables when a run starts."""
+        """The resource that reads the platform's variables: addresses and keys when a run starts, the rest now."""
+        keys = [dg.EnvVar(name) if os.environ.get(name) else "" for name in KEY_VARIABLES]
+        return cls(endpoint=dg.EnvVar("MINIO_ENDPOINT"), access_key=keys[0], secret_key=keys[1], **_from_process())
+
+    @classmethod
+    def from_process(cls) -> ObjectStoreResource:
+        """The resource with the values of those variables now. Raises KeyError without MINIO_ENDPOINT."""
+        access_key, secret_key = (os.environ.get(name, "") for name in KEY_VARIABLES)
         return cls(
-            endpoint=dg.EnvVar("MINIO_ENDPOINT"),
-            access_key=dg.EnvVar("MINIO_ROOT_USER"),
-            secret_key=dg.EnvVar("MINIO_ROOT_PASSWORD"),
-            region=os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION,
+            endpoint=os.environ["MINIO_ENDPOINT"], access_key=access_key, secret_key=secret_key, **_from_process()
         )
 
     def name(self, purpose: str) -> str:
-        """The name of a purpose's bucket in this environment."""
-        return names.current().bucket(purpose)
+        """The name of a purpose's bucket in this environment. Raises terrane.names.BadName."""
+        return self.bucket_names.get(purpose) or names.current().bucket(purpose)
 
     def bucket(self, purpose: str) -> Bucket:
-        """The bucket of a purpose, ready for obstore's functions.
+        """The bucket, below the prefix, ready for obstore's functions.
 
         A folder's bucket is made when missing; an S3 bucket must exist.
         """
         from obstore.store import LocalStore, S3Store
 
         if self.endpoint.startswith("file://"):
-            return LocalStore(prefix=self.folder() / self.name(purpose), mkdir=True)
+            return LocalStore(prefix=self.folder() / self.name(purpose) / self.prefix, mkdir=True)
         url = self.url()
+        options: ClientConfig = {"allow_http": url.startswith("http://"), "timeout": "60s", "connect_timeout": "5s"}
+        if self.ca_file:
+            options["root_certificate"] = self._certificates()
         return S3Store(
             self.name(purpose),
+            prefix=self.prefix or None,
             endpoint=url,
             # Under this name as well, or AWS_ENDPOINT_URL_S3 of the environment would win.
             aws_endpoint_url_s3=url,
-            access_key_id=self.access_key,
-            secret_access_key=self.secret_key,
             region=self.region,
             virtual_hosted_style_request=False,
-            client_options={"allow_http": url.startswith("http://"), "timeout": "60s", "connect_timeout": "5s"},
+            client_options=options,
+            **self._keys("access_key_id", "secret_access_key"),
         )
+
+    def _keys(self, user: str, password: str) -> dict[str, Any]:
+        """The keys under a library's names for them; nothing without a user, which leaves it to the library."""
+        if bool(self.access_key) != bool(self.secret_key):
+            raise ValueError(f"{' and '.join(KEY_VARIABLES)} are set together, or neither of them")
+        return {user: self.access_key, password: self.secret_key} if self.access_key else {}
+
+    def _certificates(self) -> bytes:
+        try:
+            return Path(self.ca_file).read_bytes()
+        except OSError as error:
+            raise ValueError(f"AWS_CA_BUNDLE names {self.ca_file}, which cannot be read: {error.strerror}") from error
 
     def url(self) -> str:
         """The address with its scheme, which is HTTP where the endpoint names none."""
@@ -134,10 +171,21 @@ def s3_client(store: ObjectStoreResource) -> Any:
     return boto3.client(
         "s3",
         endpoint_url=store.url(),
-        aws_access_key_id=store.access_key,
-        aws_secret_access_key=store.secret_key,
         region_name=store.region,
+        verify=store.ca_file or None,
+        **store._keys("aws_access_key_id", "aws_secret_access_key"),
     )
+
+
+def _from_process() -> dict[str, Any]:
+    """What is no secret and the same for all runs of a process."""
+    given = {purpose: os.environ[variable] for purpose, variable in NAME_VARIABLES.items() if os.environ.get(variable)}
+    return {
+        "region": os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION,
+        "bucket_names": given,
+        "prefix": os.environ.get("S3_PREFIX", "").strip("/"),
+        "ca_file": os.environ.get("AWS_CA_BUNDLE", ""),
+    }
 
 
 def _refuses_as_full(bucket: Bucket, key: str) -> bool:
@@ -153,6 +201,7 @@ def _refuses_as_full(bucket: Bucket, key: str) -> bool:
         return False
     settings: Any = dict(bucket.config)
     once = S3Store(
+        prefix=bucket.prefix,
         aws_endpoint_url_s3=settings.pop(ENDPOINT_OF_S3),
         config=settings,
         client_options=bucket.client_options,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shutil
 import socket
+import ssl
 from pathlib import Path
+
+from terrane_dev.servers.certificates import Authority
 
 
 def find_program() -> str | None:
@@ -38,6 +41,20 @@ def answers(port: int, password: str) -> bool:
         with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
             connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
             return b"+PONG" in _read(connection)
+    except OSError:
+        return False
+
+
+def answers_tls(port: int, authority: Authority) -> bool:
+    """Whether the server answers over TLS, if only that a password is wanted."""
+    context = ssl.create_default_context(cafile=authority.certificate)
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=2) as connection,
+            context.wrap_socket(connection, server_hostname="localhost") as secured,
+        ):
+            secured.sendall(b"PING\r\n")
+            return bool(secured.recv(256))
     except OSError:
         return False
 
