@@ -9,7 +9,7 @@ from feast.types import Bool, Float64, Int64, String
 
 user_journal_source = PostgreSQLSource(
     name="user_journal_source",
-    table="gold.user_journal_features",
+    table="user_journal_features",  # of the schema `db_schema` in feature_store.yaml, each environment's own
     timestamp_field="event_timestamp",
     created_timestamp_column="created_timestamp",
     description="Made by dbt in the analytics location.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from analytics.source.client import AccessRefused, SourceClient
 from analytics.source.window import PAGE_ROWS, Window, WindowChanged, read_window
 from analytics.warehouse import loading, tables
-from analytics.warehouse.tables import LEDGER, REJECTED, SCHEMA, Table
+from analytics.warehouse.tables import LEDGER, REJECTED, Table
 from analytics.warehouse.values import Refused
 from terrane.errors import Permanent, Temporary, database_errors
 from terrane.postgres import PostgresResource
@@ -65,7 +65,7 @@ def ingest_days(
     """
     failed: dict[date, Permanent | DayChanged] = {}
     with (
-        database_errors(warehouse, f"preparing raw.{source.table.name}"),
+        database_errors(warehouse, f"preparing {source.table.qualified}"),
         warehouse.connect(autocommit=True) as connection,
     ):
         tables.ensure(connection, source.table)
@@ -73,7 +73,7 @@ def ingest_days(
         for day in days:
             if day not in committed:
                 try:
-                    with database_errors(warehouse, f"writing {day} of raw.{source.table.name}"):
+                    with database_errors(warehouse, f"writing {day} of {source.table.qualified}"):
                         committed[day] = ingest_day(connection, client, source, day, run_id, page_rows)
                 except AccessRefused:
                     raise
@@ -129,24 +129,24 @@ def ingest_day(
         except WindowChanged as error:
             change = error
     raise DayChanged(
-        f"the API's pages changed each of the {WINDOW_ATTEMPTS} times that {day} was read for raw.{source.table.name}: "
-        f"{change}. Nothing of the day was written; when it happens again, ask the API's people why "
-        "rows of a complete day change"
+        f"the API's pages changed each of the {WINDOW_ATTEMPTS} times that {day} was read for "
+        f"{source.table.qualified}: {change}. Nothing of the day was written; when it happens again, ask the "
+        "API's people why rows of a complete day change"
     )
 
 
 def _keep_refused(
     connection: psycopg.Connection, table: Table, day: date, rows: int, refused: Sequence[Refused], run_id: str
 ) -> None:
-    """Makes raw.rejected what was refused of the day. Raises Permanent when it is too much of it."""
+    """Makes the table of rejected rows what was refused of the day. Raises Permanent when it is too much of it."""
     if len(refused) > max(MOST_REFUSED, MOST_REFUSED_SHARE * (rows + len(refused))):
         first = refused[0]
         raise Permanent(
-            f"{len(refused)} of {rows + len(refused)} rows of {day} for raw.{table.name} are not of their columns' "
+            f"{len(refused)} of {rows + len(refused)} rows of {day} for {table.qualified} are not of their columns' "
             f"types, first row {first.row_id}: {first.column} {first.reason}. Nothing of the day was written; the "
             "source's form has changed, adapt the table's columns in defs.yaml"
         )
-    name = f"{SCHEMA}.{REJECTED}"
+    name = f"{tables.schema()}.{REJECTED}"
     connection.execute(f"delete from {name} where table_name = %s and day = %s".encode(), [table.name, day])  # noqa: S608 - constants
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -168,13 +168,13 @@ def _keep_refused(
 
 
 def _committed(connection: psycopg.Connection, table: Table, run_id: str) -> dict[date, int]:
-    query = f"select day, rows from {SCHEMA}.{LEDGER} where table_name = %s and run_id = %s"  # noqa: S608 - constants
+    query = f"select day, rows from {tables.schema()}.{LEDGER} where table_name = %s and run_id = %s"  # noqa: S608 - constants
     return dict(connection.execute(query.encode(), [table.name, run_id]).fetchall())
 
 
 def _record(connection: psycopg.Connection, table: Table, day: date, rows: int, run_id: str) -> None:
     connection.execute(
-        f"insert into {SCHEMA}.{LEDGER} (table_name, day, rows, run_id) values (%s, %s, %s, %s) "  # noqa: S608 - constants
+        f"insert into {tables.schema()}.{LEDGER} (table_name, day, rows, run_id) values (%s, %s, %s, %s) "  # noqa: S608 - constants
         "on conflict (table_name, day) do update "
         "set rows = excluded.rows, run_id = excluded.run_id, ingested_at = now()".encode(),
         [table.name, day, rows, run_id],

@@ -105,6 +105,27 @@ def test_gold_and_its_export_are_what_the_rows_say_however_often_they_are_built(
     assert rows(location, "select * from gold.user_journal_features order by user_id") == gold
 
 
+def test_an_environment_reads_and_writes_schemas_of_its_own(location, places, monkeypatch):
+    monkeypatch.setenv("TERRANE_ENVIRONMENT", "staging")
+    publish_places(location.resources["object_store"], "places-of-staging")
+    ingest(location, ("2026-01-01", "2026-01-01"))
+    built = location.run(*location.models(), EXPORT)
+    assert built.success, location.failures(built)
+
+    assert rows(location, "select distinct nspname from pg_namespace join pg_class on relnamespace = pg_namespace.oid "
+        "where nspname !~ '^(pg_|information_schema)' order by 1") == [
+        ("gold__staging",), ("intermediate__staging",), ("raw__staging",), ("staging__staging",)
+    ]  # fmt: skip
+    made = {e.asset_key.to_user_string(): e.materialization.metadata for e in built.get_asset_materialization_events()}
+    assert (
+        made[GOLD]["dagster/row_count"].value
+        == rows(location, "select count(*) from gold__staging.user_journal_features")[0][0]
+    )
+    folder = location.resources["object_store"].folder()
+    assert list((folder / "data-lake--staging" / EXPORT).rglob("*.parquet"))
+    assert not (folder / "data-lake" / "exports").exists()
+
+
 @pytest.fixture
 def own_project(location, tmp_path):
     """A function that changes a file of a copy of the dbt project, which the location then runs instead."""

@@ -1,5 +1,6 @@
 """The manifest prepares itself, once for each content of the project, without a database."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,18 @@ def test_a_project_that_cannot_be_parsed_says_which_file_and_leaves_no_manifest(
     assert str(caught.value).startswith(f"dbt cannot parse the project in {project}: ")
     assert "depends on a node named 'nobody' which was not found" in str(caught.value)
     assert not (project / "target/manifest.json").exists()
+
+
+@pytest.mark.integration
+def test_the_manifest_is_one_for_all_environments(project, parses, monkeypatch):
+    before = json.loads(ensure_manifest(project).read_text())
+    shutil.rmtree(project / "target")
+    monkeypatch.setenv("TERRANE_ENVIRONMENT", "staging")
+    after = json.loads(ensure_manifest(project).read_text())
+    schemas = [{n["schema"] for n in [*m["nodes"].values(), *m["sources"].values()]} for m in (before, after)]
+    assert schemas[0] == schemas[1] >= {"raw", "staging", "intermediate", "gold"}
+    assert ensure_manifest(project)
+    assert len(parses) == 2
 
 
 @pytest.mark.unit

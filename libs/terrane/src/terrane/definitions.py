@@ -30,6 +30,8 @@ from dagster.components.core.defs_module import (
     find_defs_or_component_yaml,
 )
 
+from terrane.automation import by_environment
+
 VARIABLE = "TERRANE_BROKEN_DEFINITIONS"
 LEFT_OUT = "left_out"
 PREFIX = "broken"
@@ -84,7 +86,8 @@ class _Folder:
 
 
 def load_definitions(folder: Path, beside: dg.Definitions | None = None) -> dg.Definitions:
-    """What the `defs/` of the location's package holds, merged with its jobs, resources and executor.
+    """What the `defs/` of the location's package holds, merged with its jobs, resources and executor; of its automation
+    runs by itself what the environment says.
 
     Args:
         folder: of the package, which `definitions.py` is in.
@@ -94,9 +97,9 @@ def load_definitions(folder: Path, beside: dg.Definitions | None = None) -> dg.D
     """
     beside = beside or dg.Definitions()
     if os.environ.get(VARIABLE) != LEFT_OUT:
-        return dg.Definitions.merge(dg.load_from_defs_folder(path_within_project=folder), beside)
+        return by_environment(dg.Definitions.merge(dg.load_from_defs_folder(path_within_project=folder), beside))
     definitions, broken = load_what_is_good(folder, beside)
-    return dg.Definitions.merge(definitions, *map(placeholder, broken)) if broken else definitions
+    return by_environment(dg.Definitions.merge(definitions, *map(placeholder, broken)) if broken else definitions)
 
 
 def load_what_is_good(folder: Path, beside: dg.Definitions) -> tuple[dg.Definitions, list[Broken]]:

@@ -40,6 +40,12 @@ VARIABLES = (
         "set, names end in nothing",
     ),
     Variable("TERRANE_SUFFIX", "feast", "what ends them, `__staging`: set by itself, and by hand for `feast` alone"),
+    Variable(
+        "TERRANE_AUTOMATION",
+        "all",
+        "sensors and schedules that run by themselves: `all`, `none`, or names with commas between them; unless set, "
+        "`all` without an environment and `none` in one",
+    ),
     Variable("DAGSTER_HOME", "dagster", "folder of `dagster.yaml`"),
     *_database("DAGSTER_POSTGRES", "dagster", "Dagster's own database"),
     *_database("WAREHOUSE", "analytics, features, dbt, feast", "the warehouse"),

@@ -10,7 +10,7 @@ from obstore.store import LocalStore
 from rich.console import Console
 from rich.table import Table
 
-from terrane.object_store import LANDING_ZONE
+from terrane import names
 from terrane_cli.dagster_api import AssetState, DagsterApi
 from terrane_cli.demo.progress import Line, Progress
 from terrane_cli.demo.sample import Delivery, deliver, rejection
@@ -53,7 +53,7 @@ def run(platform: Platform, console: Console) -> None:
     platform.up(lambda text: console.print(f"  {text}", highlight=False))
     api = DagsterApi(platform.settings.url("webserver"))
     wait_until_loaded(api)
-    landing_zone = LocalStore(prefix=platform.project.state / "objects" / LANDING_ZONE)
+    landing_zone = LocalStore(prefix=platform.project.state / "objects" / names.current().bucket(names.LANDING_ZONE))
     tell_the_story(api, console, landing_zone, platform.project)
     console.print()
     console.print(features_table(f"{platform.settings.url('feature-server')}/get-online-features"))
@@ -66,7 +66,7 @@ def tell_the_story(api: DagsterApi, console: Console, landing_zone: Bucket, proj
     verb = "delivered" if delivery.is_new else "was delivered before"
     console.print(
         f"\n[bold]Batch {delivery.batch_id}[/] {verb}: {delivery.files} files, {delivery.size:,} bytes, "
-        f"and its manifest at {LANDING_ZONE}/{delivery.manifest_key}\n",
+        f"and its manifest at {names.current().bucket(names.LANDING_ZONE)}/{delivery.manifest_key}\n",
         highlight=False,
     )
     _retry_earlier_failures(api, console)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from terrane.object_store import COMPUTE_LOGS, DATA_LAKE, LANDING_ZONE
+from terrane import names
 from terrane_cli.dagster_api import DagsterApi
 from terrane_cli.laptop.instance import write_instance
-from terrane_cli.laptop.settings import DATABASES, Settings, logs
+from terrane_cli.laptop.settings import Settings, databases, logs
 from terrane_cli.laptop.supervisor import Supervisor, only_one
 from terrane_cli.locations.description import read_locations
 from terrane_cli.project import Project, program
@@ -161,15 +161,15 @@ class Platform:
 
     def _make_databases(self) -> None:
         port, password = self.settings.ports["postgres"], self.settings.passwords["postgres"]
-        for role, databases in DATABASES.items():
+        for role, owned in databases().items():
             postgres.ensure_role(port, password, role, self.settings.passwords[role])
-            for database, extensions in databases.items():
+            for database, extensions in owned.items():
                 postgres.ensure_database(port, password, database, role, extensions)
 
     def _make_dagster_tables(self, home: Path) -> None:
         """Makes Dagster's tables once, before several processes would do it at the same time."""
         port, password = self.settings.ports["postgres"], self.settings.passwords["postgres"]
-        with postgres.administer(port, password, "dagster") as connection:
+        with postgres.administer(port, password, self.environment()["DAGSTER_POSTGRES_DB"]) as connection:
             if connection.execute("select to_regclass('public.runs')").fetchone() != (None,):
                 return
         command = [str(program(self.project.root, "dagster")), "instance", "migrate"]
@@ -178,7 +178,7 @@ class Platform:
             raise RuntimeError(f"Dagster could not make its tables: {done.stderr.strip()[-2000:]}")
 
     def _make_buckets(self) -> None:
-        for name in (LANDING_ZONE, DATA_LAKE, COMPUTE_LOGS):
+        for name in map(names.current().bucket, names.BUCKETS):
             (self.project.state / "objects" / name).mkdir(parents=True, exist_ok=True)
 
     def _source(self) -> Service:

@@ -10,17 +10,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from terrane import names
 from terrane_cli.project import FIRST_CODE_SERVER_PORT, UI_PORT, Project
 from terrane_dev.servers.process import free_port, port_is_free
 
-PASSWORDS = ("postgres", "dagster", "warehouse", "spatial", "redis", "minio", "api")
+PASSWORDS = ("postgres", names.DAGSTER, names.WAREHOUSE, names.SPATIAL, "redis", "minio", "api")
 DAYS_OF_HISTORY = 60
-# The account of the databases: of each role, the databases it owns, and their extensions.
-DATABASES = {
-    "dagster": {"dagster": ()},
-    "warehouse": {"warehouse": ()},
-    "spatial": {"spatial_compute": ("postgis",), "spatial_etl": ()},
-}
 FEATURE_SERVER_PORT = 6566
 
 
@@ -64,16 +59,19 @@ class Settings:
         """What every process of the platform is given, over the caller's own environment."""
         postgres_port = str(self.ports["postgres"])
         address = {"HOST": "127.0.0.1", "PORT": postgres_port}
-        dagster = address | {"USER": "dagster", "PASSWORD": self.passwords["dagster"], "DB": "dagster"}
-        warehouse = address | {"USER": "warehouse", "PASSWORD": self.passwords["warehouse"], "DB": "warehouse"}
-        spatial = address | {"USER": "spatial", "PASSWORD": self.passwords["spatial"], "DB": "spatial_compute"}
+        dagster = address | self._database(names.DAGSTER, names.current().database(names.DAGSTER))
+        warehouse = address | self._database(names.WAREHOUSE, names.WAREHOUSE)
+        spatial = address | self._database(names.SPATIAL, names.SPATIAL_COMPUTE)
         return {
             **os.environ,
+            names.VARIABLE: names.current().environment,
+            names.SUFFIX_VARIABLE: names.current().suffix,
+            names.AUTOMATION_VARIABLE: os.environ.get(names.AUTOMATION_VARIABLE, ""),
             "DAGSTER_HOME": str(project.state / "dagster"),
             **{f"DAGSTER_POSTGRES_{k}": v for k, v in dagster.items()},
             **{f"WAREHOUSE_{k}": v for k, v in warehouse.items()},
             **{f"POSTGRES_{k}": v for k, v in spatial.items()},
-            "POSTGRES_LEDGER_DB": "spatial_etl",
+            "POSTGRES_LEDGER_DB": names.SPATIAL_ETL,
             "REDIS_HOST": "127.0.0.1",
             "REDIS_PORT": str(self.ports["redis"]),
             "REDIS_DB": "0",
@@ -93,6 +91,9 @@ class Settings:
             "TZ": "UTC",
         }
 
+    def _database(self, role: str, database: str) -> dict[str, str]:
+        return {"USER": role, "PASSWORD": self.passwords[role], "DB": database}
+
     def _complete(self, project: Project) -> None:
         for name in PASSWORDS:
             # Letters and digits alone: Feast splits its Redis connection at commas and decodes numbers.
@@ -110,6 +111,19 @@ class Settings:
         while port in self.ports.values() or not port_is_free(port):
             port = port + 1 if wanted else free_port()
         return port
+
+
+def databases() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Of each role, the databases it owns, and their extensions.
+
+    Dagster's tables have fixed names, so that each environment's Dagster has a database of its own; in the others,
+    schemas are of an environment.
+    """
+    return {
+        names.DAGSTER: {names.current().database(names.DAGSTER): ()},
+        names.WAREHOUSE: {names.WAREHOUSE: ()},
+        names.SPATIAL: {names.SPATIAL_COMPUTE: ("postgis",), names.SPATIAL_ETL: ()},
+    }
 
 
 def _days_ago(days: int) -> date:

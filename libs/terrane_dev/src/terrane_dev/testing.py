@@ -20,7 +20,8 @@ import obstore
 import pytest
 
 from terrane.buckets import ensure_buckets
-from terrane.object_store import COMPUTE_LOGS, DATA_LAKE, LANDING_ZONE, ObjectStoreResource, s3_client
+from terrane.names import BUCKETS
+from terrane.object_store import ObjectStoreResource, s3_client
 from terrane.postgres import PostgresResource
 from terrane_dev.servers import minio, postgres, redis
 from terrane_dev.servers.accounts import server_account, server_folder
@@ -133,7 +134,7 @@ def redis_server() -> Iterator[RedisServer]:
 def folder_store(tmp_path: Path) -> ObjectStoreResource:
     """An object store in a folder, its buckets empty."""
     store = ObjectStoreResource(endpoint=(tmp_path / "objects").as_uri())
-    for name in (LANDING_ZONE, DATA_LAKE, COMPUTE_LOGS):
+    for name in BUCKETS:
         store.bucket(name)
     return store
 

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from terrane import names
+
 if TYPE_CHECKING:
     import psycopg
     from feast import FeatureStore, FeatureView, RepoConfig
@@ -225,6 +227,7 @@ def serving_store(folder: Path) -> FeatureStore:
     import_feast_quickly()
     from feast import FeatureStore
 
+    names.export()
     store = FeatureStore(repo_path=str(folder))
     online, registry = store.config.online_store, store.config.registry
     if address := getattr(online, "connection_string", ""):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from terrane import names
 from terrane_features.feast_internals import import_feast_quickly, parse_repository
 from terrane_features.online_store.address import StoreAddress, read_address
 from terrane_features.repository.model import Repository, RepositoryError
@@ -58,6 +59,7 @@ class FeastResource(dg.ConfigurableResource):
         import_feast_quickly()
         from feast import FeatureStore
 
+        names.export()
         return FeatureStore(repo_path=str(self.folder))
 
     def contents(self) -> RepoContents:

@@ -188,8 +188,8 @@ def test_a_deleted_view_can_come_back(stores) -> None:
             "avg_mood of gold.user_journal_features as int2 or int4",
         ),
         (
-            "gold.user_journal_features",
-            "gold.nothing",
+            'table="user_journal_features"',
+            'table="nothing"',
             "gold.nothing, which does not exist: materialise the asset gold/not",
         ),
     ],

@@ -114,11 +114,45 @@ def test_the_project_may_be_named_through_the_environment(
     repository_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = repository_copy / "feature_store.yaml"
-    settings.write_text(settings.read_text().replace("project: terrane", "project: fraud_${FEATURE_ENV}"))
+    settings.write_text(settings.read_text().replace("project: terrane$", "project: fraud_${FEATURE_ENV}$"))
     with pytest.raises(RepositoryError, match=r"fraud_\$\{FEATURE_ENV\} names a variable that is not set"):
         FeastResource(repo_path=str(repository_copy)).repository()
     monkeypatch.setenv("FEATURE_ENV", "staging")
     assert FeastResource(repo_path=str(repository_copy)).repository().project == "fraud_staging"
+
+
+@pytest.fixture
+def staging(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TERRANE_SUFFIX", raising=False)
+    monkeypatch.setenv("TERRANE_ENVIRONMENT", "staging")
+
+
+@pytest.mark.usefixtures("staging")
+def test_an_environment_has_a_project_and_tables_of_its_own_and_the_assets_of_all(repository_copy: Path) -> None:
+    repository = FeastResource(repo_path=str(repository_copy)).repository()
+    (view,) = repository.views
+    assert (repository.project, view.schema) == ("terrane__staging", "gold__staging")
+    assert (view.table, view.relation) == (
+        "gold__staging.user_journal_features",
+        '"gold__staging".user_journal_features',
+    )
+    assert (view.upstream, view.problem) == ((("gold", "user_journal_features"),), "")
+
+
+@pytest.mark.usefixtures("staging")
+@pytest.mark.parametrize("source", ['table="gold.places"', 'query="select * from gold__dev.places"'])
+def test_a_view_that_reads_another_environment_stops_alone_in_words(repository_copy: Path, source: str) -> None:
+    (repository_copy / "places.py").write_text(PLACES.replace('table="gold.places"', source))
+    places, journal = read_repository(repository_copy).views
+    assert "which TERRANE_ENVIRONMENT=staging has not: leave the schema out" in places.problem
+    assert journal.problem == ""
+
+
+def test_a_suffix_of_another_environment_is_refused(repository_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERRANE_ENVIRONMENT", "staging")
+    monkeypatch.setenv("TERRANE_SUFFIX", "")
+    with pytest.raises(RepositoryError, match="TERRANE_SUFFIX is '', and names end in '__staging'"):
+        read_repository(repository_copy)
 
 
 def test_the_text_is_written_once_and_read_by_everybody_until_a_byte_changes(

@@ -20,7 +20,7 @@ class DailySourceTable(dg.Component, dg.Resolvable):
     """The asset `raw/<table>`. A range of days is one run, which commits day by day.
 
     Attributes:
-        table: its name in schema raw.
+        table: its name among the raw ones.
         route: of the API, as /v1/users.
         time_column: what `from` and `to` select by.
         mode: `newest_wins` keeps of each id the latest row; `replace_day` makes a day's rows exactly what came in.
@@ -61,7 +61,7 @@ class DailySourceTable(dg.Component, dg.Resolvable):
             kinds={"python", "postgres"},
             tags={"domain": "analytics", "source": "api"},
             description=self.description,
-            metadata={"dagster/table_name": f"raw.{self.table}", "dagster/column_schema": column_schema(columns)},
+            metadata={"dagster/table_name": source.table.qualified, "dagster/column_schema": column_schema(columns)},
         )
         def ingested(
             context: dg.AssetExecutionContext, source_api: SourceApiResource, warehouse: PostgresResource

@@ -21,7 +21,7 @@ class SourceTable(dg.Component, dg.Resolvable):
     """The asset `raw/<table>`, replaced by each run; asked for by itself only as long as it was never there.
 
     Attributes:
-        table: its name in schema raw.
+        table: its name among the raw ones.
         route: of the API, as /v1/game-types.
         columns: name, type and description; `id` is the key.
         description: of the asset.
@@ -54,13 +54,13 @@ class SourceTable(dg.Component, dg.Resolvable):
             kinds={"python", "postgres"},
             tags={"domain": "analytics", "source": "api"},
             description=self.description,
-            metadata={"dagster/table_name": f"raw.{self.table}", "dagster/column_schema": column_schema(columns)},
+            metadata={"dagster/table_name": table.qualified, "dagster/column_schema": column_schema(columns)},
         )
         def ingested(source_api: SourceApiResource, warehouse: PostgresResource) -> dg.MaterializeResult:
             with as_failures(), source_api.client() as client:
                 items = read_all(client, route)
                 with (
-                    database_errors(warehouse, f"writing raw.{table.name}"),
+                    database_errors(warehouse, f"writing {table.qualified}"),
                     warehouse.connect(autocommit=True) as connection,
                 ):
                     tables.ensure(connection, table)

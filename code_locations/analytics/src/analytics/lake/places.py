@@ -50,7 +50,7 @@ def newest_commit(lake: Bucket) -> Commit:
 
 
 def load_places(lake: Bucket, commit: Commit, warehouse: PostgresResource) -> int:
-    """Makes raw.places what the commit holds, and returns how many rows that is.
+    """Makes the table of places what the commit holds, and returns how many rows that is.
 
     Raises:
         Permanent: the object is not there or has not the columns.
@@ -63,7 +63,10 @@ def load_places(lake: Bucket, commit: Commit, warehouse: PostgresResource) -> in
             raise Permanent(f"{error.args[0]}; publish the batch again with it, under a new batch_id") from error
         except ValueError as error:
             raise Temporary(str(error)) from error
-        with database_errors(warehouse, "writing raw.places"), warehouse.connect(autocommit=True) as connection:
+        with (
+            database_errors(warehouse, f"writing {PLACES.qualified}"),
+            warehouse.connect(autocommit=True) as connection,
+        ):
             tables.ensure(connection, PLACES)
             return loading.load(connection, PLACES, read_rows(file, commit), loading.replace_all)
 
@@ -76,8 +79,8 @@ def read_rows(file: Path, commit: Commit) -> Iterator[list[dict[str, Any]]]:
         lacking = [name for name in PLACES.names if name not in parquet.schema_arrow.names]
         if lacking:
             raise Permanent(
-                f"{commit.object(OBJECT).key} has no column {', '.join(lacking)}; raw.places is as it was. Mend the "
-                f"dataset {DATASET} in the location spatial and publish a new batch"
+                f"{commit.object(OBJECT).key} has no column {', '.join(lacking)}; {PLACES.qualified} is as it was. "
+                f"Mend the dataset {DATASET} in the location spatial and publish a new batch"
             )
         for batch in parquet.iter_batches(BATCH_ROWS, columns=PLACES.names):
             yield batch.to_pylist()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analytics.warehouse.tables import SCHEMA, Table
+from analytics.warehouse.tables import Table, schema
 from analytics.warehouse.values import Refused, to_values
 from terrane.errors import Permanent
 
@@ -42,7 +42,7 @@ def load(
     with connection.transaction():
         connection.execute(
             sql.SQL("create temporary table {} (like {}) on commit drop").format(
-                incoming, sql.Identifier(SCHEMA, table.name)
+                incoming, sql.Identifier(schema(), table.name)
             )
         )
         into = sql.SQL("copy {} ({}) from stdin").format(incoming, _list(names))
@@ -56,7 +56,7 @@ def load(
                         refuse(values)
                     else:
                         raise Permanent(
-                            f"row {values.row_id} for {SCHEMA}.{table.name}: {values.column} {values.reason}. Nothing "
+                            f"row {values.row_id} for {table.qualified}: {values.column} {values.reason}. Nothing "
                             "was written; mend the row at its source, or the column in defs.yaml"
                         )
         return merge(connection, table)
@@ -67,7 +67,7 @@ def newest_wins(connection: psycopg.Connection, table: Table) -> int:
     from psycopg import sql
 
     key, time = sql.Identifier(table.key), sql.Identifier(table.time_column or table.key)
-    name = sql.Identifier(SCHEMA, table.name)
+    name = sql.Identifier(schema(), table.name)
     updates = [sql.SQL("{0} = excluded.{0}").format(sql.Identifier(n)) for n in table.names if n != table.key]
     keys = connection.execute(
         sql.SQL("select count(distinct {}) from {}").format(key, sql.Identifier(INCOMING))
@@ -97,12 +97,14 @@ def replace_between(start: datetime, end: datetime) -> Merge:
 
         time = sql.Identifier(table.time_column or table.key)
         connection.execute(
-            sql.SQL("delete from {} where {} >= %s and {} < %s").format(sql.Identifier(SCHEMA, table.name), time, time),
+            sql.SQL("delete from {} where {} >= %s and {} < %s").format(
+                sql.Identifier(schema(), table.name), time, time
+            ),
             [start, end],
         )
         connection.execute(
             sql.SQL("delete from {} where {key} in (select {key} from {})").format(
-                sql.Identifier(SCHEMA, table.name), sql.Identifier(INCOMING), key=sql.Identifier(table.key)
+                sql.Identifier(schema(), table.name), sql.Identifier(INCOMING), key=sql.Identifier(table.key)
             )
         )
         return _insert(connection, table)
@@ -114,7 +116,7 @@ def replace_all(connection: psycopg.Connection, table: Table) -> int:
     """Makes what came in exactly the table. Deletes, since TRUNCATE would lock out who reads the table now."""
     from psycopg import sql
 
-    connection.execute(sql.SQL("delete from {}").format(sql.Identifier(SCHEMA, table.name)))
+    connection.execute(sql.SQL("delete from {}").format(sql.Identifier(schema(), table.name)))
     return _insert(connection, table)
 
 
@@ -124,7 +126,7 @@ def _insert(connection: psycopg.Connection, table: Table) -> int:
     columns = _list(table.names)
     return connection.execute(
         sql.SQL("insert into {} ({}) select {} from {}").format(
-            sql.Identifier(SCHEMA, table.name), columns, columns, sql.Identifier(INCOMING)
+            sql.Identifier(schema(), table.name), columns, columns, sql.Identifier(INCOMING)
         )
     ).rowcount
 

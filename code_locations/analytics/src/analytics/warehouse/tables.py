@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from terrane import names
+
 if TYPE_CHECKING:
     import psycopg
 
-SCHEMA = "raw"
 LEDGER = "ingested_days"
 REJECTED = "rejected"
 # One for everybody who makes tables here: `create schema if not exists` fails when two do it at once.
-LOCK = 0x7261775F
+LOCK = "terrane raw tables"
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of schema raw. `key` is the column of the primary key, `time_column`, where there is one, is indexed."""
+    """A raw table. `key` is the column of the primary key, `time_column`, where there is one, is indexed."""
 
     name: str
     columns: Sequence[Column]
@@ -38,16 +39,26 @@ class Table:
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
 
+    @property
+    def qualified(self) -> str:
+        """Its name with the schema, for people."""
+        return f"{schema()}.{self.name}"
+
+
+def schema() -> str:
+    """The schema of raw tables, in this environment."""
+    return names.current().schema(names.RAW)
+
 
 def ensure(connection: psycopg.Connection, table: Table) -> None:
     """Makes the table, or adds the columns it lacks. Types of columns that exist are left as they are."""
     from psycopg import sql
 
     columns = [sql.SQL("{} {}").format(sql.Identifier(c.name), _type(c)) for c in table.columns]
-    name, key = sql.Identifier(SCHEMA, table.name), sql.Identifier(table.key)
+    name, key = sql.Identifier(schema(), table.name), sql.Identifier(table.key)
     with connection.transaction():
-        connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
-        connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(SCHEMA)))
+        connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [names.current().lock(LOCK)])
+        connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema())))
         connection.execute(
             sql.SQL("create table if not exists {} ({}, primary key ({}))").format(
                 name, sql.SQL(", ").join(columns), key
@@ -68,18 +79,18 @@ def ensure(connection: psycopg.Connection, table: Table) -> None:
                     "create table if not exists {} (table_name text, day date, rows bigint not null, "
                     "run_id text not null, ingested_at timestamptz not null default now(), "
                     "primary key (table_name, day))"
-                ).format(sql.Identifier(SCHEMA, LEDGER))
+                ).format(sql.Identifier(schema(), LEDGER))
             )
             connection.execute(
                 sql.SQL(
                     "create table if not exists {} (table_name text not null, day date not null, row_id text not null, "
                     "column_name text not null, reason text not null, content text not null, run_id text not null, "
                     "rejected_at timestamptz not null default now())"
-                ).format(sql.Identifier(SCHEMA, REJECTED))
+                ).format(sql.Identifier(schema(), REJECTED))
             )
             connection.execute(
                 sql.SQL("create index if not exists {} on {} (table_name, day)").format(
-                    sql.Identifier(f"{REJECTED}_day"), sql.Identifier(SCHEMA, REJECTED)
+                    sql.Identifier(f"{REJECTED}_day"), sql.Identifier(schema(), REJECTED)
                 )
             )
 
@@ -93,5 +104,5 @@ def _type(column: Column):
 
 def _missing(connection: psycopg.Connection, table: Table) -> list[Column]:
     query = "select column_name from information_schema.columns where table_schema = %s and table_name = %s"
-    there = {name for (name,) in connection.execute(query, [SCHEMA, table.name])}
+    there = {name for (name,) in connection.execute(query, [schema(), table.name])}
     return [column for column in table.columns if column.name not in there]

@@ -37,7 +37,7 @@ def to_values(table: Table, row: Mapping[str, Any]) -> list[Any] | Refused:
     for column in table.columns:
         if column.name not in row:
             raise Permanent(
-                f"a row for raw.{table.name} has no '{column.name}'; it has {', '.join(row)}. Nothing was written; "
+                f"a row for {table.qualified} has no '{column.name}'; it has {', '.join(row)}. Nothing was written; "
                 "where the source's form has changed, adapt the table's columns in defs.yaml"
             )
         try:

@@ -11,6 +11,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
+from terrane import names
 from terrane.errors import Permanent, as_failures, database_errors
 from terrane.policies import once_all_settled
 from terrane.postgres import PostgresResource
@@ -112,7 +113,8 @@ def count_rows(warehouse: PostgresResource, key: dg.AssetKey) -> int:
     """How many rows the table or view of that key has."""
     from psycopg import sql
 
-    name = sql.Identifier(*key.path)
+    schema, table = key.path
+    name = sql.Identifier(schema + names.current().suffix, table)
     with database_errors(warehouse, f"counting {key.to_user_string()}"), warehouse.connect() as connection:
         counted = connection.execute(sql.SQL("select count(*) from {}").format(name)).fetchone()
     return counted[0] if counted else 0

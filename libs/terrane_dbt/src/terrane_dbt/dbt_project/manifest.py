@@ -17,6 +17,8 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from terrane.names import VARIABLE as ENVIRONMENT
+
 TARGET = "target"
 MANIFEST = "manifest.json"
 PARTIAL_PARSE = "partial_parse.msgpack"
@@ -87,6 +89,8 @@ def _is_of(target: Path, digest: str) -> bool:
 
 def _parse(project: Path, target: Path) -> None:
     environment = {f"WAREHOUSE_{name}": value for name, value in CONNECTION.items()} | os.environ
+    # Asset keys are made of schemas, and are the same in every environment; an image carries one manifest for all.
+    environment.pop(ENVIRONMENT, None)
     environment["DBT_PROFILES_DIR"] = environment.get("DBT_PROFILES_DIR") or str(project)
     with tempfile.TemporaryDirectory(dir=target, prefix="parse-") as scratch:
         if (target / PARTIAL_PARSE).exists():

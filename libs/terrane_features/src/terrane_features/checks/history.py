@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from terrane import names
 from terrane_features.checks.bins import Bins
 from terrane_features.checks.statistics import FeatureStatistics, Statistics
 from terrane_features.registry.state import ensure_tables
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import psycopg
 
 KEEP_SQL = """
-    insert into feast.feature_statistics (project, view, run_id, statistics) values (%s, %s, %s, %s)
+    insert into {feast}.feature_statistics (project, view, run_id, statistics) values (%s, %s, %s, %s)
     on conflict (project, view) do update
     set statistics = excluded.statistics, run_id = excluded.run_id, measured_at = now()
 """
@@ -22,10 +23,12 @@ KEEP_SQL = """
 
 def last(connection: psycopg.Connection, project: str, view: str) -> Statistics | None:
     """What was kept; None before the first run."""
-    if connection.execute("select to_regclass('feast.feature_statistics')").fetchone() == (None,):
+    if connection.execute(names.current().sql("select to_regclass('{feast}.feature_statistics')")).fetchone() == (
+        None,
+    ):
         return None
-    sql = "select statistics from feast.feature_statistics where project = %s and view = %s"
-    row = connection.execute(sql, [project, view]).fetchone()
+    sql = "select statistics from {feast}.feature_statistics where project = %s and view = %s"
+    row = connection.execute(names.current().sql(sql), [project, view]).fetchone()
     return _read(row[0]) if row else None
 
 
@@ -33,7 +36,7 @@ def keep(connection: psycopg.Connection, project: str, view: str, statistics: St
     """Puts the statistics in the place of the last run's."""
     ensure_tables(connection)
     content = {"rows": statistics.rows, "features": {n: asdict(f) for n, f in statistics.features.items()}}
-    connection.execute(KEEP_SQL, [project, view, run_id, json.dumps(content)])
+    connection.execute(names.current().sql(KEEP_SQL), [project, view, run_id, json.dumps(content)])
 
 
 def _read(content: dict[str, Any]) -> Statistics:

@@ -17,6 +17,7 @@ from feast.infra.common.materialization_job import MaterializationJobStatus, Mat
 from feast.infra.compute_engines.local.compute import LocalComputeEngine, LocalComputeEngineConfig
 from feast.infra.compute_engines.local.job import LocalMaterializationJob
 
+from terrane import names
 from terrane_features.engine import reading
 from terrane_features.engine.commands import Layout
 from terrane_features.engine.support import unsupported_column, unsupported_view
@@ -47,6 +48,8 @@ class RedisComputeEngine(LocalComputeEngine):
 
     def _materialize_one(self, registry: BaseRegistry, task: MaterializationTask, **kwargs: Any) -> Any:
         try:
+            # By hand only the one of the two variables may be set.
+            names.export()
             reason = unsupported_view(task.feature_view, self.repo_config) or self._write(task)
         except Exception as error:
             return LocalMaterializationJob(_job_id(task), MaterializationJobStatus.ERROR, error)

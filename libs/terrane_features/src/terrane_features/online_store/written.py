@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from terrane import names
+
 if TYPE_CHECKING:
     import psycopg
 
     from terrane_features.repository.model import FeatureView
 
 ADD_SQL = """
-    insert into feast.online_views (project, view, join_keys, fields) values (%s, %s, %s, %s)
+    insert into {feast}.online_views (project, view, join_keys, fields) values (%s, %s, %s, %s)
     on conflict (project, view, join_keys) do update set fields = array(
         select distinct unnest(online_views.fields || excluded.fields) order by 1
     )
@@ -38,15 +40,18 @@ class Written:
 
 def written_views(connection: psycopg.Connection, project: str, name: str | None = None) -> list[Written]:
     """Everything that was ever written and not removed, of one view or of all."""
-    sql = "select view, join_keys, fields from feast.online_views where project = %s and view = coalesce(%s, view)"
+    sql = "select view, join_keys, fields from {feast}.online_views where project = %s and view = coalesce(%s, view)"
     return [
-        Written(view, tuple(keys), tuple(fields)) for view, keys, fields in connection.execute(sql, [project, name])
+        Written(view, tuple(keys), tuple(fields))
+        for view, keys, fields in connection.execute(names.current().sql(sql), [project, name])
     ]
 
 
 def remember(connection: psycopg.Connection, project: str, written: Written) -> None:
     """Adds the fields to what was written before; to be called before they are."""
-    connection.execute(ADD_SQL, [project, written.view, list(written.join_keys), list(written.fields)])
+    connection.execute(
+        names.current().sql(ADD_SQL), [project, written.view, list(written.join_keys), list(written.fields)]
+    )
 
 
 def replace(
@@ -58,8 +63,11 @@ def replace(
         samples: some of the keys that were written, by which a server sees whether the store still has them.
     """
     with connection.transaction():
-        connection.execute("delete from feast.online_views where project = %s and view = %s", [project, name])
+        sql = names.current().sql
+        connection.execute(sql("delete from {feast}.online_views where project = %s and view = %s"), [project, name])
         if written:
             remember(connection, project, written)
             given = [list(samples), project, name]
-            connection.execute("update feast.online_views set samples = %s where project = %s and view = %s", given)
+            connection.execute(
+                sql("update {feast}.online_views set samples = %s where project = %s and view = %s"), given
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Literal
 
+from terrane import names
 from terrane_features.online_store.format import members
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ RECORDS_SQL = " union all ".join(_OF.format(kind=k, prefix=p, table=t) for k, (t
 def definitions_digest(connection: psycopg.Connection, project: str) -> str:
     """Of what the registry holds of the project's definitions, without when they were made or materialised; empty
     where Feast has made no tables yet."""
-    if connection.execute("select to_regclass('feast.feature_services')").fetchone() == (None,):
+    if connection.execute(names.current().sql("select to_regclass('{feast}.feature_services')")).fetchone() == (None,):
         return ""
     with connection.transaction():
-        connection.execute("set local search_path = feast")
+        connection.execute(names.current().sql("set local search_path = {feast}"))
         found = connection.execute(RECORDS_SQL, {"project": project}).fetchall()
     digest = hashlib.sha256()
     for kind, name, record in sorted(found, key=lambda row: row[:2]):

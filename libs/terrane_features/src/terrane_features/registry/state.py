@@ -1,4 +1,4 @@
-"""What we keep beside Feast's tables in the warehouse's schema `feast`: its DDL, the applied digest, and the lock."""
+"""What we keep beside Feast's tables, in their schema of the warehouse: its DDL, the applied digest, and the lock."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, LiteralString
 
+from terrane import names
 from terrane.postgres import PostgresResource
 from terrane_features.registry.lock import lock_name, view_lock_name
 
@@ -16,23 +17,23 @@ LOCK_TIMEOUT_S = 1800
 LOCK_SQL = "select pg_advisory_lock(hashtextextended(%s, 0))"
 SHARED_LOCK_SQL = "select pg_advisory_lock_shared(hashtextextended(%s, 0))"
 SCHEMA_SQL = """
-    create schema if not exists feast;
-    create table if not exists feast.applied_definitions (
+    create schema if not exists {feast};
+    create table if not exists {feast}.applied_definitions (
         project text primary key,
         digest text not null,
         run_id text not null,
         applied_at timestamptz not null default now()
     );
-    alter table feast.applied_definitions add column if not exists content text not null default '';
-    create table if not exists feast.online_views (
+    alter table {feast}.applied_definitions add column if not exists content text not null default '';
+    create table if not exists {feast}.online_views (
         project text, view text, join_keys text[], fields text[] not null, primary key (project, view, join_keys)
     );
-    alter table feast.online_views add column if not exists samples bytea[] not null default '{}';
-    alter table feast.online_views add column if not exists keys_known bool not null default false;
-    create table if not exists feast.online_keys (
+    alter table {feast}.online_views add column if not exists samples bytea[] not null default '{}';
+    alter table {feast}.online_views add column if not exists keys_known bool not null default false;
+    create table if not exists {feast}.online_keys (
         project text, view text, run text, part int, keys bytea not null, primary key (project, view, run, part)
     );
-    create table if not exists feast.feature_statistics (
+    create table if not exists {feast}.feature_statistics (
         project text,
         view text,
         run_id text not null,
@@ -42,7 +43,7 @@ SCHEMA_SQL = """
     );
 """
 REMEMBER_SQL = """
-    insert into feast.applied_definitions (project, digest, run_id, content) values (%s, %s, %s, %s)
+    insert into {feast}.applied_definitions (project, digest, run_id, content) values (%s, %s, %s, %s)
     on conflict (project) do update
     set digest = excluded.digest, run_id = excluded.run_id, content = excluded.content, applied_at = now()
 """
@@ -56,8 +57,10 @@ def ensure_tables(connection: psycopg.Connection) -> None:
     """Makes our tables where they are missing; several may call it at once."""
     with connection.transaction():
         # Two makers of one table collide, whatever `if not exists` says.
-        connection.execute("select pg_advisory_xact_lock(hashtextextended('terrane feast tables', 0))")
-        connection.execute(SCHEMA_SQL)
+        connection.execute(
+            "select pg_advisory_xact_lock(hashtextextended(%s, 0))", [names.current().lock("terrane feast tables")]
+        )
+        connection.execute(names.current().sql(SCHEMA_SQL))
 
 
 @contextmanager
@@ -77,21 +80,21 @@ def view_writer(warehouse: PostgresResource, project: str, view: str) -> Iterato
 
     Raises RegistryBusy.
     """
-    names = [lock_name(project), view_lock_name(project, view)]
-    with _locked(warehouse, project, [SHARED_LOCK_SQL, LOCK_SQL], names) as connection:
+    locks = [lock_name(project), view_lock_name(project, view)]
+    with _locked(warehouse, project, [SHARED_LOCK_SQL, LOCK_SQL], locks) as connection:
         yield connection
 
 
 @contextmanager
 def _locked(
-    warehouse: PostgresResource, project: str, statements: list[LiteralString], names: list[str]
+    warehouse: PostgresResource, project: str, statements: list[LiteralString], locks: list[str]
 ) -> Iterator[psycopg.Connection]:
     import psycopg
 
     with warehouse.connect(autocommit=True) as connection:
         connection.execute(f"set lock_timeout = '{LOCK_TIMEOUT_S}s'".encode())
         try:
-            for statement, name in zip(statements, names, strict=True):
+            for statement, name in zip(statements, locks, strict=True):
                 connection.execute(statement, [name])
         except psycopg.errors.LockNotAvailable as error:
             raise RegistryBusy(
@@ -105,18 +108,18 @@ def _locked(
 
 def applied_digests(connection: psycopg.Connection, project: str) -> tuple[str, str] | None:
     """The digest of the files that were applied last, and that of what the registry held of them then."""
-    sql = "select digest, content from feast.applied_definitions where project = %s"
-    row = connection.execute(sql, [project]).fetchone()
+    sql = "select digest, content from {feast}.applied_definitions where project = %s"
+    row = connection.execute(names.current().sql(sql), [project]).fetchone()
     return (row[0], row[1]) if row else None
 
 
 def remember_digests(connection: psycopg.Connection, project: str, digest: str, content: str, run_id: str) -> None:
-    connection.execute(REMEMBER_SQL, [project, digest, run_id, content])
+    connection.execute(names.current().sql(REMEMBER_SQL), [project, digest, run_id, content])
 
 
 def registered_views(connection: psycopg.Connection, project: str) -> set[str]:
     """The names of the registry's feature views; none before Feast has made its tables."""
-    if connection.execute("select to_regclass('feast.feature_views')").fetchone() == (None,):
+    if connection.execute(names.current().sql("select to_regclass('{feast}.feature_views')")).fetchone() == (None,):
         return set()
-    sql = "select feature_view_name from feast.feature_views where project_id = %s"
-    return {name for (name,) in connection.execute(sql, [project])}
+    sql = "select feature_view_name from {feast}.feature_views where project_id = %s"
+    return {name for (name,) in connection.execute(names.current().sql(sql), [project])}

@@ -14,12 +14,13 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from terrane.names import VARIABLE, current
 from terrane_features.feast_internals import feast_is_imported, parse_repository
 from terrane_features.repository.dump import described
 from terrane_features.repository.model import (
@@ -178,7 +179,7 @@ def _relation(found: dict[str, Any], schema: str) -> tuple[str, str, tuple[tuple
     if query := found["query"]:
         tables = dict.fromkeys((_plain(s), _plain(t)) for s, t in _READ_BY_QUERY.findall(query))
         relation = f"({query.strip().rstrip(';')}\n)"
-        return "its query", relation, tuple(tables), ""
+        return "its query", relation, *_upstream(tuple(tables), schema)
     parts = _TABLE.match(found["table"].strip())
     if not parts:
         message = (
@@ -188,7 +189,24 @@ def _relation(found: dict[str, Any], schema: str) -> tuple[str, str, tuple[tuple
     first, second = parts[1], parts[2]
     sql = f"{first}.{second}" if second else f'"{schema}".{first}'
     names = (_plain(first), _plain(second)) if second else (schema, _plain(first))
-    return ".".join(names), sql, (names,), ""
+    upstream, problem = _upstream([names], schema)
+    return ".".join(names), sql, upstream, problem
+
+
+def _upstream(tables: Iterable[tuple[str, str]], schema: str) -> tuple[tuple[tuple[str, ...], ...], str]:
+    """The keys of tables' assets, and what is wrong when one is another environment's, whose rows nobody here wants."""
+    environment = current()
+    bases = {name: name if name == "public" else environment.base_of(name) for name, _ in tables}
+    problem = next(
+        (
+            f"it reads the schema {name}, which {VARIABLE}={environment.environment} has not: leave the schema out, for"
+            f" names without one are found in {schema}"
+            for name, base in bases.items()
+            if base is None
+        ),
+        "",
+    )
+    return tuple((bases[name] or name, table) for name, table in tables), problem
 
 
 def _plain(name: str) -> str:

@@ -1,4 +1,7 @@
-"""feature_store.yaml as Feast reads it: `${NAME}` and `$NAME` replaced from the environment."""
+"""feature_store.yaml as Feast reads it: `${NAME}` and `$NAME` replaced from the environment.
+
+What ends the names of Feast's project and schemas, TERRANE_SUFFIX, follows TERRANE_ENVIRONMENT where nobody sets it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from terrane import names
 from terrane_features.repository.model import RepositoryError
 
 SETTINGS = "feature_store.yaml"
@@ -26,9 +30,14 @@ def read_settings(
         part: the one section that has to be complete; without it all of the file.
         complete: whether a variable that is not set is refused; otherwise its name stays, as with Feast.
 
-    Raises RepositoryError without the file, or when variables that it names are not set.
+    Raises RepositoryError without the file, when variables that it names are not set, or TERRANE_SUFFIX is that of
+    another environment.
     """
-    given = os.environ if variables is None else variables
+    given = dict(os.environ if variables is None else variables)
+    try:
+        names.export(given)
+    except names.BadName as error:
+        raise RepositoryError(str(error)) from error
     text = _text(folder)
     needed = yaml.safe_dump(yaml.safe_load(text).get(part)) if part else text
     named = {braced for braced, _ in _VARIABLE.findall(needed) if braced}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from analytics.lake.export import export_table
+from terrane import names
 from terrane.errors import as_failures
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
 from terrane.policies import eager
@@ -40,7 +41,8 @@ def user_journal_features(
 ) -> dg.MaterializeResult:
     with as_failures(), tempfile.TemporaryDirectory(prefix="terrane-export-") as folder:
         file = Path(folder, FILE)
-        rows = export_table(warehouse, *GOLD.path, order_by="user_id", target=file)
+        schema, table = names.current().schema(names.GOLD), GOLD.path[-1]
+        rows = export_table(warehouse, schema, table, order_by="user_id", target=file)
         lake = object_store.bucket(DATA_LAKE)
         commit = publish(lake, DATASET, context.run_id, context.run_id, {FILE: file}, {"rows": rows})
     tidy(context, lake)

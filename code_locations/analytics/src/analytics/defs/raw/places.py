@@ -22,7 +22,7 @@ from terrane.postgres import PostgresResource
     description="Populated places with their countries: the newest batch in the lake, whole.",
     metadata={
         "freshness": "none: places change when somebody publishes a batch, which may be once a year",
-        "dagster/table_name": "raw.places",
+        "dagster/table_name": PLACES.qualified,
         "dagster/column_schema": column_schema(PLACES.columns),
     },
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from terrane import names
 from terrane_features.registry.lock import lock_name
 from terrane_features.registry.records import RECORDS_SQL
 from terrane_features.server.registry.catalog import Catalog, read_catalog
@@ -21,7 +22,7 @@ DIGEST_SQL = (
 )
 
 
-SAMPLES_SQL = b"select view, samples from feast.online_views where project = %(project)s"
+SAMPLES_SQL = "select view, samples from {feast}.online_views where project = %(project)s"
 
 
 class NotApplied(LookupError):
@@ -86,7 +87,7 @@ def _samples(connection: psycopg.Connection, project: str) -> dict[str, tuple[by
     found: dict[str, tuple[bytes, ...]] = {}
     try:
         with connection.transaction():
-            for view, keys in connection.execute(SAMPLES_SQL, {"project": project}):
+            for view, keys in connection.execute(names.current().sql(SAMPLES_SQL), {"project": project}):
                 found[view] = (*found.get(view, ()), *(bytes(key) for key in keys))
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InsufficientPrivilege):
         return {}
