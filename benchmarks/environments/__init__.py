@@ -1,0 +1,1 @@
+"""Two environments on the same stores, each running the platform's story: what of one the other changes."""
