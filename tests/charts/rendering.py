@@ -30,6 +30,8 @@ PROFILES = {
     "celery": ["values/locations.yaml", "values/kind.yaml", "values/celery.yaml"],
     "production": ["values/locations.yaml", "values/production.yaml", "./filled.yaml"],
 }
+# On the stores of another release; what is in it is in test_environments.
+SHARING = {"staging": ["values/locations.yaml", "values/staging.yaml"]}
 # And what it wants to be set: Helm replaces a list as a whole, so a tag in one goes by its place.
 TAGS = tuple(f"dagster.dagster-user-deployments.deployments[{place}].image.tag=v1" for place in range(len(LOCATIONS)))
 SETTINGS = {"production": TAGS}
@@ -169,7 +171,7 @@ def once(key: str, make: Callable[[], Path]) -> Path:
 def profile_values(charts: Path, profile: str) -> tuple[Path, ...]:
     """The values files of a profile, over the chart's own."""
     chart = charts / "platform"
-    return tuple(HERE / file if file.startswith(".") else chart / file for file in PROFILES[profile])
+    return tuple(HERE / file if file.startswith(".") else chart / file for file in (PROFILES | SHARING)[profile])
 
 
 # What is put into every render: see tests/charts/mutations.

@@ -28,11 +28,17 @@ ADDRESSES = {
         "POSTGRES_LEDGER_DB": "spatial_etl",
     },
     "redis": {"REDIS_HOST": "terrane-redis", "REDIS_PORT": "6379", "REDIS_DB": "0"},
-    "execution": {"TERRANE_BROKEN_DEFINITIONS": "left_out", "TERRANE_EXECUTOR": "in_process"},
+    "execution": {
+        "TERRANE_AUTOMATION": "",
+        "TERRANE_BROKEN_DEFINITIONS": "left_out",
+        "TERRANE_ENVIRONMENT": "",
+        "TERRANE_EXECUTOR": "in_process",
+    },
     "s3": {
         "MINIO_ENDPOINT": "terrane-minio:9000",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL_S3": "http://terrane-minio:9000",
+        "COMPUTE_LOGS_BUCKET": "compute-logs",
     },
     "source": {"SOURCE_API_URL": "http://terrane-source:8080", "INGESTION_START_DATE": "2026-01-01"},
     "features": {"FEATURE_SERVER_URL": "http://terrane-feature-server:6566"},
@@ -120,7 +126,7 @@ def test_the_instance_is_as_it_was_decided(profile: str, rendered: Rendering) ->
             "module": "dagster_aws.s3.compute_log_manager",
             "class": "S3ComputeLogManager",
             "config": {
-                "bucket": "compute-logs",
+                "bucket": {"env": "COMPUTE_LOGS_BUCKET"},
                 "prefix": "runs",
                 "verify": True,
                 "skip_empty_files": True,

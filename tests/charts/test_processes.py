@@ -47,13 +47,14 @@ PROVISION = {
         "PASSWORD_OF_SPATIAL": "terrane-spatial/POSTGRES_PASSWORD",
     },
 }
+EXECUTION = "terrane-execution-address"
 # Whole ConfigMaps and Secrets, in their order.
 SOURCES = {
-    "terrane-dagster-webserver/dagster": ["terrane-dagster-webserver-env", "terrane-s3-address"],
-    "terrane-dagster-webserver-read-only/dagster": ["terrane-dagster-webserver-env", "terrane-s3-address"],
-    "terrane-dagster-daemon/dagster": ["terrane-dagster-daemon-env", "terrane-s3-address"],
-    "terrane-feature-server/feature-server": ["terrane-warehouse-address", "terrane-redis-address"],
-    "terrane-buckets/buckets": ["terrane-s3-address"],
+    "terrane-dagster-webserver/dagster": ["terrane-dagster-webserver-env", "terrane-s3-address", EXECUTION],
+    "terrane-dagster-webserver-read-only/dagster": ["terrane-dagster-webserver-env", "terrane-s3-address", EXECUTION],
+    "terrane-dagster-daemon/dagster": ["terrane-dagster-daemon-env", "terrane-s3-address", EXECUTION],
+    "terrane-feature-server/feature-server": ["terrane-warehouse-address", "terrane-redis-address", EXECUTION],
+    "terrane-buckets/buckets": ["terrane-s3-address", EXECUTION],
 }
 # Where the values say what a container needs; by the end of its name.
 RESOURCES = {

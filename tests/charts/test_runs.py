@@ -53,6 +53,9 @@ EVERYWHERE = {
     "AWS_DEFAULT_REGION",
     "TERRANE_EXECUTOR",
     "TERRANE_BROKEN_DEFINITIONS",
+    "TERRANE_ENVIRONMENT",
+    "TERRANE_AUTOMATION",
+    "COMPUTE_LOGS_BUCKET",
 }
 
 
@@ -61,6 +64,7 @@ def _inside_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the pods of webserver and daemon have: the API's address, which nobody calls here, and these variables."""
     monkeypatch.setattr(kubernetes.config, "load_incluster_config", lambda: None)
     monkeypatch.setenv("DAGSTER_PG_PASSWORD", "p")
+    monkeypatch.setenv("COMPUTE_LOGS_BUCKET", "compute-logs")
     monkeypatch.setenv("DAGSTER_CELERY_BROKER_URL", "redis://redis/1")
     monkeypatch.setenv("DAGSTER_CELERY_BACKEND_URL", "redis://redis/2")
     monkeypatch.setenv("DAGSTER_K8S_PIPELINE_RUN_ENV_CONFIGMAP", "terrane-dagster-pipeline-env")
@@ -116,6 +120,7 @@ def test_compute_logs_go_where_everything_else_goes(rendered: Rendering) -> None
         "MINIO_ENDPOINT": "https://s3.example.com",
         "AWS_ENDPOINT_URL_S3": "https://s3.example.com",
         "AWS_DEFAULT_REGION": "eu-central-1",
+        "COMPUTE_LOGS_BUCKET": "compute-logs",
     }
     kind = rendered("kind")
     assert kind.get("ConfigMap", "terrane-s3-address")["data"]["AWS_ENDPOINT_URL_S3"] == "http://terrane-minio:9000"

@@ -74,8 +74,8 @@ def test_a_location_without_what_it_needs_is_refused(lacks: str, told: str, char
 
 
 def test_a_profile_that_is_none_is_named(charts: Path) -> None:
-    with pytest.raises(ClusterError, match=r"values/staging\.yaml: no such file"):
-        template(Command(charts / "platform", (charts / "platform/values/staging.yaml",)))
+    with pytest.raises(ClusterError, match=r"values/nowhere\.yaml: no such file"):
+        template(Command(charts / "platform", (charts / "platform/values/nowhere.yaml",)))
 
 
 @pytest.mark.parametrize("key", [

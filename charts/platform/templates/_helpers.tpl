@@ -93,6 +93,24 @@ alb:
 external: {}
 {{- end -}}
 
+{{/* A bucket as terrane.names has it in this environment: (list $ <bucket>). */}}
+{{- define "terrane.bucket" -}}
+{{- index . 1 }}{{ with (index . 0).Values.global.environment }}--{{ . }}{{ end -}}
+{{- end -}}
+
+{{/*
+Refuses an environment that shares a server and would share Dagster's own database, whose tables have fixed names: one Dagster
+would launch the runs of the other.
+*/}}
+{{- define "terrane.ownDagster" -}}
+{{- $database := .Values.dagster.postgresql.postgresqlDatabase -}}
+{{- with .Values.global.environment -}}
+{{- if and (not $.Values.postgres.enabled) (eq $database "dagster") -}}
+{{- fail (printf "dagster.postgresql.postgresqlDatabase: the environment %s has no Postgres of its own, and dagster is the database of the environment without a name; set it to dagster__%s" . .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* A variable from a Secret: (list <variable> <secret> <key>). */}}
 {{- define "terrane.secretVariable" -}}
 - name: {{ index . 0 }}

@@ -387,7 +387,9 @@ CONFIGURATION = [
         "retry_on_asset_or_op_failure: true",
     ),
     line("one location takes every place", INSTANCE, "data > dagster.yaml", "limit: 5", "limit: 50"),
-    line("compute logs go elsewhere", INSTANCE, "data > dagster.yaml", "compute-logs", "data-lake"),
+    line("compute logs go elsewhere", INSTANCE, "data > dagster.yaml", "COMPUTE_LOGS_BUCKET", "DATA_LAKE_BUCKET"),
+    put("compute logs go into the lake", "ConfigMap/terrane-s3-address", "data > COMPUTE_LOGS_BUCKET", "data-lake"),
+    put("an environment that nobody named", "ConfigMap/terrane-execution-address", "data > TERRANE_ENVIRONMENT", "x"),
     line(
         "somebody is told",
         INSTANCE,
