@@ -94,19 +94,22 @@ def test_what_is_no_name_is_left(source: str) -> None:
 
 def test_plain_projects_name_their_schemas_by_environment(project: Project) -> None:
     """dbt and Feast work with their own command lines, and end names themselves, in the way of terrane.names."""
-    dbt = [path for path in project.root.glob("dbt/models/**/*.yml") if "sources:" in path.read_text()]
+    plain = [project.root / folder for folder in ("dbt", "feast_repo", "libs/terrane_cli")]
+    plain += [project.location_folder(name) for name in project.locations]
+    files = [file for folder in plain for file in folder.rglob("*") if not {".venv", "target"} & set(file.parts)]
+    dbt = [file for file in files if file.suffix == ".yml" and "\nsources:" in file.read_text()]
     schemas = [s["schema"] for path in dbt for s in yaml.safe_load(path.read_text())["sources"]]
     assert schemas
     end = "{{ '__' ~ env_var('TERRANE_ENVIRONMENT') if env_var('TERRANE_ENVIRONMENT', '') else '' }}"
     assert [schema for schema in schemas if not schema.endswith(end)] == []
-    macros = [project.root / "dbt/macros/generate_schema_name.sql"]
-    macros += (project.root / "libs/terrane_cli").rglob("generate_schema_name.sql.in")
-    assert len(macros) == 2
-    assert all("env_var('TERRANE_ENVIRONMENT', '')" in macro.read_text() for macro in macros)
-    feast = yaml.safe_load((project.root / "feast_repo/feature_store.yaml").read_text())
-    assert feast["project"] == "terrane${TERRANE_SUFFIX}"
-    assert feast["offline_store"]["db_schema"] == "gold${TERRANE_SUFFIX}"
-    assert "search_path%3Dfeast${TERRANE_SUFFIX}&" in feast["registry"]["path"]
+    macros = {file.read_text() for file in files if file.name.startswith("generate_schema_name.sql")}
+    assert ["env_var('TERRANE_ENVIRONMENT', '')" in macro for macro in macros] == [True]
+    stores = [yaml.safe_load(file.read_text()) for file in files if file.name.startswith("feature_store.yaml")]
+    assert stores
+    for store in stores:
+        assert store["project"].endswith("${TERRANE_SUFFIX}")
+        assert store["offline_store"]["db_schema"].endswith("${TERRANE_SUFFIX}")
+        assert "search_path%3Dfeast${TERRANE_SUFFIX}&" in store["registry"]["path"]
 
 
 def literals(source: str) -> Iterator[tuple[int, str]]:

@@ -24,7 +24,6 @@ def _all(environment: str) -> dict[tuple[str, str], str]:
             ("database", base): own.database(base)
             for base in ("dagster", "warehouse", "spatial_compute", "spatial_etl")
         },
-        **{("role", base): own.role(base) for base in ("dagster", "warehouse", "spatial")},
         **{("lock", base): own.lock(base) for base in ("terrane ledger", "index of places")},
         ("project", "terrane"): own.feast_project("terrane"),
         ("run", RUN_ID): own.run_schema(RUN_ID),
@@ -44,7 +43,7 @@ def test_an_environment_ends_every_name() -> None:
     assert own.schema(names.STAGING) == "staging__staging"
     assert own.bucket(names.DATA_LAKE) == "data-lake--staging"
     assert own.feast_project("terrane") == "terrane__staging"
-    assert own.database(names.WAREHOUSE) == own.role(names.WAREHOUSE) == "warehouse__staging"
+    assert own.database(names.DAGSTER) == "dagster__staging"
     assert own.run_schema(RUN_ID) == "run_0d2f5a4e_9a53_4c86_b2a4_59c3f6a1d7b8__staging"
 
 

@@ -73,10 +73,6 @@ class Names:
         """A database of Postgres, where the environment has its own. Raises BadName."""
         return self._identifier(base, "database")
 
-    def role(self, base: str) -> str:
-        """A role of Postgres, where the environment has its own. Raises BadName."""
-        return self._identifier(base, "role")
-
     def feast_project(self, base: str) -> str:
         """A project of Feast's: the rows of its registry, and the end of its keys in Redis. Raises BadName."""
         return self._identifier(base, "project of Feast's")

@@ -7,10 +7,12 @@ import socket
 
 import pytest
 
-from terrane_cli.laptop.settings import Settings
+from terrane_cli.laptop.settings import Settings, databases
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit
+
+OF_OTHERS = ("_SSLMODE", "_SSLROOTCERT", "_BUCKET", "_PREFIX", "_USERNAME", "_TLS", "_CA_FILE", "_CA_BUNDLE")
 
 
 def test_settings_stay_the_same_from_one_command_to_the_next(project: Project) -> None:
@@ -55,7 +57,25 @@ def test_processes_are_given_every_variable_of_the_table(project: Project) -> No
     given = Settings.load(project).environment(project)
     # What has a default, and is for clusters; and how the feature server is to be other than by default.
     optional = {v.name for v in VARIABLES if v.name.startswith("FEATURE_SERVER_")} - {"FEATURE_SERVER_URL"}
+    # What servers of others want: TLS, users, buckets of other names.
+    optional |= {v.name for v in VARIABLES if v.name.endswith(OF_OTHERS)}
     assert {v.name for v in VARIABLES} - set(given) <= {"AWS_DEFAULT_REGION", "TERRANE_EXECUTOR"} | optional
+
+
+def test_an_environment_has_a_database_of_dagsters_own_and_shares_the_others(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = Settings.load(project).environment(project)
+    monkeypatch.setenv("TERRANE_ENVIRONMENT", "dev")
+    given = Settings.load(project).environment(project)
+    assert {name: value for name, value in given.items() if bare.get(name) != value} == {
+        "TERRANE_ENVIRONMENT": "dev",
+        "TERRANE_SUFFIX": "__dev",
+        "DAGSTER_POSTGRES_DB": "dagster__dev",
+    }
+    assert databases()["dagster"] == {"dagster__dev": ()}
+    monkeypatch.delenv("TERRANE_ENVIRONMENT")
+    assert databases()["dagster"] == {bare["DAGSTER_POSTGRES_DB"]: ()} == {"dagster": ()}
 
 
 def test_the_first_day_does_not_move(project: Project) -> None:
