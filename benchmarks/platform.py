@@ -18,7 +18,7 @@ os.environ.setdefault("TERRANE_CLUSTER", "terrane-bench")
 from tests.cluster.platform import Cluster, description_of_places, ping, skaffold_dev, until
 
 from benchmarks.report import merge_figures
-from terrane_cli.cluster.commands import run
+from terrane_cli.commands import run
 from terrane_cli.project import Project
 
 EMPTY_RUNS, CHANGES = 10, 5

@@ -17,7 +17,7 @@ import pytest
 from tests.charts.rendering import PROFILES, SETTINGS, Command, Render, once, profile_values, template
 
 from terrane_cli.charts.dependencies import fill_dependencies, official_chart, own_chart
-from terrane_cli.cluster.commands import ClusterError
+from terrane_cli.commands import CliError
 from terrane_cli.project import Project
 
 Rendering = Callable[..., Render]
@@ -66,7 +66,7 @@ def official(request: pytest.FixtureRequest, project: Project, _helm: None) -> P
     """The official Dagster chart, packed."""
     try:
         return Path(str(OLDER)) if request.param == "older" else official_chart(project)
-    except ClusterError as problem:
+    except CliError as problem:
         _missing(f"this needs the official Dagster chart: {problem}")
 
 

@@ -15,8 +15,8 @@ import yaml
 from tests.charts.mutations.fault import Fault
 from tests.charts.schemas import reason_of_refusal
 
-from terrane_cli.cluster.commands import ClusterError, run
 from terrane_cli.cluster.deploying import KUBERNETES
+from terrane_cli.commands import CliError, run
 from terrane_cli.project import Project
 
 Object = dict[str, Any]
@@ -131,17 +131,17 @@ class Command:
 
 
 def template(command: Command) -> Render:
-    """What helm renders, once a process for the same content. Raises ClusterError with helm's words."""
+    """What helm renders, once a process for the same content. Raises CliError with helm's words."""
     key = command.key()
     if key not in _rendered:
         _commands[key] = command
         try:
             objects = yaml.load_all(run(command.words()), Loader=yaml.CSafeLoader)
             _rendered[key] = pickle.dumps([o for o in objects if o])
-        except ClusterError as problem:
+        except CliError as problem:
             _rendered[key] = problem
     found = _rendered[key]
-    if isinstance(found, ClusterError):
+    if isinstance(found, CliError):
         raise found
     objects = pickle.loads(found)
     if fault:
@@ -179,7 +179,7 @@ fault: Fault | None = None
 _made: dict[str, Path] = {}
 _commands: dict[tuple[object, ...], Command] = {}
 # Objects, so that every test has its own, or why there are none.
-_rendered: dict[tuple[object, ...], bytes | ClusterError] = {}
+_rendered: dict[tuple[object, ...], bytes | CliError] = {}
 _digests: dict[Path, str] = {}
 
 

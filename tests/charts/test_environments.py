@@ -9,7 +9,7 @@ from tests.charts.rendering import LOCATIONS, Object, Render
 from tests.charts.schemas import reason_of_refusal
 
 from terrane import names
-from terrane_cli.cluster.commands import ClusterError
+from terrane_cli.commands import CliError
 
 pytestmark = pytest.mark.unit
 
@@ -65,13 +65,13 @@ def test_nothing_runs_by_itself_in_staging_but_what_tidies_up(rendered: Renderin
 
 
 def test_two_dagsters_in_one_database_are_refused_in_words(rendered: Rendering) -> None:
-    with pytest.raises(ClusterError, match="set it to dagster__staging"):
+    with pytest.raises(CliError, match="set it to dagster__staging"):
         rendered("staging", "dagster.postgresql.postgresqlDatabase=dagster")
 
 
 @pytest.mark.parametrize("environment", ["Staging", "eu-west", "e" * 17])
 def test_an_environment_that_no_name_can_end_in_is_refused(rendered: Rendering, environment: str) -> None:
-    with pytest.raises(ClusterError, match=r"environment"):
+    with pytest.raises(CliError, match=r"environment"):
         rendered("kind", f"global.environment={environment}")
     with pytest.raises(names.BadName):
         names.Names(environment)

@@ -15,7 +15,7 @@ from tests.charts.conftest import Rendering
 from tests.charts.rendering import PROFILES, profile_values
 
 from terrane_cli.charts.dependencies import dagster_version
-from terrane_cli.cluster.commands import ClusterError
+from terrane_cli.commands import CliError
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit
@@ -79,7 +79,7 @@ def test_our_schema_allows_of_a_location_what_the_chart_reads_and_no_more(
     ],
 )
 def test_the_charts_own_schema_is_on(setting: str, told: str, rendered: Rendering) -> None:
-    with pytest.raises(ClusterError) as refused:
+    with pytest.raises(CliError) as refused:
         rendered("kind", setting)
     assert "dagster:\n" in str(refused.value)
     assert told in str(refused.value)

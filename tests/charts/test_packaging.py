@@ -10,8 +10,8 @@ import yaml
 from tests.charts.rendering import PROFILES, Command, template
 
 from terrane_cli.charts.packaging import Release, package, pin
-from terrane_cli.cluster.commands import ClusterError
 from terrane_cli.cluster.images import images
+from terrane_cli.commands import CliError
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit
@@ -87,11 +87,11 @@ def test_a_digest_that_is_there_is_replaced_and_an_image_with_two_names_is_pinne
 
 
 def test_an_image_without_a_digest_is_refused() -> None:
-    with pytest.raises(ClusterError, match="terrane/roads, of which the release has no digest"):
+    with pytest.raises(CliError, match="terrane/roads, of which the release has no digest"):
         pin("image: {repository: terrane/roads, tag: dev}", _release("maps"))
 
 
 def test_a_digest_of_no_image_is_refused(project: Project, tmp_path: Path) -> None:
     names = [image.name for image in images(project)]
-    with pytest.raises(ClusterError, match="no value names an image roads"):
+    with pytest.raises(CliError, match="no value names an image roads"):
         package(project, _release(*names, "roads"), tmp_path)

@@ -6,7 +6,7 @@ import pytest
 from tests.charts.conftest import Rendering
 from tests.charts.rendering import LOCATIONS, Render
 
-from terrane_cli.cluster.commands import ClusterError
+from terrane_cli.commands import CliError
 
 pytestmark = pytest.mark.unit
 ABOUT_OUR_CHARTS_ALONE = True
@@ -59,7 +59,7 @@ TAKEN = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_production_refuses(what: str, rendered: Rendering) -> None:
     settings, told = REFUSED[what]
-    with pytest.raises(ClusterError) as refused:
+    with pytest.raises(CliError) as refused:
         rendered("production", *settings)
     assert "production.enabled refuses:\n" in str(refused.value)
     assert told in str(refused.value)
@@ -71,7 +71,7 @@ def test_production_takes(what: str, rendered: Rendering) -> None:
 
 
 def test_all_that_is_refused_is_told_at_once(rendered: Rendering) -> None:
-    with pytest.raises(ClusterError) as refused:
+    with pytest.raises(CliError) as refused:
         rendered("production", f"{FIRST}.tag=dev", "ui.login=", "minio.enabled=true")
     lines = [line.strip() for line in str(refused.value).splitlines()]
     assert [line.split(":")[0] for line in lines if line.startswith("- ")] == [

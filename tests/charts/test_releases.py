@@ -12,7 +12,7 @@ from tests.charts.conftest import Rendering
 from tests.charts.rendering import Command, Render, profile_values, template
 
 from terrane_cli.charts.releases import location_values, platform_values
-from terrane_cli.cluster.commands import ClusterError
+from terrane_cli.commands import CliError
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit
@@ -76,7 +76,7 @@ def test_its_runs_find_what_they_need_in_the_namespace(name: str, own: Render, p
 
 
 def test_a_location_that_is_none_is_named(project: Project) -> None:
-    with pytest.raises(ClusterError, match="has no location unknown; it has " + ", ".join(project.locations)):
+    with pytest.raises(CliError, match="has no location unknown; it has " + ", ".join(project.locations)):
         location_values(project, "unknown")
 
 

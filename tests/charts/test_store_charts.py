@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.charts.rendering import Command, Render, template
 
-from terrane_cli.cluster.commands import ClusterError
+from terrane_cli.commands import CliError
 
 pytestmark = pytest.mark.unit
 
@@ -138,7 +138,7 @@ def test_roles_are_made_beside_the_first_start_and_checked_at_the_end(own_charts
 @pytest.mark.parametrize("name", ["postgres", "redis"])
 def test_tls_wants_a_certificate_and_mounts_it_for_the_server_alone(name: str, own_charts: Path) -> None:
     chart = own_charts / name
-    with pytest.raises(ClusterError, match="/tls/secretName"):
+    with pytest.raises(CliError, match="/tls/secretName"):
         template(Command(chart, settings=("tls.enabled=true",), release="one"))
     role = () if name == "redis" else ("roles.maps.passwordKey=maps-password", "roles.maps.databases.maps={pg_trgm}")
     secured = template(Command(chart, settings=("tls.enabled=true", "tls.secretName=cert", *role), release="one"))

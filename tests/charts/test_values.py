@@ -9,7 +9,7 @@ import yaml
 from tests.charts.conftest import Rendering
 from tests.charts.rendering import HERE, SETTINGS, Command, template
 
-from terrane_cli.cluster.commands import ClusterError
+from terrane_cli.commands import CliError
 
 pytestmark = pytest.mark.unit
 ABOUT_OUR_CHARTS_ALONE = True
@@ -49,7 +49,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("setting", REFUSED)
 def test_a_wrong_value_is_refused_with_its_name(setting: str, rendered: Rendering) -> None:
-    with pytest.raises(ClusterError) as refused:
+    with pytest.raises(CliError) as refused:
         rendered("kind", setting)
     assert REFUSED[setting] in str(refused.value).replace("dagster/dagster-user-deployments/", "")
 
@@ -67,14 +67,14 @@ def test_a_location_without_what_it_needs_is_refused(lacks: str, told: str, char
     locations = yaml.safe_load((charts / "platform/values/locations.yaml").read_text())
     del locations["dagster"]["dagster-user-deployments"]["deployments"][2][lacks]
     (tmp_path / "locations.yaml").write_text(yaml.safe_dump(locations))
-    with pytest.raises(ClusterError) as refused:
+    with pytest.raises(CliError) as refused:
         template(Command(charts / "platform", (tmp_path / "locations.yaml",)))
     assert "/deployments/2'" in str(refused.value)
     assert told in str(refused.value)
 
 
 def test_a_profile_that_is_none_is_named(charts: Path) -> None:
-    with pytest.raises(ClusterError, match=r"values/nowhere\.yaml: no such file"):
+    with pytest.raises(CliError, match=r"values/nowhere\.yaml: no such file"):
         template(Command(charts / "platform", (charts / "platform/values/nowhere.yaml",)))
 
 
@@ -93,13 +93,13 @@ def test_what_production_leaves_open_must_be_filled_in(key: str, charts: Path, t
     del section[last]
     (tmp_path / "filled.yaml").write_text(yaml.safe_dump(filled))
     values = [charts / "platform/values" / name for name in ("locations.yaml", "production.yaml")]
-    with pytest.raises(ClusterError) as refused:
+    with pytest.raises(CliError) as refused:
         template(Command(charts / "platform", (*values, tmp_path / "filled.yaml"), SETTINGS["production"]))
     assert f"at '/{key.replace('.', '/')}'" in str(refused.value)
 
 
 def test_celery_says_what_it_lacks_where_no_password_is_known(rendered: Rendering) -> None:
-    with pytest.raises(ClusterError, match="there is no terrane-broker or terrane-s3 to make terrane-celery from"):
+    with pytest.raises(CliError, match="there is no terrane-broker or terrane-s3 to make terrane-celery from"):
         rendered("celery", "credentials.broker.create=false")
     own = rendered("celery", "credentials.broker.create=false", "credentials.celery.create=false")
     assert "terrane-celery" not in own.names("Secret")

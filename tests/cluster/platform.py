@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from terrane_cli.cluster import story
-from terrane_cli.cluster.commands import NAMESPACE, context, kubectl, kubectl_json, run
+from terrane_cli.cluster.kubernetes import NAMESPACE, context, kubectl, kubectl_json
+from terrane_cli.commands import CliError, run
 from terrane_cli.dagster_api import DagsterApi
 from terrane_cli.project import Project, program
 
@@ -133,7 +134,7 @@ def description_of_places(cluster: Cluster) -> str:
     """What the UI says of the asset of spatial's sample; nothing where it does not answer."""
     try:
         return cluster.dagster.query(DESCRIPTION)["assetNodeOrError"].get("description", "")
-    except (RuntimeError, OSError):
+    except (CliError, OSError):
         return ""
 
 

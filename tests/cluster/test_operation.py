@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.cluster.platform import helm, until
 
-from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context, run
+from terrane_cli.cluster.kubernetes import NAMESPACE, context
+from terrane_cli.commands import CliError, run
 
 if TYPE_CHECKING:
     from tests.cluster.platform import Cluster
@@ -50,7 +51,7 @@ def test_a_role_is_added_to_a_server_that_nobody_restarts(cluster: Cluster) -> N
 @pytest.mark.usefixtures("_reports")
 def test_a_mistake_in_a_role_fails_the_upgrade_in_words_and_no_server(cluster: Cluster) -> None:
     servers = _ids(cluster.pods(STORES))
-    with pytest.raises(ClusterError, match="post-upgrade hooks failed"):
+    with pytest.raises(CliError, match="post-upgrade hooks failed"):
         _upgrade(cluster, _with_role({**REPORTS, "databases": {"reports": ["pg_trgn"]}}))
     try:
         assert 'extension "pg_trgn" is not available' in cluster.kubectl("logs", "job/terrane-postgres-provision")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.cluster.platform import until
 
-from terrane_cli.cluster.commands import NAMESPACE, kubectl
+from terrane_cli.cluster.kubernetes import NAMESPACE, kubectl
 
 if TYPE_CHECKING:
     from tests.cluster.platform import Cluster

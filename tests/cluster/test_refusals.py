@@ -17,7 +17,8 @@ from terrane.buckets import ensure_buckets
 from terrane.object_store import DATA_LAKE, LANDING_ZONE
 from terrane.publishing import list_commits
 from terrane_cli.cluster import story
-from terrane_cli.cluster.commands import CLUSTER, run
+from terrane_cli.cluster.kubernetes import CLUSTER
+from terrane_cli.commands import run
 from terrane_cli.demo import sample
 
 if TYPE_CHECKING:

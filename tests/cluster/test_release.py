@@ -18,7 +18,8 @@ from tests.cluster.platform import (
     upgrade_location,
 )
 
-from terrane_cli.cluster.commands import CLUSTER, run
+from terrane_cli.cluster.kubernetes import CLUSTER
+from terrane_cli.commands import run
 
 if TYPE_CHECKING:
     from tests.cluster.platform import Cluster

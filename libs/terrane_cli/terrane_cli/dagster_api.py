@@ -1,4 +1,4 @@
-"""What the demo asks Dagster's GraphQL: is everything loaded, how far is an asset, why did a run fail."""
+"""What commands ask Dagster's GraphQL: is everything loaded, how far is an asset, why did a run fail."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+from gql import Client, GraphQLRequest
+from gql.transport.exceptions import TransportError, TransportQueryError
+from gql.transport.requests import RequestsHTTPTransport
+from requests import RequestException
+
+from terrane_cli.commands import CliError
 
 TIMEOUT_S = 20
 # More than the daily partitions of two months, each of which has its own materialisation.
@@ -14,8 +19,8 @@ MATERIALIZATIONS = 200
 FAILURE_CLASS = "dagster._core.definitions.events.Failure"
 
 LOCATIONS = """
-query { workspaceOrError { __typename ... on Workspace { locationEntries {
-  name loadStatus locationOrLoadError { __typename ... on PythonError { message } } } } } }
+query { workspaceOrError { ... on Workspace { locationEntries {
+  name loadStatus locationOrLoadError { ... on PythonError { message } } } } } }
 """
 ASSETS = """
 query ($keys: [AssetKeyInput!]!, $limit: Int!) {
@@ -47,17 +52,15 @@ query ($run: ID!, $after: String) { logsForRun(runId: $run, afterCursor: $after)
     ... on EngineEvent { error { message cause { message cause { message } } } }
     ... on RunFailureEvent { message error { message cause { message cause { message } } } } } } } }
 """
-RELOAD = """
-mutation ($location: String!) { reloadRepositoryLocation(repositoryLocationName: $location) { __typename
-  ... on WorkspaceLocationEntry { locationOrLoadError { __typename ... on PythonError { message } } }
-  ... on PythonError { message } ... on RepositoryLocationNotFound { message }
-  ... on ReloadNotSupported { message } ... on UnauthorizedError { message } } }
-"""
 RELOAD_WORKSPACE = "mutation { reloadWorkspace { __typename ... on PythonError { message } } }"
 RE_EXECUTE = """
 mutation ($run: String!) { launchRunReexecution(reexecutionParams: {parentRunId: $run, strategy: FROM_FAILURE}) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
 """
+
+
+class NoAnswer(CliError):
+    """Nobody answers where the webserver should be, or not with an answer of Dagster's."""
 
 
 @dataclass(frozen=True)
@@ -98,29 +101,29 @@ class DagsterApi:
     def __init__(self, url: str, host: str | None = None):
         """`host` is the name an ingress knows the webserver by, where that is not in the URL."""
         self.url = f"http://{host}" if host else url
-        self._client = httpx.Client(base_url=url, timeout=TIMEOUT_S, headers={"Host": host} if host else None)
+        headers = {"Host": host} if host else None
+        self._transport = RequestsHTTPTransport(f"{url}/graphql", headers=headers, timeout=TIMEOUT_S)
+        self._client = Client(transport=self._transport)
 
     def query(self, text: str, **variables: Any) -> dict[str, Any]:
-        """The answer's data. Raises httpx.HTTPError when there is none, RuntimeError for a query that is refused."""
-        answer = self._client.post("/graphql", json={"query": text, "variables": variables})
-        answer.raise_for_status()
-        body = answer.json()
-        if body.get("errors"):
-            raise RuntimeError(f"Dagster refused a query: {body['errors'][0]['message']}")
-        return body["data"]
+        """The answer's data. Raises NoAnswer when there is none, CliError for a query that is refused."""
+        try:
+            return self._client.execute(GraphQLRequest(text, variable_values=variables))
+        except TransportQueryError as problem:
+            raise CliError(f"Dagster refused a query: {(problem.errors or [problem])[0]}") from None
+        except (TransportError, RequestException) as problem:
+            raise NoAnswer(f"no answer from {self.url}: {problem}") from None
 
     def load_errors(self) -> dict[str, str] | None:
         """Why locations failed to load, by location; None while some are still loading, or nobody answers yet."""
         try:
             entries = self.query(LOCATIONS)["workspaceOrError"].get("locationEntries", [])
-        except httpx.HTTPError:
+        except NoAnswer:
             return None
         if any(entry["loadStatus"] != "LOADED" for entry in entries):
             return None
-        loaded = {entry["name"]: entry["locationOrLoadError"] for entry in entries}
-        return {
-            name: found["message"] for name, found in loaded.items() if found and found["__typename"] == "PythonError"
-        }
+        errors = {entry["name"]: (entry["locationOrLoadError"] or {}).get("message") for entry in entries}
+        return {name: message for name, message in errors.items() if message}
 
     def assets(self, keys: Iterable[str]) -> dict[str, AssetState]:
         """The assets' states by key; an asset that no location defines is left out."""
@@ -146,23 +149,28 @@ class DagsterApi:
         return max(end for _, end in spans) - min(start for start, _ in spans)
 
     def reload_location(self, name: str) -> None:
-        """Has the location's code server load its definitions again. Raises RuntimeError when they do not load."""
-        entry = self.query(RELOAD, location=name)["reloadRepositoryLocation"]
-        problem = entry.get("message") or (entry.get("locationOrLoadError") or {}).get("message")
-        if problem:
-            raise RuntimeError(f"{name} does not load: {problem.strip().splitlines()[0]}")
+        """Has the location's code server load its definitions again. Raises CliError when they do not load."""
+        # Costs the import of Dagster.
+        from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
+
+        try:
+            done = DagsterGraphQLClient("", transport=self._transport).reload_repository_location(name)
+        except DagsterGraphQLClientError as problem:
+            raise NoAnswer(f"no answer from {self.url}: {problem.__cause__}") from None
+        if done.message:
+            raise CliError(f"{name} does not load: {done.message.strip().splitlines()[0]}")
 
     def reload_workspace(self) -> None:
-        """Has the webserver read its list of locations again. Raises RuntimeError when it can't."""
+        """Has the webserver read its list of locations again. Raises CliError when it can't."""
         answer = self.query(RELOAD_WORKSPACE)["reloadWorkspace"]
         if answer["__typename"] != "Workspace":
-            raise RuntimeError(f"the workspace does not load again: {answer.get('message', answer['__typename'])}")
+            raise CliError(f"the workspace does not load again: {answer.get('message', answer['__typename'])}")
 
     def re_execute(self, run_id: str) -> str:
         """Launches a run again from the step that failed, and returns the new run's id."""
         answer = self.query(RE_EXECUTE, run=run_id)["launchRunReexecution"]
         if answer["__typename"] != "LaunchRunSuccess":
-            raise RuntimeError(f"run {run_id} cannot be re-executed: {answer.get('message', answer['__typename'])}")
+            raise CliError(f"run {run_id} cannot be re-executed: {answer.get('message', answer['__typename'])}")
         return answer["run"]["runId"]
 
     def failure(self, run_id: str) -> RunFailure:
@@ -171,22 +179,18 @@ class DagsterApi:
         while True:
             page = self.query(FAILURE, run=run_id, after=after)["logsForRun"]
             for event in page["events"]:
-                if event["__typename"] == "ExecutionStepFailureEvent" and event["error"]:
+                if not event.get("error"):
+                    continue
+                if event["__typename"] == "ExecutionStepFailureEvent":
                     return RunFailure(run_id, event["stepKey"], _root_cause(event["error"]))
-                if event["__typename"] in {"RunFailureEvent", "EngineEvent"} and event["error"]:
-                    at_large = _root_cause(event["error"])
+                at_large = _root_cause(event["error"])
             if not page["hasMore"]:
                 return RunFailure(run_id, "(none)", at_large)
             after = page["cursor"]
 
 
-def _is_complete(node: dict[str, Any]) -> bool:
-    partitions = node.get("partitionStats")
-    return partitions is None or partitions["numMaterialized"] == partitions["numPartitions"]
-
-
 def _asset_state(key: str, node: dict[str, Any], info: dict[str, Any]) -> AssetState:
-    events = node["assetMaterializations"]
+    events, partitions = node["assetMaterializations"], node.get("partitionStats")
     newest: dict[str | None, int] = {}
     for event in events:
         rows = next((m.get("intValue") for m in event["metadataEntries"] if m["label"] == "dagster/row_count"), None)
@@ -199,7 +203,7 @@ def _asset_state(key: str, node: dict[str, Any], info: dict[str, Any]) -> AssetS
         rows=sum(newest.values()) if newest else None,
         materialized_at=float(events[0]["timestamp"]) / 1000 if events else None,
         made_by=(events[0]["runId"], events[0]["stepKey"]) if events and events[0]["stepKey"] else None,
-        complete=_is_complete(node),
+        complete=partitions is None or partitions["numMaterialized"] == partitions["numPartitions"],
         run_id=at_work[0] if at_work else latest.get("runId") or (events[0]["runId"] if events else None),
         status=latest.get("status"),
         active=bool(at_work),

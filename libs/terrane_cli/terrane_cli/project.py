@@ -76,23 +76,27 @@ class Project:
         Of the locations that need a library, the first by name that has what the library's tests need; so every library
         is tested in one environment, however many need it. `terrane` is tested in the workspace's.
         """
-        return [
-            library
-            for library in self.libraries_of(location)
-            if library.name != "terrane" and self._tester(library) == location
-        ]
+        here = self.location_folder(location)
+        return [library for library in self.libraries_of(location) if self.environment_of(library) == here]
 
-    def _tester(self, library: Path) -> str | None:
+    def environment_of(self, library: Path) -> Path | None:
+        """The folder whose environment a library is tested in, or None where nothing in the checkout needs it."""
+        if library in self.local_packages(self.root, development=False):
+            return self.root
         wanted = self.development_requirements(library)
         for name in self.locations:
-            has = self.development_requirements(self.location_folder(name))
-            if library in self.libraries_of(name) and wanted <= has:
-                return name
+            folder = self.location_folder(name)
+            if library in self.libraries_of(name) and wanted <= self.development_requirements(folder):
+                return folder
         return None
 
     def environments(self) -> list[Path]:
         """The folders that each have a lock and a virtual environment: the workspace, then every location."""
         return [self.root, *(self.location_folder(name) for name in self.locations)]
+
+    def environment_name(self, folder: Path) -> str:
+        """What people call the environment in `folder`: by its location, or `workspace`."""
+        return "workspace" if folder == self.root else folder.name
 
 
 def program(folder: Path, name: str) -> Path:

@@ -13,7 +13,7 @@ import yaml
 
 from terrane_cli.charts.dependencies import dagster_version, official_chart
 from terrane_cli.charts.kubernetes_schema import embed
-from terrane_cli.cluster.commands import ClusterError
+from terrane_cli.commands import CliError
 from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit
@@ -73,7 +73,7 @@ def test_the_same_chart_gives_the_same_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("reference", [f"{REMOTE}io.k8s.api.core.v1.Prob", "https://example.com/schema.json"])
 def test_a_reference_that_nothing_stands_in_for_is_named(reference: str, tmp_path: Path) -> None:
     packed = _packed(tmp_path, schema={"$ref": reference})
-    with pytest.raises(ClusterError, match=f"the chart's schema refers to {reference}, for which"):
+    with pytest.raises(CliError, match=f"the chart's schema refers to {reference}, for which"):
         embed(packed, tmp_path / "out.tgz", Project.here(), tmp_path / "cache")
 
 
@@ -85,11 +85,11 @@ def test_the_chart_that_is_named_is_taken(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_another_chart_or_version_is_refused_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERRANE_DAGSTER_CHART", str(_packed(tmp_path, name="airflow", schema={})))
-    with pytest.raises(ClusterError, match="is airflow 1.2.3, and not dagster"):
+    with pytest.raises(CliError, match="is airflow 1.2.3, and not dagster"):
         official_chart(Project.here())
     monkeypatch.setenv("TERRANE_DAGSTER_CHART", str(_packed(tmp_path, schema={})))
-    with pytest.raises(ClusterError, match="is dagster 1.2.3, and not dagster"):
+    with pytest.raises(CliError, match="is dagster 1.2.3, and not dagster"):
         official_chart(Project.here())
     monkeypatch.setenv("TERRANE_DAGSTER_CHART", str(tmp_path / "none.tgz"))
-    with pytest.raises(ClusterError, match="is no packed chart of Dagster"):
+    with pytest.raises(CliError, match="is no packed chart of Dagster"):
         official_chart(Project.here())

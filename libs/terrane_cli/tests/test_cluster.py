@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from terrane_cli.cluster import building, commands, kind, preflight, story
-from terrane_cli.cluster.cli import main
-from terrane_cli.cluster.commands import ClusterError
+from terrane_cli.cluster import building, kind, kubernetes, preflight, story
 from terrane_cli.cluster.status import cause
+from terrane_cli.commands import CliError
+from terrane_cli.main import app
 from terrane_cli.project import Project
 from terrane_dev.servers.process import free_port
 
@@ -23,9 +22,9 @@ pytestmark = pytest.mark.unit
 GB = 2**30
 
 
-def test_an_unknown_profile_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["up", "--profile", "production"], Project.here(), Console(width=200)) == 1
-    assert "there is no profile production; skaffold.yaml has celery" in capsys.readouterr().out
+def test_an_unknown_profile_is_refused_with_those_there_are() -> None:
+    with pytest.raises(CliError, match="there is no profile production; skaffold.yaml has celery"):
+        app(["cluster", "up", "--profile", "production"])
 
 
 def test_a_helm_that_is_named_goes_before_the_one_of_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -34,20 +33,20 @@ def test_a_helm_that_is_named_goes_before_the_one_of_path(monkeypatch: pytest.Mo
     named.chmod(0o755)
     monkeypatch.setenv("TERRANE_HELM", str(named))
     monkeypatch.setenv("PATH", os.environ["PATH"])
-    commands.use_named_helm()
+    kubernetes.use_named_helm()
     assert shutil.which("helm") == str(named)
 
 
 @pytest.fixture
 def ports(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Sets the variable that names the cluster's ports."""
-    return lambda given: monkeypatch.setenv(commands.PORTS_VARIABLE, given)
+    return lambda given: monkeypatch.setenv(kubernetes.PORTS_VARIABLE, given)
 
 
 def test_a_cluster_listens_on_80_and_443_of_this_machine_alone_unless_told_otherwise(
     monkeypatch: pytest.MonkeyPatch, ports: Callable[[str], None]
 ) -> None:
-    monkeypatch.delenv(commands.PORTS_VARIABLE, raising=False)
+    monkeypatch.delenv(kubernetes.PORTS_VARIABLE, raising=False)
     assert _mapped() == {80: 80, 443: 443}
     ports("8080,8443")
     assert _mapped() == {80: 8080, 443: 8443}
@@ -56,8 +55,8 @@ def test_a_cluster_listens_on_80_and_443_of_this_machine_alone_unless_told_other
 @pytest.mark.parametrize("given", ["8080", "8080,", "80,80", "http,https", "0,443", "1,2,3", "80,70000"])
 def test_ports_that_are_not_two_are_refused_with_what_was_given(ports: Callable[[str], None], given: str) -> None:
     ports(given)
-    with pytest.raises(ClusterError, match=f"{commands.PORTS_VARIABLE} is two ports.*{given}"):
-        commands.wanted_ports()
+    with pytest.raises(CliError, match=f"{kubernetes.PORTS_VARIABLE} is two ports.*{given}"):
+        kubernetes.wanted_ports()
     (finding,) = preflight._ports()
     assert not finding.good
     assert given in finding.detail
@@ -69,7 +68,7 @@ def test_a_port_that_is_taken_is_named_with_the_way_to_another(ports: Callable[[
         ports(f"{port},{free_port()}")
         taken, free = preflight._ports()
     assert (taken.name, taken.good, free.good) == (f"port {port}", False, True)
-    assert f"{commands.PORTS_VARIABLE}=8080,8443" in taken.detail
+    assert f"{kubernetes.PORTS_VARIABLE}=8080,8443" in taken.detail
 
 
 def test_the_memory_of_an_engine_in_a_virtual_machine_is_its_own() -> None:
@@ -105,7 +104,7 @@ def test_a_server_starts_again_for_code_alone(
 
 
 def test_an_image_that_there_is_not_is_refused_before_anything_is_built() -> None:
-    with pytest.raises(ClusterError, match="there is no image sea; there are .*dagster"):
+    with pytest.raises(CliError, match="there is no image sea; there are .*dagster"):
         building.build(Project.here(), building.Build("1.2.3"), ["dagster", "sea"])
 
 
@@ -128,7 +127,7 @@ def test_an_empty_log_is_told_as_such() -> None:
 
 def _mapped() -> dict[int, int]:
     """The ports of this machine, by those of the node; on loopback all of them."""
-    (node,) = kind.configuration(Project.here(), commands.wanted_ports())["nodes"]
+    (node,) = kind.configuration(Project.here(), kubernetes.wanted_ports())["nodes"]
     mappings = node["extraPortMappings"]
     assert {mapping["listenAddress"] for mapping in mappings} == {"127.0.0.1"}
     return {mapping["containerPort"]: mapping["hostPort"] for mapping in mappings}

@@ -31,11 +31,11 @@ def test_the_last_line_counts_what_was_skipped_and_why(
     (tmp_path / "test_some.py").write_text(TESTS)
     monkeypatch.setenv("TERRANE_STATE", str(tmp_path / "state"))
     project = Project.here()
-    suite = suites.Suite("some", project.root, [tmp_path / "test_some.py"], "terrane_cli")
-    outcome = suites._run_suite(project, suites.Console(quiet=True), suite, ["-p", "no:cacheprovider", "--no-cov"])
+    suite = suites.Suite("some", project.root, [tmp_path / "test_some.py"], ["terrane_cli"])
+    outcome = suites.run_suite(project, suite, ["-p", "no:cacheprovider", "--no-cov"])
     assert (outcome.counts["passed"], outcome.counts["skipped"]) == (1, 2)
-    assert suites._why_skipped([outcome.skipped, Counter()]) == "skipped: 2 because no Go on this machine"
+    assert suites.why_skipped(outcome.skipped) == "skipped: 2 because no Go on this machine"
 
 
 def test_nothing_skipped_is_said_too() -> None:
-    assert suites._why_skipped([Counter()]) == "skipped: none"
+    assert suites.why_skipped(Counter()) == "skipped: none"

@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from terrane_cli.charts.kubernetes_schema import embed
-from terrane_cli.cluster.commands import ClusterError, run
+from terrane_cli.commands import CliError, run
 from terrane_cli.project import Project
 
 # Helm reads no file of this folder that begins with a dot.
@@ -29,7 +29,7 @@ def cache_folder() -> Path:
 def official_chart(project: Project) -> Path:
     """The packed Dagster chart of the pinned version: the one that TERRANE_DAGSTER_CHART names, or the cache's.
 
-    It is downloaded when the cache has none. Raises ClusterError when it cannot be had, or is another chart or version.
+    It is downloaded when the cache has none. Raises CliError when it cannot be had, or is another chart or version.
     """
     wanted = _official(project)
     if named := os.environ.get("TERRANE_DAGSTER_CHART"):
@@ -40,8 +40,8 @@ def official_chart(project: Project) -> Path:
         pull = ["helm", "pull", "dagster", "--repo", wanted["repository"], "--version", wanted["version"]]
         try:
             run([*pull, "--destination", str(packed.parent)])
-        except ClusterError as problem:
-            raise ClusterError(
+        except CliError as problem:
+            raise CliError(
                 f"the Dagster chart is not in {packed.parent}, TERRANE_DAGSTER_CHART names none, "
                 f"and it cannot be downloaded: {problem}"
             ) from None
@@ -109,9 +109,9 @@ def _checked(packed: Path, version: str) -> Path:
             described = files.extractfile("dagster/Chart.yaml")
             chart = yaml.safe_load(described.read()) if described else {}
     except (OSError, KeyError, tarfile.TarError) as problem:
-        raise ClusterError(f"TERRANE_DAGSTER_CHART: {packed} is no packed chart of Dagster: {problem}") from None
+        raise CliError(f"TERRANE_DAGSTER_CHART: {packed} is no packed chart of Dagster: {problem}") from None
     if (chart.get("name"), chart.get("version")) != ("dagster", version):
-        raise ClusterError(
+        raise CliError(
             f"TERRANE_DAGSTER_CHART: {packed} is {chart.get('name')} {chart.get('version')}, and not dagster {version}"
         )
     return packed

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from terrane_cli.cluster.commands import ClusterError, run
+from terrane_cli.commands import CliError, run
 from terrane_cli.project import Project
 from terrane_cli.setup.environments import find_uv
 
@@ -31,7 +31,7 @@ Schema = dict[str, Any]
 def embed(packed: Path, target: Path, project: Project, cache: Path) -> int:
     """Copies a packed chart to `target` with its schemas' remote references embedded; returns how many there were.
 
-    The same chart gives the same bytes. Raises ClusterError for a reference that is no definition of Kubernetes'.
+    The same chart gives the same bytes. Raises CliError for a reference that is no definition of Kubernetes'.
     """
     with tarfile.open(packed) as old:
         files = [(m, f.read()) for m in old.getmembers() if m.isfile() and (f := old.extractfile(m))]
@@ -47,7 +47,7 @@ def embed(packed: Path, target: Path, project: Project, cache: Path) -> int:
 def _embedded(schema: Schema, known: Schema) -> bytes:
     for holder, found in list(_remote_references(schema)):
         if not found or found["name"] not in known:
-            raise ClusterError(f"the chart's schema refers to {holder['$ref']}, for which {PACKAGE} has no definition")
+            raise CliError(f"the chart's schema refers to {holder['$ref']}, for which {PACKAGE} has no definition")
         holder["$ref"] = EMBEDDED + found["name"] + (found["rest"] or "")
     taken: Schema = {}
     wanted = _embedded_names(schema)
@@ -114,7 +114,7 @@ def _requirement(project: Project) -> str:
     lock = (project.root / "requirements-dev.lock").read_text()
     found = re.search(rf"^{PACKAGE}==[^\\\n]*(?:\\\n[^\\\n]*)*", lock, re.MULTILINE)
     if not found:
-        raise ClusterError(f"requirements-dev.lock has no {PACKAGE}, whose definitions the chart's schema needs")
+        raise CliError(f"requirements-dev.lock has no {PACKAGE}, whose definitions the chart's schema needs")
     return found[0].replace("\\\n", " ")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from terrane_cli.charts.dependencies import fill_dependencies
-from terrane_cli.cluster.commands import ClusterError, run
+from terrane_cli.commands import CliError, run
 from terrane_cli.project import Project
 
 # What our images are called in the charts, before a release gives them a registry.
@@ -30,7 +30,7 @@ class Release:
 def package(project: Project, release: Release, output: Path) -> Path:
     """Packs the umbrella with its dependencies into `output`; returns the file. The checkout is left as it is.
 
-    Raises ClusterError when an image of ours would be left without a digest, or a digest is of no image in the values.
+    Raises CliError when an image of ours would be left without a digest, or a digest is of no image in the values.
     """
     with tempfile.TemporaryDirectory() as folder:
         copied = Project(Path(folder))
@@ -43,7 +43,7 @@ def package(project: Project, release: Release, output: Path) -> Path:
             file.write_text(text)
             pinned |= names
         if unused := set(release.digests) - pinned:
-            raise ClusterError(f"no value names an image {', '.join(sorted(unused))}, which has a digest")
+            raise CliError(f"no value names an image {', '.join(sorted(unused))}, which has a digest")
         fill_dependencies(copied)
         run(["helm", "package", str(chart), "--version", release.version, "--destination", str(output)])
     return output / f"platform-{release.version}.tgz"
@@ -52,14 +52,14 @@ def package(project: Project, release: Release, output: Path) -> Path:
 def pin(text: str, release: Release) -> tuple[str, set[str]]:
     """Values in which every image of ours is the release's, comments as they were; and the names of those images.
 
-    An image is a mapping with a repository and a tag. Raises ClusterError for one of ours that has no digest.
+    An image is a mapping with a repository and a tag. Raises CliError for one of ours that has no digest.
     """
     edits: list[tuple[int, int, str]] = []
     names = set()
     for image in _images(yaml.compose(text)):
         name = image["repository"].value.removeprefix(OURS)
         if name not in release.digests:
-            raise ClusterError(f"the values name the image {OURS}{name}, of which the release has no digest")
+            raise CliError(f"the values name the image {OURS}{name}, of which the release has no digest")
         names.add(name)
         registry, _, path = release.images.partition("/")
         if "registry" in image:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from terrane_cli.cluster.commands import ClusterError
+from terrane_cli.commands import CliError
 from terrane_cli.project import Project
 
 LOCATIONS = "charts/platform/values/locations.yaml"
@@ -18,7 +18,7 @@ LOCATIONS = "charts/platform/values/locations.yaml"
 def location_values(project: Project, name: str) -> dict[str, Any]:
     """Values of the official chart of code locations, for a release of this one location.
 
-    Raises ClusterError for a name that is none.
+    Raises CliError for a name that is none.
     """
     shared = yaml.safe_load((project.root / "charts/platform/values.yaml").read_text())["global"]
     return {
@@ -32,7 +32,7 @@ def location_values(project: Project, name: str) -> dict[str, Any]:
 def platform_values(project: Project, name: str) -> dict[str, Any]:
     """Values of the platform's release, after values/locations.yaml: it deploys every other location, and serves all.
 
-    Raises ClusterError for a name that is none.
+    Raises CliError for a name that is none.
     """
     own, entries = _entry(project, name), _entries(project)
     servers = [{"host": entry["name"], "port": entry["port"], "name": entry["name"]} for entry in entries]
@@ -49,7 +49,7 @@ def _entry(project: Project, name: str) -> dict[str, Any]:
     for entry in entries:
         if entry["name"] == name:
             return entry
-    raise ClusterError(f"{LOCATIONS} has no location {name}; it has {', '.join(e['name'] for e in entries)}")
+    raise CliError(f"{LOCATIONS} has no location {name}; it has {', '.join(e['name'] for e in entries)}")
 
 
 def _entries(project: Project) -> list[dict[str, Any]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from terrane_cli.cluster.commands import ClusterError, run
 from terrane_cli.cluster.images import Image, images
+from terrane_cli.commands import CliError, run, show
 from terrane_cli.project import Project
 
 
@@ -31,19 +30,19 @@ class Build:
 def build(project: Project, wanted: Build, names: list[str]) -> list[str]:
     """Builds the images of these names, all of them where none is named; returns what they are called.
 
-    Raises ClusterError for a name that is none, and when a build or a push fails.
+    Raises CliError for a name that is none, and when a build or a push fails.
     """
     known = {image.name: image for image in images(project)}
     if unknown := sorted(set(names) - set(known)):
-        raise ClusterError(f"there is no image {', '.join(unknown)}; there are {', '.join(known)}")
-    revision = run(["git", "-C", str(project.root), "rev-parse", "HEAD"]).strip()
+        raise CliError(f"there is no image {', '.join(unknown)}; there are {', '.join(known)}")
+    revision = run(["git", "-C", project.root, "rev-parse", "HEAD"]).strip()
     made = []
     for name in names or list(known):
         called = "/".join([*filter(None, [wanted.registry]), f"terrane/{name}:{wanted.tag}"])
         words = [*command(project.root, known[name], revision), *wanted.words, "--tag", called]
-        _run(["docker", "build", *words, str(project.root)])
+        _shown(["docker", "build", *words, str(project.root)])
         if wanted.push:
-            _run(["docker", "push", called])
+            _shown(["docker", "push", called])
         made.append(called)
     return made
 
@@ -55,7 +54,6 @@ def command(root: Path, image: Image, revision: str) -> list[str]:
     return ["--file", str(root / image.dockerfile), *given]
 
 
-def _run(words: list[str]) -> None:
-    """Runs it in the foreground: its own words are what there is to see."""
-    if subprocess.run(words, check=False).returncode:
-        raise ClusterError(f"`{' '.join(words)}` failed")
+def _shown(words: list[str]) -> None:
+    if show(words):
+        raise CliError(f"`{' '.join(words)}` failed")

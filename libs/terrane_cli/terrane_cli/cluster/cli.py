@@ -1,145 +1,153 @@
-"""The sub-commands of `terrane cluster`."""
+"""The commands of `terrane cluster`."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import shlex
+from functools import partial
 from pathlib import Path
+from typing import Annotated
 
-import yaml
-from rich.console import Console
-from rich.table import Table
+import typer
 
-from terrane_cli.charts import dependencies, packaging, releases
-from terrane_cli.cluster import building, debugging, deploying, kind, preflight, status, story
-from terrane_cli.cluster.commands import ClusterError, use_named_helm
-from terrane_cli.demo.story import DemoFailed
+from terrane_cli.commands import CliError
+from terrane_cli.console import console
+from terrane_cli.locations.cli import Name, complete_location
 from terrane_cli.project import Project
 
+app = typer.Typer(help="The platform on a local kind cluster, its images and its charts.", no_args_is_help=True)
+develop = partial(app.command, rich_help_panel="On a local cluster")
+release = partial(app.command, rich_help_panel="For a cluster elsewhere")
+# A command of its own comes after the target, with options of its own.
+WORDS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
-def main(words: list[str], project: Project, console: Console) -> int:
-    """Runs the sub-command; what the cluster's tools refuse becomes a message and exit code 1."""
-    options = _parser().parse_args(words)
+
+@app.callback()
+def prepare() -> None:
+    from terrane_cli.cluster.kubernetes import use_named_helm
+
     use_named_helm()
-    try:
-        return options.command(options, project, console)
-    except (ClusterError, DemoFailed) as problem:
-        console.print(f"[bold red]It failed.[/] {problem}", highlight=False)
-        return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="terrane cluster", description="The platform on a local kind cluster.")
-    commands = parser.add_subparsers(required=True, metavar="command")
+@develop()
+def up(
+    once: Annotated[bool, typer.Option("--once", help="End after the table; the cluster keeps running.")] = False,
+    profile: Annotated[str, typer.Option(help="One of skaffold.yaml's profiles: celery.")] = "",
+) -> None:
+    """Make the cluster, build and deploy all of it, run the demo, and follow changes."""
+    from terrane_cli import findings
+    from terrane_cli.cluster import deploying, preflight
 
-    def add(name: str, function: object, text: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(command=function)
-        return command
-
-    making = add("up", up, "make the cluster, build and deploy all of it, run the demo, and follow changes")
-    making.add_argument("--once", action="store_true", help="end after the table; the cluster keeps running")
-    making.add_argument("--profile", default="", help="one of skaffold.yaml's profiles: celery")
-    add("down", down, "delete the cluster")
-    add("status", show_status, "say of every pod where it belongs and how it is")
-    add("demo", tell_story, "deliver the sample batch and show its features")
-    add("charts", fill_charts, "get the umbrella's dependencies")
-    add("reload", reload, "have a location's code server load its files again").add_argument("location")
-    one = add("values", print_values, "write the values for a release of one location")
-    one.add_argument("location")
-    one.add_argument("--platform", action="store_true", help="those of the platform's release beside it")
-    inside = add("debug", debug, "run a module in a location's pod under a debugger: debug spatial dagster --version")
-    inside.add_argument("target", help=f"a location, or {debugging.FEATURE_SERVER}")
-    inside.add_argument("--port", type=int, default=debugging.PORT, help="of this machine, for the debugger")
-    inside.add_argument("words", nargs=argparse.REMAINDER, help="the module and its arguments")
-    built = add("build", build_images, "build images for a registry: build --tag 4091852 --registry example.com/team")
-    built.add_argument("names", nargs="*", help="of images; every one where none is named")
-    built.add_argument("--tag", required=True, help="names one content for ever: a version or a commit")
-    built.add_argument("--registry", default="", help="where they belong")
-    built.add_argument("--push", action="store_true", help="put them there")
-    built.add_argument("--with", dest="words", default="", help="words for docker: '--secret id=uv,src=uv.toml'")
-    packed = add("package", package, "pack the charts of a release, with the digests of its images in their values")
-    packed.add_argument("version")
-    packed.add_argument("--images", required=True, help="where the images are: registry.example.com/team")
-    packed.add_argument("--digests", required=True, type=Path, help="JSON: each image's digest, by its name")
-    packed.add_argument("--output", type=Path, default=Path("dist"))
-    return parser
-
-
-def up(options: argparse.Namespace, project: Project, console: Console) -> int:
-    profile = deploying.profile(project, options.profile)
-    if not _show_preflight(console):
-        return 1
-    deploying.make_and_deploy(project, console, profile)
-    if options.once:
+    project = Project.here()
+    words = deploying.profile(project, profile)
+    if not findings.show("Before the cluster", preflight.examine()):
+        raise typer.Exit(1)
+    deploying.make_and_deploy(project, words)
+    if once:
         console.print("The cluster keeps running; `make cluster-down` deletes it.")
-        return 0
-    deploying.skaffold(project, "dev", "--cleanup=false", *profile)
-    return 0
+    else:
+        deploying.skaffold(project, "dev", "--cleanup=false", *words)
 
 
-def down(_: argparse.Namespace, __: Project, console: Console) -> int:
-    console.print("The cluster is deleted." if kind.delete_cluster() else "There was no cluster.")
-    return 0
+@develop()
+def down() -> None:
+    """Delete the cluster."""
+    from terrane_cli.cluster.kind import delete_cluster
+
+    console.print("The cluster is deleted." if delete_cluster() else "There was no cluster.")
 
 
-def show_status(_: argparse.Namespace, __: Project, console: Console) -> int:
-    return 0 if status.show(console) else 1
+@develop()
+def status() -> None:
+    """Say of every pod where it belongs and how it is."""
+    from terrane_cli.cluster import status
+
+    raise typer.Exit(not status.show())
 
 
-def tell_story(_: argparse.Namespace, project: Project, console: Console) -> int:
-    story.run(project, console)
-    return 0
+@develop()
+def demo() -> None:
+    """Deliver the sample batch and show its features."""
+    from terrane_cli.cluster import story
+
+    story.run(Project.here())
 
 
-def fill_charts(_: argparse.Namespace, project: Project, console: Console) -> int:
-    folder, filled = dependencies.ensure_dependencies(project)
+@develop()
+def reload(location: Name) -> None:
+    """Have a location's code server load its files again."""
+    from terrane_cli.cluster import story
+
+    console.print(f"{location}: loaded again in {story.reload_location(location):.1f} s")
+
+
+@develop(context_settings=WORDS)
+def debug(
+    target: Annotated[str, typer.Argument(help="A location, or feature-server.", autocompletion=complete_location)],
+    words: Annotated[list[str], typer.Argument(help="The module and its arguments.")],
+    port: Annotated[int, typer.Option(help="Of this machine, for the debugger.")] = 5678,
+) -> None:
+    """Run a module in a location's pod under a debugger: debug spatial dagster --version."""
+    from terrane_cli.cluster import debugging
+
+    known = [*Project.here().locations, debugging.FEATURE_SERVER]
+    if target not in known:
+        raise CliError(f"there is nothing to debug that is called {target}; there are {', '.join(known)}")
+    raise typer.Exit(debugging.debug(target, words, port))
+
+
+@release()
+def charts() -> None:
+    """Get the charts' dependencies: what plain helm and skaffold want."""
+    from terrane_cli.charts.dependencies import ensure_dependencies
+
+    project = Project.here()
+    folder, filled = ensure_dependencies(project)
     names = ", ".join(sorted(p.name for p in folder.glob("*.tgz")))
-    made = "" if filled else " (as they were)"
-    console.print(f"{folder.relative_to(project.root)}: {names}{made}", highlight=False)
-    return 0
+    console.print(f"{folder.relative_to(project.root)}: {names}{'' if filled else ' (as they were)'}")
 
 
-def reload(options: argparse.Namespace, _: Project, console: Console) -> int:
-    seconds = story.reload_location(options.location)
-    console.print(f"{options.location}: loaded again in {seconds:.1f} s", highlight=False)
-    return 0
+@release()
+def values(
+    location: Name,
+    platform: Annotated[bool, typer.Option("--platform", help="Those of the platform's release beside it.")] = False,
+) -> None:
+    """Write the values for a release of one location."""
+    import yaml
 
+    from terrane_cli.charts import releases
 
-def print_values(options: argparse.Namespace, project: Project, _: Console) -> int:
-    values = releases.platform_values if options.platform else releases.location_values
+    found = (releases.platform_values if platform else releases.location_values)(Project.here(), location)
     # By way of JSON, in which what occurs twice is written twice.
-    plain = json.loads(json.dumps(values(project, options.location)))
-    print(yaml.safe_dump(plain, sort_keys=False), end="")
-    return 0
+    print(yaml.safe_dump(json.loads(json.dumps(found)), sort_keys=False), end="")
 
 
-def debug(options: argparse.Namespace, project: Project, _: Console) -> int:
-    known = [*project.locations, debugging.FEATURE_SERVER]
-    if options.target not in known:
-        raise ClusterError(f"there is nothing to debug that is called {options.target}; there are {', '.join(known)}")
-    return debugging.debug(options.target, options.words, options.port)
+@release()
+def build(
+    tag: Annotated[str, typer.Option(help="Names one content for ever: a version or a commit.")],
+    names: Annotated[list[str] | None, typer.Argument(help="Of images; every one where none is named.")] = None,
+    registry: Annotated[str, typer.Option(help="Where they belong.")] = "",
+    push: Annotated[bool, typer.Option("--push", help="Put them there.")] = False,
+    words: Annotated[str, typer.Option("--with", help="Words for docker: '--secret id=uv,src=uv.toml'.")] = "",
+) -> None:
+    """Build images for a registry: build --tag 4091852 --registry example.com/team."""
+    from terrane_cli.cluster import building
+
+    wanted = building.Build(tag, registry, push, tuple(shlex.split(words)))
+    for called in building.build(Project.here(), wanted, names or []):
+        console.print(called)
 
 
-def build_images(options: argparse.Namespace, project: Project, console: Console) -> int:
-    wanted = building.Build(options.tag, options.registry, options.push, tuple(shlex.split(options.words)))
-    for called in building.build(project, wanted, options.names):
-        console.print(called, highlight=False)
-    return 0
+@release()
+def package(
+    version: Annotated[str, typer.Argument(help="Of the charts.")],
+    images: Annotated[str, typer.Option(help="Where the images are: registry.example.com/team.")],
+    digests: Annotated[Path, typer.Option(help="JSON: each image's digest, by its name.")],
+    output: Annotated[Path, typer.Option(help="The folder for what is packed.")] = Path("dist"),
+) -> None:
+    """Pack the charts of a release, with the digests of its images in their values."""
+    from terrane_cli.charts import packaging
 
-
-def package(options: argparse.Namespace, project: Project, console: Console) -> int:
-    release = packaging.Release(options.version, options.images, json.loads(options.digests.read_text()))
-    options.output.mkdir(parents=True, exist_ok=True)
-    console.print(str(packaging.package(project, release, options.output)), highlight=False)
-    return 0
-
-
-def _show_preflight(console: Console) -> bool:
-    findings = preflight.examine()
-    table = Table("needed", "state", "detail", title="Before the cluster", title_justify="left", title_style="bold")
-    for finding in findings:
-        table.add_row(finding.name, "[green]✔[/]" if finding.good else "[red]✘[/]", finding.detail)
-    console.print(table)
-    return all(finding.good for finding in findings)
+    output.mkdir(parents=True, exist_ok=True)
+    made = packaging.Release(version, images, json.loads(digests.read_text()))
+    console.print(str(packaging.package(Project.here(), made, output)))

@@ -12,8 +12,9 @@ import tarfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context
+from terrane_cli.cluster.kubernetes import kubectl_command
 from terrane_cli.cluster.story import forward
+from terrane_cli.commands import CliError, show
 
 PORT = 5678
 # The one folder that a pod may write to.
@@ -28,7 +29,7 @@ def debug(target: str, words: list[str], port: int = PORT) -> int:
         target: a location, or `feature-server`.
         port: of loopback here, to which the debugger connects.
 
-    Raises ClusterError when debugpy is not installed here, or the pod can't be reached.
+    Raises CliError when debugpy is not installed here, or the pod can't be reached.
     """
     deployment = deployment_of(target)
     _copy_debugpy(deployment)
@@ -36,7 +37,7 @@ def debug(target: str, words: list[str], port: int = PORT) -> int:
     variables = ["env", f"PYTHONPATH={FOLDER}", "PYDEVD_DISABLE_FILE_VALIDATION=1"]
     with forward(deployment, PORT, local=port):
         print(f"{target}: waiting for a debugger at 127.0.0.1:{port}", flush=True)
-        return subprocess.run([*_inside(deployment), *variables, *listen], check=False).returncode
+        return show([*_inside(deployment), *variables, *listen])
 
 
 def deployment_of(target: str) -> str:
@@ -46,21 +47,21 @@ def deployment_of(target: str) -> str:
 
 
 def _inside(deployment: str, *options: str) -> list[str]:
-    return ["kubectl", "--context", context(), "--namespace", NAMESPACE, "exec", *options, deployment, "--"]
+    return kubectl_command("exec", *options, deployment, "--")
 
 
 def _copy_debugpy(deployment: str) -> None:
     """Puts debugpy into the pod: what of it is not compiled, for the pod's Python may be another one."""
     found = find_spec("debugpy")
     if found is None or found.origin is None:
-        raise ClusterError("debugpy is not installed here; `make setup-development` installs it")
+        raise CliError("debugpy is not installed here; `make setup-development` installs it")
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         archive.add(Path(found.origin).parent, "debugpy", filter=_uncompiled)
     unpack = ["sh", "-c", f"mkdir -p {FOLDER} && tar -xzf - -C {FOLDER}"]
     done = subprocess.run([*_inside(deployment, "--stdin"), *unpack], input=packed.getvalue(), capture_output=True)
     if done.returncode:
-        raise ClusterError(f"debugpy cannot be copied to {deployment}: {done.stderr.decode().strip()}")
+        raise CliError(f"debugpy cannot be copied to {deployment}: {done.stderr.decode().strip()}")
 
 
 def _uncompiled(member: tarfile.TarInfo) -> tarfile.TarInfo | None:

@@ -6,20 +6,18 @@ Images are built while the cluster is made, and put onto it all at once, so that
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import yaml
-from rich.console import Console
 
 from terrane_cli.charts.dependencies import ensure_dependencies
 from terrane_cli.cluster import kind, story
-from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context, run
+from terrane_cli.cluster.kubernetes import NAMESPACE, context
+from terrane_cli.commands import CliError, run, show
+from terrane_cli.console import console
 from terrane_cli.project import Project
 
 # What charts are rendered for where no cluster is asked.
@@ -48,19 +46,19 @@ class Phases:
         return f"From the command to the table: {time.monotonic() - self._began:.0f} s ({parts})"
 
 
-def make_and_deploy(project: Project, console: Console, profile: list[str]) -> None:
+def make_and_deploy(project: Project, profile: list[str]) -> None:
     """Makes the cluster where there is none, builds and deploys all of the platform, and runs the demo.
 
-    Raises ClusterError or DemoFailed.
+    Raises CliError.
     """
     phases = Phases()
     with ThreadPoolExecutor(1) as aside:
         building = aside.submit(_build, project, profile, phases)
         with phases.phase("cluster"):
-            console.print("cluster: made" if kind.ensure_cluster(project) else "cluster: there", highlight=False)
+            console.print("cluster: made" if kind.ensure_cluster(project) else "cluster: there")
         with phases.phase("ingress"):
             if kind.ensure_ingress(project):
-                console.print("ingress controller: installed", highlight=False)
+                console.print("ingress controller: installed")
         ensure_dependencies(project)
         others = _images_of_others(project, profile)
         ours = building.result()
@@ -69,15 +67,15 @@ def make_and_deploy(project: Project, console: Console, profile: list[str]) -> N
     with phases.phase("release"):
         skaffold(project, "deploy", "--build-artifacts", str(project.state / BUILT), "--load-images=false", *profile)
     with phases.phase("demo"):
-        story.run(project, console)
-    console.print(str(phases), highlight=False)
+        story.run(project)
+    console.print(str(phases))
 
 
 def profile(project: Project, name: str) -> list[str]:
-    """Skaffold's words for the profile, none for none. Raises ClusterError for a name that is no profile."""
+    """Skaffold's words for the profile, none for none. Raises CliError for a name that is no profile."""
     known = [profile["name"] for profile in yaml.safe_load((project.root / "skaffold.yaml").read_text())["profiles"]]
     if name and name not in known:
-        raise ClusterError(f"there is no profile {name}; skaffold.yaml has {', '.join(known)}")
+        raise CliError(f"there is no profile {name}; skaffold.yaml has {', '.join(known)}")
     return ["--profile", name] if name else []
 
 
@@ -112,10 +110,7 @@ def _containers(document: dict) -> list[dict]:
 
 def skaffold(project: Project, *words: str) -> None:
     """Runs skaffold in the foreground; its own words are what there is to see."""
-    if not shutil.which("skaffold"):
-        raise ClusterError("skaffold is not on PATH")
     command = ["skaffold", *words, "--kube-context", context(), "--namespace", NAMESPACE]
-    done = subprocess.run(command, cwd=project.root, env=os.environ, check=False)
-    if done.returncode:
-        told = f"`{' '.join(command)}` failed with code {done.returncode}"
-        raise ClusterError(f"{told}; `make cluster-status` names a pod that fails, with its reason")
+    if code := show(command, folder=project.root):
+        told = f"`{' '.join(command)}` failed with code {code}"
+        raise CliError(f"{told}; `make cluster-status` names a pod that fails, with its reason")

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from typing import Any
 
 import yaml
 
-from terrane_cli.cluster.commands import (
-    CLUSTER,
-    DEFAULT_PORTS,
-    ClusterError,
-    kubectl,
-    kubectl_json,
-    run,
-    wanted_ports,
-)
-from terrane_cli.cluster.preflight import cluster_exists
+from terrane_cli.cluster.kubernetes import CLUSTER, DEFAULT_PORTS, kubectl, kubectl_json, wanted_ports
+from terrane_cli.commands import CliError, answers, run
 from terrane_cli.project import Project
 
+NODE = f"{CLUSTER}-control-plane"
 INGRESS = "libs/terrane_cli/terrane_cli/cluster/ingress.yaml"
 NODE_TIMEOUT_S = 120
 INGRESS_IMAGE = "docker.io/library/traefik:v3"
+
+
+def cluster_exists() -> bool:
+    return CLUSTER in (answers(["kind", "get", "clusters"]) or "").split()
+
+
+def cluster_runs() -> bool:
+    """Whether the cluster's node is there and running; a restart of the engine leaves it stopped."""
+    return answers(["docker", "container", "inspect", NODE, "--format", "{{.State.Running}}"]) == "true"
 
 
 def ensure_cluster(project: Project) -> bool:
@@ -33,12 +34,11 @@ def ensure_cluster(project: Project) -> bool:
     """
     if cluster_exists():
         # Its node is a container, which a restart of the engine leaves stopped.
-        run(["docker", "start", f"{CLUSTER}-control-plane"])
+        run(["docker", "start", NODE])
         _wait_for_node()
         return False
-    command = ["kind", "create", "cluster", "--name", CLUSTER, "--config", "-"]
-    if image := os.environ.get("KIND_NODE_IMAGE"):
-        command += ["--image", image]
+    image = os.environ.get("KIND_NODE_IMAGE")
+    command = ["kind", "create", "cluster", "--name", CLUSTER, "--config", "-", *(["--image", image] if image else [])]
     run([*command, "--wait", "120s"], timeout=900, stdin=yaml.safe_dump(configuration(project, wanted_ports())))
     return True
 
@@ -55,11 +55,8 @@ def configuration(project: Project, ports: tuple[int, int]) -> dict[str, Any]:
 
 def http_port() -> int:
     """The port of this machine on which the cluster's ingress answers, as the engine has it."""
-    try:
-        mapped = run(["docker", "port", f"{CLUSTER}-control-plane", "80/tcp"])
-    except (ClusterError, OSError):
-        return wanted_ports()[0]
-    return int(mapped.splitlines()[0].rsplit(":", 1)[1])
+    mapped = answers(["docker", "port", NODE, "80/tcp"])
+    return int(mapped.splitlines()[0].rsplit(":", 1)[1]) if mapped else wanted_ports()[0]
 
 
 def _wait_for_node() -> None:
@@ -67,12 +64,11 @@ def _wait_for_node() -> None:
     while True:
         try:
             kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout", "30s")
-        except ClusterError:
+            return
+        except CliError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(1)
-        else:
-            return
 
 
 def ensure_ingress(project: Project) -> bool:
@@ -80,7 +76,7 @@ def ensure_ingress(project: Project) -> bool:
     if kubectl_json("get", "ingressclasses")["items"]:
         return False
     load_images([INGRESS_IMAGE])
-    kubectl("apply", "-f", str(project.root / INGRESS))
+    kubectl("--namespace", "ingress", "apply", "-f", str(project.root / INGRESS))
     kubectl("--namespace", "ingress", "rollout", "status", "deployment/traefik", "--timeout", "180s")
     return True
 
@@ -95,11 +91,7 @@ def delete_cluster() -> bool:
 
 def load_images(images: list[str]) -> list[str]:
     """Puts onto the node what the engine has of the images, and returns it; the node pulls the others itself."""
-    there = [image for image in images if _engine_has(image)]
+    there = [image for image in images if answers(["docker", "image", "inspect", image])]
     if there:
         run(["kind", "load", "docker-image", *there, "--name", CLUSTER], timeout=900)
     return there
-
-
-def _engine_has(image: str) -> bool:
-    return subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode == 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-from dataclasses import dataclass
 
 import psutil
 
-from terrane_cli.cluster.commands import CLUSTER, PORTS_VARIABLE, ClusterError, wanted_ports
+from terrane_cli.cluster.kind import cluster_exists, cluster_runs
+from terrane_cli.cluster.kubernetes import PORTS_VARIABLE, wanted_ports
+from terrane_cli.commands import CliError, answers, run
+from terrane_cli.findings import Finding
 from terrane_dev.servers.process import port_is_free
 
 TOOLS = {
@@ -22,49 +23,21 @@ MEMORY_GB = 6
 SAME_MEMORY = 0.02
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is needed: whether it is there, and what to do where it is not."""
-
-    name: str
-    good: bool
-    detail: str
-
-
 def examine() -> list[Finding]:
     """What is needed, each with whether it is there. A cluster that runs has its memory and its ports already."""
     findings = [_engine(), *map(_tool, TOOLS)]
     if cluster_runs():
         return findings
-    findings.append(_memory())
-    if not cluster_exists():
-        findings += _ports()
-    return findings
-
-
-def cluster_exists() -> bool:
-    if not shutil.which("kind"):
-        return False
-    done = subprocess.run(["kind", "get", "clusters"], capture_output=True, text=True, check=False)
-    return CLUSTER in done.stdout.split()
-
-
-def cluster_runs() -> bool:
-    """Whether the cluster's node is there and running; a restart of the engine leaves it stopped."""
-    if not shutil.which("docker"):
-        return False
-    asked = ["docker", "container", "inspect", f"{CLUSTER}-control-plane", "--format", "{{.State.Running}}"]
-    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() == "true"
+    return [*findings, _memory(), *([] if cluster_exists() else _ports())]
 
 
 def _engine() -> Finding:
     if not shutil.which("docker"):
         return Finding("container engine", False, "install Docker, or another engine that answers to `docker`")
-    asked = ["docker", "info", "--format", "{{.ServerVersion}}"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return Finding("container engine", False, f"`docker info` fails; is the engine running? {done.stderr.strip()}")
-    return Finding("container engine", True, done.stdout.strip())
+    try:
+        return Finding("container engine", True, run(["docker", "info", "--format", "{{.ServerVersion}}"]).strip())
+    except CliError as problem:
+        return Finding("container engine", False, f"is the engine running? {problem}")
 
 
 def _tool(name: str) -> Finding:
@@ -74,10 +47,11 @@ def _tool(name: str) -> Finding:
 
 def _memory() -> Finding:
     """The engine's memory, which is this machine's or that of a virtual machine; of this machine's, what is free."""
-    asked = subprocess.run(["docker", "info", "--format", "{{.MemTotal}}"], capture_output=True, text=True, check=False)
-    if asked.returncode or not asked.stdout.strip().isdigit():
+    total = answers(["docker", "info", "--format", "{{.MemTotal}}"])
+    if not total or not total.isdigit():
         return Finding("memory", False, "the engine does not say how much it has")
-    return memory_finding(int(asked.stdout), psutil.virtual_memory().total, psutil.virtual_memory().available)
+    machine = psutil.virtual_memory()
+    return memory_finding(int(total), machine.total, machine.available)
 
 
 def memory_finding(engine: int, machine: int, free: int) -> Finding:
@@ -92,7 +66,7 @@ def memory_finding(engine: int, machine: int, free: int) -> Finding:
 def _ports() -> list[Finding]:
     try:
         return [_port(port) for port in wanted_ports()]
-    except ClusterError as problem:
+    except CliError as problem:
         return [Finding("ports", False, str(problem))]
 
 

@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from terrane_cli.cluster import story
-from terrane_cli.cluster.commands import NAMESPACE, ClusterError, kubectl, kubectl_json
+from terrane_cli.cluster.kubernetes import NAMESPACE, kubectl, kubectl_json
+from terrane_cli.commands import CliError
+from terrane_cli.console import console, titled_table
 
 # What the line of a log looks like that says why a program ended.
 CAUSE = re.compile(r"^\S*(Error|Exception|Failure|FATAL|panic)\b|\b(fatal|cannot|could not)\b", re.IGNORECASE)
@@ -32,24 +33,22 @@ class Pod:
 
 
 def pods() -> list[Pod]:
-    return [_pod(item) for item in kubectl_json("--namespace", NAMESPACE, "get", "pods")["items"]]
+    return [_pod(item) for item in kubectl_json("get", "pods")["items"]]
 
 
-def show(console: Console) -> bool:
+def show() -> bool:
     """Prints the table; returns whether every pod is well."""
     found = pods()
-    table = Table("pod", "location", "image", "state", "restarts", title=f"Pods of {NAMESPACE}", title_justify="left")
+    table = titled_table(f"Pods of {NAMESPACE}", "pod", "location", "image", "state", "restarts")
     for pod in found:
         style = "red" if pod.reason else "green"
         table.add_row(pod.name, pod.location, pod.image, f"[{style}]{pod.state}[/]", str(pod.restarts))
     console.print(table)
-    for pod in found:
-        if pod.reason:
-            console.print(f"[red]{pod.name}[/]: {pod.reason}", highlight=False, soft_wrap=True)
-    unloaded = load_errors()
-    for location, problem in unloaded.items():
-        console.print(f"[red]{location}[/] does not load: {problem}", highlight=False, soft_wrap=True)
-    return not unloaded and not any(pod.reason for pod in found)
+    wrong = {pod.name: pod.reason for pod in found if pod.reason}
+    wrong |= {name: f"does not load: {problem}" for name, problem in load_errors().items()}
+    for name, reason in wrong.items():
+        console.print(f"[red]{name}[/]: {escape(reason)}", soft_wrap=True)
+    return not wrong
 
 
 def load_errors() -> dict[str, str]:
@@ -57,7 +56,7 @@ def load_errors() -> dict[str, str]:
     try:
         with story.webserver() as api:
             return {name: cause(error) for name, error in (api.load_errors() or {}).items()}
-    except ClusterError:
+    except CliError:
         return {}
 
 
@@ -103,7 +102,7 @@ def _reason(item: dict[str, Any], containers: list[dict[str, Any]]) -> str:
 def _last_warning(pod: str) -> str:
     """What Kubernetes last complained about: the answer of a probe, most often."""
     chosen = f"involvedObject.name={pod},type=Warning"
-    events = kubectl_json("--namespace", NAMESPACE, "get", "events", "--field-selector", chosen)["items"]
+    events = kubectl_json("get", "events", "--field-selector", chosen)["items"]
     newest = max(events, key=lambda e: e.get("lastTimestamp") or "", default={"message": "not ready yet"})
     return cause(newest["message"])
 
@@ -113,8 +112,8 @@ def _death(item: dict[str, Any], container: dict[str, Any], ended: dict[str, Any
     name, pod = container["name"], item["metadata"]["name"]
     command = ["logs", pod, "--container", name, *(["--previous"] if previous else [])]
     try:
-        log = kubectl("--namespace", NAMESPACE, *command, "--tail", str(LOG_LINES))
-    except ClusterError:
+        log = kubectl(*command, "--tail", str(LOG_LINES))
+    except CliError:
         log = ""
     said = ended.get("message") or cause(log)
     more = f"`kubectl -n {NAMESPACE} {' '.join(command)}` says more"

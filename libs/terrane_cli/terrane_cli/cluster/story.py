@@ -9,12 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
-from rich.console import Console
-
 from terrane.object_store import LANDING_ZONE, ObjectStoreResource
-from terrane_cli.cluster.commands import NAMESPACE, ClusterError, context, kubectl, kubectl_json
 from terrane_cli.cluster.kind import http_port
+from terrane_cli.cluster.kubernetes import kubectl, kubectl_command, kubectl_json
+from terrane_cli.commands import CliError
+from terrane_cli.console import console
 from terrane_cli.dagster_api import DagsterApi
 from terrane_cli.demo import story as demo
 from terrane_cli.project import Project
@@ -44,24 +43,24 @@ def ui() -> DagsterApi:
 def webserver() -> Iterator[DagsterApi]:
     """The UI's GraphQL on any cluster that kubectl reaches, with an ingress or without.
 
-    Raises ClusterError when the cluster has no way to it.
+    Raises CliError when the cluster has no way to it.
     """
     with forward(WEBSERVER, WEBSERVER_PORT) as port:
         yield DagsterApi(f"http://127.0.0.1:{port}")
 
 
-def run(project: Project, console: Console) -> None:
+def run(project: Project) -> None:
     """Delivers the sample batch, follows it, and shows what the feature server answers through the ingress.
 
-    Raises demo.DemoFailed when a stage fails or takes too long.
+    Raises CliError when a stage fails or takes too long.
     """
     api = ui()
     demo.wait_until_loaded(api)
     with object_store() as store:
-        demo.tell_the_story(api, console, store.bucket(LANDING_ZONE), project)
+        demo.deliver_and_follow(api, store.bucket(LANDING_ZONE), project)
     console.print()
     console.print(demo.features_table(f"{ingress()}/get-online-features", host=FEATURES_HOST))
-    console.print(f"\nThe UI: {ingress(UI_HOST)}", highlight=False)
+    console.print(f"\nThe UI: {ingress(UI_HOST)}")
 
 
 def reload_location(location: str) -> float:
@@ -70,19 +69,16 @@ def reload_location(location: str) -> float:
     The feature server starts again where it has the same volume and its code changed: nothing else can change it.
     """
     began = time.monotonic()
-    try:
-        with webserver() as api:
-            api.reload_location(location)
-    except (RuntimeError, httpx.HTTPError) as problem:
-        raise ClusterError(str(problem)) from None
+    with webserver() as api:
+        api.reload_location(location)
     if serves(location) and code_changed():
-        kubectl("--namespace", NAMESPACE, "rollout", "restart", FEATURE_SERVER)
+        kubectl("rollout", "restart", FEATURE_SERVER)
     return time.monotonic() - began
 
 
 def serves(location: str) -> bool:
     """Whether the feature server reads the files that are synced for this location."""
-    found = kubectl_json("--namespace", NAMESPACE, "get", "deployments", "--selector", FEATURE_SERVER_LABEL)["items"]
+    found = kubectl_json("get", "deployments", "--selector", FEATURE_SERVER_LABEL)["items"]
     volumes = [volume for server in found for volume in server["spec"]["template"]["spec"].get("volumes", [])]
     claims = [volume.get("persistentVolumeClaim", {}).get("claimName") for volume in volumes]
     return f"terrane-source-of-{location}" in claims
@@ -98,7 +94,7 @@ def code_changed() -> bool:
 @contextmanager
 def object_store(service: str = "terrane-minio") -> Iterator[ObjectStoreResource]:
     """MinIO of the cluster, or another with the same passwords, through a port of loopback."""
-    secret = kubectl_json("--namespace", NAMESPACE, "get", "secret", "terrane-s3")["data"]
+    secret = kubectl_json("get", "secret", "terrane-s3")["data"]
     with forward(f"service/{service}", 9000) as port:
         yield ObjectStoreResource(
             endpoint=f"127.0.0.1:{port}",
@@ -111,10 +107,10 @@ def object_store(service: str = "terrane-minio") -> Iterator[ObjectStoreResource
 def forward(target: str, port: int, local: int | None = None) -> Iterator[int]:
     """A port of loopback, a free one unless told, that leads to the target's.
 
-    Raises ClusterError where the cluster has no way to it.
+    Raises CliError where the cluster has no way to it.
     """
     local = local or free_port()
-    command = ["kubectl", "--context", context(), "--namespace", NAMESPACE, "port-forward", target, f"{local}:{port}"]
+    command = kubectl_command("port-forward", target, f"{local}:{port}")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 30
@@ -122,7 +118,7 @@ def forward(target: str, port: int, local: int | None = None) -> Iterator[int]:
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
                 said = process.stderr.read().strip() if process.stderr else ""
-                raise ClusterError(f"no way to {target} on the cluster: {said}")
+                raise CliError(f"no way to {target} on the cluster: {said}")
             time.sleep(0.1)
         yield local
     finally:

@@ -12,13 +12,12 @@ from rich.table import Table
 from terrane_cli.demo.stages import State
 
 STYLE = {
-    State.WAITING: "dim",
-    State.QUEUED: "yellow",
-    State.RUNNING: "bold cyan",
-    State.DONE: "green",
-    State.FAILED: "bold red",
+    State.WAITING: ("dim", "·"),
+    State.QUEUED: ("yellow", "○"),
+    State.RUNNING: ("bold cyan", "◐"),
+    State.DONE: ("green", "✔"),
+    State.FAILED: ("bold red", "✘"),
 }
-MARK = {State.WAITING: "·", State.QUEUED: "○", State.RUNNING: "◐", State.DONE: "✔", State.FAILED: "✘"}
 
 
 @dataclass(frozen=True)
@@ -34,67 +33,40 @@ class Line:
     seconds: float | None = None
 
 
-class Progress:
+class Progress(Live):
     """Shows lines while they change; a context manager."""
 
     def __init__(self, console: Console):
-        self.console = console
-        self._live = Live(console=console, refresh_per_second=8, transient=False) if console.is_terminal else None
+        # Where there is no terminal, rich shows at the end what changed in place.
+        super().__init__(console=console, refresh_per_second=8, auto_refresh=console.is_terminal)
         self._told: dict[str, State] = {}
-
-    def __enter__(self) -> Progress:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._live.stop()
 
     def show(self, lines: Iterable[Line]) -> None:
         lines = list(lines)
-        if self._live:
-            self._live.update(_table(lines))
+        if self.console.is_terminal:
+            self.update(_table(lines))
             return
         for line in lines:
             if self._told.get(line.asset) != line.state and line.state != State.WAITING:
                 self._told[line.asset] = line.state
-                figures = "  ".join(f for f in (_rows(line.rows), _seconds(line.seconds)) if f)
-                text = f"{MARK[line.state]} {line.location:<10} {line.title:<34} {line.state.value:<8} {figures}"
-                self.console.print(text.rstrip(), highlight=False)
+                self.console.print(_text(line))
+
+
+def _text(line: Line) -> str:
+    rows = f"{line.rows:,} rows  " if line.rows is not None else ""
+    seconds = f"{line.seconds:.1f} s" if line.seconds is not None else ""
+    mark = STYLE[line.state][1]
+    return f"{mark} {line.location:<10} {line.title:<34} {line.state.value:<8} {rows}{seconds}".rstrip()
 
 
 def _table(lines: list[Line]) -> Table:
-    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
-    table.add_column("")
-    table.add_column("location", style="dim")
-    table.add_column("stage")
-    table.add_column("asset", style="dim")
-    table.add_column("state")
-    table.add_column("rows", justify="right")
-    table.add_column("seconds", justify="right")
+    table = Table("", "location", "stage", "asset", "state", box=None, pad_edge=False)
+    for figures in ("rows", "seconds"):
+        table.add_column(figures, justify="right")
     for line in lines:
-        style = STYLE[line.state]
-        state = f"{line.state.value} {line.detail}".strip()
-        table.add_row(
-            f"[{style}]{MARK[line.state]}[/]",
-            line.location,
-            line.title,
-            line.asset,
-            f"[{style}]{state}[/]",
-            _number(line.rows),
-            f"{line.seconds:.1f}" if line.seconds is not None else "",
-        )
+        style, mark = STYLE[line.state]
+        rows = f"{line.rows:,}" if line.rows is not None else ""
+        seconds = f"{line.seconds:.1f}" if line.seconds is not None else ""
+        state = f"[{style}]{line.state.value} {line.detail}[/]"
+        table.add_row(f"[{style}]{mark}[/]", line.location, line.title, f"[dim]{line.asset}[/]", state, rows, seconds)
     return table
-
-
-def _number(rows: int | None) -> str:
-    return f"{rows:,}" if rows is not None else ""
-
-
-def _rows(rows: int | None) -> str:
-    return f"{rows:,} rows" if rows is not None else ""
-
-
-def _seconds(seconds: float | None) -> str:
-    return f"{seconds:.1f} s" if seconds is not None else ""

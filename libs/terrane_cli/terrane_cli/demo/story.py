@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from obstore.store import LocalStore
-from rich.console import Console
 from rich.table import Table
 
 from terrane import names
+from terrane_cli.commands import CliError, say
+from terrane_cli.console import console
 from terrane_cli.dagster_api import AssetState, DagsterApi
 from terrane_cli.demo.progress import Line, Progress
 from terrane_cli.demo.sample import Delivery, deliver, rejection
@@ -39,42 +40,37 @@ FEATURES_SHOWN = (
 )
 
 
-class DemoFailed(Exception):
-    """The story did not come to its end; the message says what happened, where, and what to do next."""
-
-
-def run(platform: Platform, console: Console) -> None:
+def run(platform: Platform) -> None:
     """Starts the platform, delivers the batch, follows it, and shows what the feature server answers.
 
-    Raises DemoFailed when a stage fails or takes too long.
+    Raises CliError when a stage fails or takes too long.
     """
     began = time.monotonic()
     console.print("[bold]Starting the platform[/]")
-    platform.up(lambda text: console.print(f"  {text}", highlight=False))
+    platform.up(say)
     api = DagsterApi(platform.settings.url("webserver"))
     wait_until_loaded(api)
     landing_zone = LocalStore(prefix=platform.project.state / "objects" / names.current().bucket(names.LANDING_ZONE))
-    tell_the_story(api, console, landing_zone, platform.project)
+    deliver_and_follow(api, landing_zone, platform.project)
     console.print()
     console.print(features_table(f"{platform.settings.url('feature-server')}/get-online-features"))
-    console.print(f"\nThe UI: [link]{api.url}[/]   ({time.monotonic() - began:.0f} s)", highlight=False)
+    console.print(f"\nThe UI: {api.url}   ({time.monotonic() - began:.0f} s)")
 
 
-def tell_the_story(api: DagsterApi, console: Console, landing_zone: Bucket, project: Project) -> None:
+def deliver_and_follow(api: DagsterApi, landing_zone: Bucket, project: Project) -> None:
     """Delivers the sample batch and follows it until its features are served."""
     delivery = deliver(landing_zone, project.root / "samples/natural_earth")
     verb = "delivered" if delivery.is_new else "was delivered before"
     console.print(
         f"\n[bold]Batch {delivery.batch_id}[/] {verb}: {delivery.files} files, {delivery.size:,} bytes, "
-        f"and its manifest at {names.current().bucket(names.LANDING_ZONE)}/{delivery.manifest_key}\n",
-        highlight=False,
+        f"and its manifest at {names.current().bucket(names.LANDING_ZONE)}/{delivery.manifest_key}\n"
     )
-    _retry_earlier_failures(api, console)
-    _follow(api, console, landing_zone, delivery)
+    _retry_earlier_failures(api)
+    _follow(api, landing_zone, delivery)
 
 
 def wait_until_loaded(api: DagsterApi) -> None:
-    """Returns when every location is loaded. Raises DemoFailed for those that are not.
+    """Returns when every location is loaded. Raises CliError for those that are not.
 
     A code server that cannot be reached is one that is being replaced, until the time is over.
     """
@@ -83,23 +79,23 @@ def wait_until_loaded(api: DagsterApi) -> None:
         if time.monotonic() > deadline:
             unreached = f", and {', '.join(errors)} cannot be reached" if errors else ""
             told = f"the locations did not load within {LOAD_TIMEOUT_S} s{unreached}"
-            raise DemoFailed(f"{told}; see {api.url}/locations")
+            raise CliError(f"{told}; see {api.url}/locations")
         time.sleep(POLL_S)
     if errors:
         told = "\n".join(f"  {name}: {message.strip().splitlines()[0]}" for name, message in errors.items())
-        raise DemoFailed(f"code locations that do not load:\n{told}\nSee {api.url}/locations")
+        raise CliError(f"code locations that do not load:\n{told}\nSee {api.url}/locations")
 
 
-def _retry_earlier_failures(api: DagsterApi, console: Console) -> None:
+def _retry_earlier_failures(api: DagsterApi) -> None:
     """Re-executes the runs that failed before this demo: whoever starts it again has mended the cause, we hope."""
     assets = api.assets(stage.asset for stage in STAGES)
     failed = {assets[s.asset].run_id for s in STAGES if stage_state(s, assets) == State.FAILED}
     for run_id in filter(None, failed):
-        console.print(f"Run {run_id} failed before; re-executing it as {api.re_execute(run_id)}", highlight=False)
+        console.print(f"Run {run_id} failed before; re-executing it as {api.re_execute(run_id)}")
 
 
-def _follow(api: DagsterApi, console: Console, landing_zone: Bucket, delivery: Delivery) -> None:
-    """Shows the stages until all are done. Raises DemoFailed for the first that fails, or when the time is over."""
+def _follow(api: DagsterApi, landing_zone: Bucket, delivery: Delivery) -> None:
+    """Shows the stages until all are done. Raises CliError for the first that fails, or when the time is over."""
     deadline = time.monotonic() + STORY_TIMEOUT_S
     took: dict[str, float] = {}
     with Progress(console) as progress:
@@ -109,15 +105,15 @@ def _follow(api: DagsterApi, console: Console, landing_zone: Bucket, delivery: D
             progress.show([_line(api, stage, state, assets.get(stage.asset), took) for stage, state in states.items()])
             for stage, state in states.items():
                 if state == State.FAILED:
-                    raise DemoFailed(explain(api, stage, assets[stage.asset]))
+                    raise CliError(explain(api, stage, assets[stage.asset]))
             # A batch that is refused while it is read has a run to point at, which ends a moment after.
             if states[STAGES[0]] == State.WAITING and (reasons := rejection(landing_zone, delivery)):
-                raise DemoFailed(f"batch {delivery.batch_id} was rejected: {reasons}")
+                raise CliError(f"batch {delivery.batch_id} was rejected: {reasons}")
             if all(state == State.DONE for state in states.values()) and api.is_idle():
                 return
             if time.monotonic() > deadline:
                 late = ", ".join(stage.asset for stage, state in states.items() if state != State.DONE)
-                raise DemoFailed(
+                raise CliError(
                     f"after {STORY_TIMEOUT_S} s these are not done: {late}. See {api.url}/runs, and the sensors at "
                     f"{api.url}/automation; the processes' logs are in .terrane/logs"
                 )
@@ -193,7 +189,7 @@ def _ask(url: str, body: dict[str, Any], host: str | None) -> dict[str, Any]:
         except httpx.HTTPError as error:
             problem = f"{type(error).__name__}: {error}"
         if time.monotonic() > deadline:
-            raise DemoFailed(f"the feature server at {url} does not answer: {problem}; its log says more")
+            raise CliError(f"the feature server at {url} does not answer: {problem}; its log says more")
         time.sleep(POLL_S)
 
 

@@ -1,45 +1,48 @@
-"""Dagster's instance on this machine: its `dagster.yaml`, and the workspace that names every code server."""
+"""Dagster's instance on this machine: its `dagster.yaml`, and the workspace that names every code server.
+
+What holds on a cluster holds here, and is written once, in charts/platform/values.yaml. Here is what differs.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from terrane_cli.laptop.settings import Settings
 from terrane_cli.project import Project
 
-MAX_CONCURRENT_RUNS = 4
-# In days, by how a tick ended.
-TICKS_KEPT = {"skipped": 1, "success": 7, "failure": 30, "started": 7}
+VALUES = "charts/platform/values.yaml"
+# What the chart asks of a section whether it is to be written at all.
+SWITCHED = ("retention", "concurrency")
 
 
 def write_instance(project: Project, settings: Settings) -> Path:
     """Writes `dagster.yaml` and `workspace.yaml` and returns their folder, which is DAGSTER_HOME."""
     home = project.state / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    # JSON is YAML, and needs no library to write.
-    (home / "dagster.yaml").write_text(json.dumps(_instance(home), indent=2))
-    (home / "workspace.yaml").write_text(json.dumps(_workspace(project, settings), indent=2))
+    servers = [
+        {"grpc_server": {"host": "127.0.0.1", "port": settings.ports[name], "location_name": name}}
+        for name in project.locations
+    ]
+    (home / "dagster.yaml").write_text(yaml.safe_dump(_instance(project, home)))
+    (home / "workspace.yaml").write_text(json.dumps({"load_from": servers}, indent=2))
     return home
 
 
-def _instance(home: Path) -> dict[str, Any]:
-    variable = {
-        name: {"env": f"DAGSTER_POSTGRES_{name.upper()}"} for name in ("user", "password", "host", "port", "db")
-    }
-    return {
-        "storage": {
-            "postgres": {
-                "postgres_db": {
-                    "username": variable["user"],
-                    "password": variable["password"],
-                    "hostname": variable["host"],
-                    "port": variable["port"],
-                    "db_name": variable["db"],
-                }
-            }
-        },
+def _instance(project: Project, home: Path) -> dict[str, Any]:
+    shared = _as_on_the_cluster(project)
+    # One person, who waits for less, and few processors.
+    shared["run_monitoring"] |= {"start_timeout_seconds": 120, "poll_interval_seconds": 10}
+    shared["concurrency"]["runs"] = {"max_concurrent_runs": 4}
+    shared["schedules"]["num_workers"] = 2
+    postgres = {"username": "USER", "password": "PASSWORD", "hostname": "HOST", "port": "PORT", "db_name": "DB"}
+    variables = {name: {"env": f"DAGSTER_POSTGRES_{variable}"} for name, variable in postgres.items()}
+    return shared | {
+        "storage": {"postgres": {"postgres_db": variables}},
         "compute_logs": {
             "module": "dagster.core.storage.local_compute_log_manager",
             "class": "LocalComputeLogManager",
@@ -50,35 +53,18 @@ def _instance(home: Path) -> dict[str, Any]:
             "class": "QueuedRunCoordinator",
             "config": {"dequeue_interval_seconds": 1},
         },
-        # As in charts/platform/values.yaml, but for how soon a run is given up; tests/charts holds them together.
-        "run_monitoring": {
-            "enabled": True,
-            "start_timeout_seconds": 120,
-            "cancel_timeout_seconds": 180,
-            "max_runtime_seconds": 86400,
-            "max_resume_run_attempts": 0,
-            "poll_interval_seconds": 10,
-            "free_slots_after_run_end_seconds": 15,
-        },
-        "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
-        # One at a time in each pool: Feast's registry has one writer.
-        "concurrency": {"pools": {"default_limit": 1}, "runs": {"max_concurrent_runs": MAX_CONCURRENT_RUNS}},
-        "sensors": {"use_threads": True, "num_workers": 4},
-        "schedules": {"use_threads": True, "num_workers": 2},
-        "retention": {
-            "sensor": {"purge_after_days": TICKS_KEPT},
-            "schedule": {"purge_after_days": 30},
-            "auto_materialize": {"purge_after_days": TICKS_KEPT},
-        },
-        "telemetry": {"enabled": False},
-        # The pop-up that asks for an address on the first visit.
-        "nux": {"enabled": False},
     }
 
 
-def _workspace(project: Project, settings: Settings) -> dict[str, Any]:
-    servers = [
-        {"grpc_server": {"host": "127.0.0.1", "port": settings.ports[name], "location_name": name}}
-        for name in project.locations
-    ]
-    return {"load_from": servers}
+def _as_on_the_cluster(project: Project) -> dict[str, Any]:
+    """The sections of dagster.yaml that the chart writes from its values of the same names."""
+    chart = yaml.safe_load((project.root / VALUES).read_text())["dagster"]
+    taken = {name: chart["dagsterDaemon"][name] for name in ("runMonitoring", "runRetries", "sensors", "schedules")}
+    taken |= {name: {k: v for k, v in chart[name].items() if k != "enabled"} for name in SWITCHED}
+    return _snake_case(taken | {"telemetry": chart["telemetry"]} | chart["additionalInstanceConfig"])
+
+
+def _snake_case(node: Any) -> Any:
+    if not isinstance(node, dict):
+        return node
+    return {re.sub(r"[A-Z]", lambda found: f"_{found[0].lower()}", k): _snake_case(v) for k, v in node.items()}

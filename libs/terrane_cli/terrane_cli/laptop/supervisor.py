@@ -7,10 +7,10 @@ else is never taken for ours.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
-import os
 import signal
-import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -63,11 +63,10 @@ class Supervisor:
 
     def stop(self, name: str) -> bool:
         """Stops one process and forgets it; whether it ran."""
-        found = [record for record in self.records() if record.name == name]
-        running = [record for record in found if record.process()]
-        _stop(running, signal.SIGTERM)
+        running = self.running().get(name)
+        _stop([running] if running else [], signal.SIGTERM)
         (self.folder / f"{name}.json").unlink(missing_ok=True)
-        return bool(running)
+        return running is not None
 
     def stop_all(self) -> list[str]:
         """Stops every process: the stores last, for the others write to them; returns the names of those that ran."""
@@ -97,17 +96,9 @@ def _stop(records: list[Record], how: signal.Signals) -> None:
 
 
 @contextlib.contextmanager
-def only_one(lock: Path):
+def only_one(lock: Path) -> Iterator[None]:
     """Waits until no other command starts or stops processes here."""
-    import fcntl
-
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                time.sleep(0.2)
-        file.write(str(os.getpid()))
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield

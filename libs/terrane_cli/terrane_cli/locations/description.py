@@ -5,13 +5,14 @@ from __future__ import annotations
 import keyword
 import re
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from terrane_cli.commands import CliError
+from terrane_cli.locations.words import Kind, Need
 from terrane_cli.project import Project
 
 FILE = "location.yaml"
@@ -21,28 +22,8 @@ NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
 TAKEN = {"dagster", "dbt", "feast", "terrane", "tests", "benchmarks", "samples", "workspace"}
 
 
-class LocationError(Exception):
+class LocationError(CliError):
     """A location can't be used, made or removed: the message has file, line and reason."""
-
-
-class Kind(StrEnum):
-    """What makes the location: its library, `libs/terrane_<kind>`; `plain` has none."""
-
-    PLAIN = "plain"
-    DBT = "dbt"
-    SPATIAL = "spatial"
-    FEATURES = "features"
-
-
-class Need(StrEnum):
-    """What the platform gives the location: an address in variables, and the password for it."""
-
-    WAREHOUSE = "warehouse"
-    SPATIAL = "spatial"
-    ONLINE_STORE = "online_store"
-    LAKE = "lake"
-    SOURCE = "source"
-    FEATURE_SERVER = "feature_server"
 
 
 class _Part(BaseModel):

@@ -15,12 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from terrane_cli.commands import CliError
 from terrane_cli.locations import generate
 from terrane_cli.locations.description import Kind, LocationError, check_name, read_location
 from terrane_cli.project import Project, program
 from terrane_cli.setup.environments import ensure_environment, find_uv
 from terrane_cli.setup.locks import compile_lock
-from terrane_cli.setup.system import NotInstallable
 
 TEMPLATES = Path(__file__).parent / "templates"
 # What every kind begins with.
@@ -71,7 +71,7 @@ def make(project: Project, name: str, kind: Kind, tell: Tell = lambda _: None) -
         ensure_environment(project, folder, find_uv(project), development=True)
         check(project, name)
         tell(f"{name}: definitions load")
-    except (LocationError, NotInstallable, OSError) as problem:
+    except (CliError, OSError) as problem:
         shutil.rmtree(folder, ignore_errors=True)
         generate.write(project)
         raise LocationError(f"{name} is not made: {problem}") from problem

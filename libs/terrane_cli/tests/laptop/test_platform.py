@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from terrane_cli.laptop.platform import Platform, Service
+from terrane_cli.laptop.instance import write_instance
+from terrane_cli.laptop.platform import Platform
+from terrane_cli.laptop.services import Service, Services
 from terrane_cli.project import Project
 from terrane_dev.servers.process import ServerFailed
 
@@ -40,7 +42,8 @@ def test_a_store_that_does_not_start_stops_the_platform(project: Project) -> Non
 
 def test_a_location_without_an_environment_is_told_and_not_started(project: Project) -> None:
     platform, told = Platform(project), []
-    platform._start_locations(told.append)
+    services = Services(project, platform.settings, write_instance(project, platform.settings))
+    platform._start_locations(services.of_locations(), told.append)
     assert told == [
         f"{name} is left out: it has no environment, which `make setup` makes" for name in project.locations
     ]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from terrane_cli.commands import CliError
 from terrane_cli.project import Project, program
 from terrane_cli.setup import environments
-from terrane_cli.setup.system import NotInstallable
 
 pytestmark = pytest.mark.integration
 
@@ -35,7 +35,7 @@ def small(tmp_path: Path) -> Project:
 
 def test_a_python_that_is_named_is_the_one_that_is_taken(small: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_PYTHON", "3.99")
-    with pytest.raises(NotInstallable, match=r"3\.99"):
+    with pytest.raises(CliError, match=r"3\.99"):
         environments.ensure_environment(small, small.root, environments.find_uv(small), development=False)
 
 
@@ -61,7 +61,7 @@ def test_a_lock_that_changed_makes_it_out_of_date(small: Project) -> None:
 
 def test_a_package_whose_hash_is_not_locked_is_refused(small: Project) -> None:
     (small.root / "requirements.lock").write_text("iniconfig==2.1.0\n")
-    with pytest.raises(environments.NotInstallable, match="hash"):
+    with pytest.raises(CliError, match="hash"):
         environments.ensure_environment(small, small.root, environments.find_uv(small), development=False)
     assert not environments.is_current(small, small.root)
 
@@ -78,5 +78,5 @@ def test_an_environment_without_a_lock_is_refused_with_what_makes_one(tmp_path: 
     folder = tmp_path / "code_locations/maps"
     folder.mkdir(parents=True)
     (folder / "requirements.lock").touch()
-    with pytest.raises(NotInstallable, match="maps has no requirements-dev.lock: `make lock` compiles them"):
+    with pytest.raises(CliError, match="maps has no requirements-dev.lock: `make lock` compiles them"):
         environments.ensure_environment(Project(tmp_path), folder, Path("uv"), development=False)

@@ -7,13 +7,14 @@ import subprocess
 
 import pytest
 
+from terrane_cli.commands import CliError, run
 from terrane_cli.setup import system
 
 pytestmark = pytest.mark.unit
 
 
 def test_everything_the_stores_need_is_found_on_a_machine_that_was_set_up() -> None:
-    assert [r.name for r in system.requirements(None) if r.found is None] == []
+    assert [r.name for r in system.requirements(None) if not r.good] == []
 
 
 def test_nothing_is_installed_when_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +34,7 @@ def test_without_root_or_sudo_the_message_names_the_command(monkeypatch: pytest.
     monkeypatch.setattr(system, "_elevation", lambda: None)
     monkeypatch.setattr(system.sys, "platform", "linux")
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
-    with pytest.raises(system.NotInstallable) as told:
+    with pytest.raises(CliError) as told:
         system.install(["postgresql-17", "redis-server"])
     assert "sudo apt-get install -y --no-install-recommends postgresql-17 redis-server" in str(told.value)
 
@@ -41,7 +42,7 @@ def test_without_root_or_sudo_the_message_names_the_command(monkeypatch: pytest.
 def test_on_a_mac_without_homebrew_the_message_names_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system.sys, "platform", "darwin")
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    with pytest.raises(system.NotInstallable, match="Homebrew is missing, and with it: postgis redis"):
+    with pytest.raises(CliError, match="Homebrew is missing, and with it: postgis redis"):
         system.install(["postgis", "redis"])
 
 
@@ -66,5 +67,5 @@ def test_apt_knows_the_packages_that_would_be_installed() -> None:
 
 
 def test_a_package_manager_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(system.NotInstallable, match=r"`sh -c echo no space; exit 4` failed with code 4:\n  no space"):
-        system._run(["sh", "-c", "echo no space; exit 4"])
+    with pytest.raises(CliError, match=r"`sh -c echo no space; exit 4` failed with code 4:\n  no space"):
+        run(["sh", "-c", "echo no space; exit 4"])

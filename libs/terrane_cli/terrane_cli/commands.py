@@ -1,0 +1,58 @@
+"""The one way of running a program of this machine, and the error of whatever a person has to see to.
+
+Standard library only: bootstrapping runs this before anything is installed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+LINES_TOLD = 20
+
+
+class CliError(Exception):
+    """The command can't go on: the message says why, and what to do about it."""
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    timeout: float | None = None,
+) -> str:
+    """The program's output. Raises CliError, with the end of what it said, when it fails or can't be run."""
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(
+            words, cwd=folder, env=environment, input=stdin, timeout=timeout, capture_output=True, text=True
+        )
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        raise CliError(f"`{' '.join(words)}` can't be run: {problem}") from None
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-LINES_TOLD:]
+        raise CliError("\n  ".join([f"`{' '.join(words)}` failed with code {done.returncode}:", *said]))
+    return done.stdout
+
+
+def answers(command: Sequence[str | Path]) -> str | None:
+    """The program's output without its last line break, or None where it fails or can't be run."""
+    try:
+        return run(command).strip()
+    except CliError:
+        return None
+
+
+def show(
+    command: Sequence[str | Path], *, folder: Path | None = None, environment: Mapping[str, str] | None = None
+) -> int:
+    """Runs the program in the foreground, where its own words are what there is to see; returns its exit code."""
+    return subprocess.run([str(word) for word in command], cwd=folder, env=environment).returncode
+
+
+def say(text: str) -> None:
+    """Tells what was just done."""
+    print(f"  {text}", flush=True)
