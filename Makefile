@@ -30,8 +30,8 @@ check: setup-development  ## Load every location's definitions in its own enviro
 test: setup-development  ## Run every test, each location's in its own environment
 	@$(TERRANE) test
 
-lint: setup-development  ## Check style and types
-	@.venv/bin/ruff check && .venv/bin/ruff format --check && $(TERRANE) types
+lint: setup-development  ## Check style, types, and that what is imported is declared
+	@.venv/bin/ruff check && .venv/bin/ruff format --check && $(TERRANE) dependencies && $(TERRANE) types
 
 format: setup-development  ## Put the code in style
 	@.venv/bin/ruff check --fix --quiet; .venv/bin/ruff format

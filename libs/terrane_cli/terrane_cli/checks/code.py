@@ -11,7 +11,7 @@ from terrane_cli.locations.description import read_locations
 from terrane_cli.project import Project, program
 
 # deptry reads what is installed where it runs itself; so the other environment's packages come after its own.
-DEPTRY = "import sys; sys.path += [sys.argv.pop(1)]; from deptry.cli import deptry; deptry(prog_name='deptry')"
+DEPTRY = "import sys; sys.path += [sys.argv.pop(1)]; from deptry.cli import deptry; deptry()"
 
 
 def check_definitions(project: Project) -> bool:
