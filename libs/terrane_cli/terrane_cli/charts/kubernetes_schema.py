@@ -15,8 +15,8 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from terrane_cli.charts.references import Schema, needed, references
 from terrane_cli.commands import CliError, run
 from terrane_cli.project import Project
 from terrane_cli.setup.environments import find_uv
@@ -24,8 +24,6 @@ from terrane_cli.setup.environments import find_uv
 PACKAGE = "kubernetes-validate"
 REMOTE = re.compile(r"https?://[^#]+/_definitions\.json#/definitions/(?P<name>[^/]+)(?P<rest>/.*)?")
 EMBEDDED = "#/$defs/kubernetes/"
-
-Schema = dict[str, Any]
 
 
 def embed(packed: Path, target: Path, project: Project, cache: Path) -> int:
@@ -49,37 +47,15 @@ def _embedded(schema: Schema, known: Schema) -> bytes:
         if not found or found["name"] not in known:
             raise CliError(f"the chart's schema refers to {holder['$ref']}, for which {PACKAGE} has no definition")
         holder["$ref"] = EMBEDDED + found["name"] + (found["rest"] or "")
-    taken: Schema = {}
-    wanted = _embedded_names(schema)
-    while missing := wanted - taken.keys():
-        taken |= {name: known[name] for name in missing}
-        wanted |= _embedded_names({name: known[name] for name in missing})
-    if taken:
+    if taken := needed(schema, known, EMBEDDED):
         schema.setdefault("$defs", {})["kubernetes"] = taken
     return json.dumps(schema, sort_keys=True).encode()
 
 
-def _references(node: Any) -> Iterator[Schema]:
-    """Every object of a schema that holds a `$ref`."""
-    if isinstance(node, dict):
-        if isinstance(node.get("$ref"), str):
-            yield node
-        for value in node.values():
-            yield from _references(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _references(value)
-
-
 def _remote_references(schema: Schema) -> Iterator[tuple[Schema, re.Match[str] | None]]:
-    for holder in _references(schema):
+    for holder in references(schema):
         if holder["$ref"].startswith(("http://", "https://")):
             yield holder, REMOTE.fullmatch(holder["$ref"])
-
-
-def _embedded_names(node: Schema) -> set[str]:
-    own = (holder["$ref"] for holder in _references(node))
-    return {ref.removeprefix(EMBEDDED).split("/")[0] for ref in own if ref.startswith(EMBEDDED)}
 
 
 def _pack(files: list[tuple[tarfile.TarInfo, bytes]], target: Path) -> None:

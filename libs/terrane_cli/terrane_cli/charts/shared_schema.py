@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from terrane_cli.charts.references import needed
 from terrane_cli.project import Project
 
 SHARED = "charts/common/schema.json"
@@ -38,14 +39,8 @@ def _joined(schema: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
     own = {k: v for k, v in schema.pop("definitions", {}).items() if k not in shared["definitions"]}
     schema = _with_pod_settings(schema, shared[POD])
     own = _with_pod_settings(own, shared[POD])
-    definitions: dict[str, Any] = {}
-    wanted = _references({"schema": schema, "own": own})
-    while wanted:
-        missing = [name for name in wanted if name in shared["definitions"] and name not in definitions]
-        definitions |= {name: shared["definitions"][name] for name in missing}
-        wanted = _references({name: definitions[name] for name in missing})
-    ordered = {name: value for name, value in shared["definitions"].items() if name in definitions}
-    return {**schema, "definitions": ordered | own}
+    shown = needed({"schema": schema, "own": own}, shared["definitions"], "#/definitions/")
+    return {**schema, "definitions": shown | own}
 
 
 def _with_pod_settings(node: Any, settings: dict[str, Any]) -> Any:
@@ -58,16 +53,6 @@ def _with_pod_settings(node: Any, settings: dict[str, Any]) -> Any:
         own = {k: v for k, v in node["properties"].items() if k not in settings}
         node["properties"] = own | settings
     return node
-
-
-def _references(node: Any) -> set[str]:
-    if isinstance(node, list):
-        return {name for n in node for name in _references(n)}
-    if not isinstance(node, dict):
-        return set()
-    reference = node.get("$ref")
-    found = {reference.removeprefix("#/definitions/")} if isinstance(reference, str) else set()
-    return found | {name for value in node.values() for name in _references(value)}
 
 
 def _formatted(node: Any, indent: int = 0, used: int = 0) -> str:

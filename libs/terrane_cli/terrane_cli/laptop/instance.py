@@ -6,11 +6,11 @@ What holds on a cluster holds here, and is written once, in charts/platform/valu
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic.alias_generators import to_snake
 
 from terrane_cli.laptop.settings import Settings
 from terrane_cli.project import Project
@@ -65,6 +65,4 @@ def _as_on_the_cluster(project: Project) -> dict[str, Any]:
 
 
 def _snake_case(node: Any) -> Any:
-    if not isinstance(node, dict):
-        return node
-    return {re.sub(r"[A-Z]", lambda found: f"_{found[0].lower()}", k): _snake_case(v) for k, v in node.items()}
+    return {to_snake(name): _snake_case(value) for name, value in node.items()} if isinstance(node, dict) else node

@@ -94,7 +94,7 @@ class Platform:
                 log,
                 account=service.account,
                 environment=environment,
-                folder=service.folder or self.project.root,
+                folder=service.folder,
                 stdin=service.stdin,
             )
             self.supervisor.remember(service.name, process.pid, log, self.settings.ports.get(service.name))

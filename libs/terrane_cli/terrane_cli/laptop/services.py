@@ -25,7 +25,7 @@ class Service:
     name: str
     command: list[str]
     ready: Callable[[], bool]
-    folder: Path | None = None
+    folder: Path = Path("/")
     account: Account | None = None
     stdin: str | None = field(default=None, repr=False)
 
@@ -36,6 +36,7 @@ class Services:
     def __init__(self, project: Project, settings: Settings, home: Path):
         """`home` has dagster.yaml and workspace.yaml."""
         self.project, self.settings, self.home = project, settings, home
+        self.ports = {name: str(port) for name, port in settings.ports.items()}
 
     def stores(self) -> list[Service]:
         """Postgres and Redis. Raises CliError where one of them is not installed."""
@@ -43,30 +44,12 @@ class Services:
         if installation is None or redis_server is None:
             missing = "PostgreSQL" if installation is None else "redis-server"
             raise CliError(f"{missing} is not installed; run `make setup`, which installs what is missing")
-        (port, password), (redis_port, redis_password) = map(self._account, ("postgres", "redis"))
-        data = postgres.make_cluster(installation, self.project.state / "postgres", password)
-        redis_data = server_folder(self.project.state / "redis")
-        place: dict[str, Any] = {"folder": Path("/"), "account": server_account()}
-        configuration = redis.configuration(redis_port, redis_password, redis_data.resolve())
-        return [
-            Service(
-                "postgres",
-                postgres.command(installation, data, port),
-                lambda: postgres.answers(port, password),
-                **place,
-            ),
-            Service(
-                "redis",
-                redis.command(redis_server),
-                lambda: redis.answers(redis_port, redis_password),
-                **place,
-                stdin=configuration,
-            ),
-        ]
+        return [self._postgres(installation), self._redis(redis_server)]
 
     def source(self) -> Service:
-        arguments = ["-m", "source_api", "--port", self._port("source"), "--first-day", self.settings.first_day]
-        return self._http("source", self.project.root, "python", arguments, "/health", self.project.root / "samples")
+        arguments = ["-m", "source_api", "--port", self.ports["source"], "--first-day", self.settings.first_day]
+        command = [str(program(self.project.root, "python")), *arguments]
+        return self._http("source", command, "/health", self.project.root / "samples")
 
     def of_locations(self) -> list[Service]:
         """A code server for each, and the feature server of the location whose location.yaml says so."""
@@ -75,37 +58,41 @@ class Services:
 
     def dagster(self) -> list[Service]:
         """The webserver and the daemon."""
-        root, workspace = self.project.root, ["-w", str(self.home / "workspace.yaml")]
-        arguments = ["-h", LOOPBACK, "-p", self._port("webserver"), *workspace]
-        daemon = [str(program(root, "dagster-daemon")), "run", *workspace]
+        workspace = ["-w", str(self.home / "workspace.yaml")]
+        webserver, daemon = (str(program(self.project.root, f"dagster-{name}")) for name in ("webserver", "daemon"))
+        serving = [webserver, "-h", LOOPBACK, "-p", self.ports["webserver"], *workspace]
         return [
-            self._http("webserver", root, "dagster-webserver", arguments, "/server_info", self.home),
-            Service("daemon", daemon, lambda: True, folder=self.home),
+            self._http("webserver", serving, "/server_info", self.home),
+            Service("daemon", [daemon, "run", *workspace], lambda: True, self.home),
         ]
+
+    def _postgres(self, installation: postgres.Installation) -> Service:
+        port, password = self.settings.ports["postgres"], self.settings.passwords["postgres"]
+        data = postgres.make_cluster(installation, self.project.state / "postgres", password)
+        command = postgres.command(installation, data, port)
+        return Service("postgres", command, lambda: postgres.answers(port, password), account=server_account())
+
+    def _redis(self, server: str) -> Service:
+        port, password = self.settings.ports["redis"], self.settings.passwords["redis"]
+        configuration = redis.configuration(port, password, server_folder(self.project.state / "redis").resolve())
+        answers, command = lambda: redis.answers(port, password), redis.command(server)
+        return Service("redis", command, answers, account=server_account(), stdin=configuration)
 
     def _code_server(self, location: str) -> Service:
         folder, port = self.project.location_folder(location), self.settings.ports[location]
         where = ["--host", LOOPBACK, "--port", str(port), "--location-name", location]
         command = [str(program(folder, "dagster")), "code-server", "start", *where, "-m", f"{location}.definitions"]
-        return Service(location, command, lambda: answers_grpc(port), folder=folder)
+        return Service(location, command, lambda: answers_grpc(port), folder)
 
     def _feature_server(self, location: str) -> Service:
-        arguments = ["-m", "terrane_features.server", "--host", LOOPBACK, "--port", self._port("feature-server")]
         folder = self.project.location_folder(location)
-        return self._http("feature-server", folder, "python", arguments, "/health", folder)
+        where = ["--host", LOOPBACK, "--port", self.ports["feature-server"]]
+        command = [str(program(folder, "python")), "-m", "terrane_features.server", *where]
+        return self._http("feature-server", command, "/health", folder)
 
-    def _http(
-        self, name: str, environment: Path, command: str, arguments: list[str], path: str, folder: Path
-    ) -> Service:
+    def _http(self, name: str, command: list[str], path: str, folder: Path) -> Service:
         url = f"{self.settings.url(name)}{path}"
-        words = [str(program(environment, command)), *arguments]
-        return Service(name, words, lambda: answers_http(url), folder=folder)
-
-    def _port(self, name: str) -> str:
-        return str(self.settings.ports[name])
-
-    def _account(self, store: str) -> tuple[int, str]:
-        return self.settings.ports[store], self.settings.passwords[store]
+        return Service(name, command, lambda: answers_http(url), folder)
 
 
 def answers_grpc(port: int) -> bool:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import keyword
 import re
 import sys
-from pathlib import Path
-from typing import Any
 
 import yaml
+from dagster_shared.yaml_utils import try_parse_yaml_with_source_position
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from terrane_cli.commands import CliError
@@ -107,27 +106,31 @@ def read_location(project: Project, name: str) -> Location:
     Raises LocationError, with file, line and reason.
     """
     file = project.location_folder(name) / FILE
+    shown = str(file.relative_to(project.root))
     try:
-        text = file.read_text()
+        read = try_parse_yaml_with_source_position(file.read_text(), shown)
     except FileNotFoundError:
-        raise LocationError(
-            f"{_shown(project, file)} is missing: it says what the platform must know of {name}"
-        ) from None
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        raise LocationError(f"{shown} is missing: it says what the platform must know of {name}") from None
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        raise LocationError(f"{_shown(project, file)}:{line}: {getattr(problem, 'problem', problem)}") from None
-    if not isinstance(content, dict):
-        raise LocationError(f"{_shown(project, file)}:1: it is no mapping of names to values")
+        raise LocationError(f"{shown}:{line}: {getattr(problem, 'problem', problem)}") from None
+    if read is None or not isinstance(read.value, dict):
+        raise LocationError(f"{shown}:1: it is no mapping of names to values")
     try:
-        location = Location.model_validate(content)
+        location = Location.model_validate(read.value)
     except ValidationError as problem:
-        raise LocationError("\n".join(_reasons(project, file, tree, problem))) from None
-    _check_folders(project, file, tree, location)
-    return location
+        reasons = [(error["loc"], f"{'.'.join(map(str, error['loc']))}: {error['msg']}") for error in problem.errors()]
+    else:
+        named = {("folders", name): name for name in location.folders}
+        named |= {("python_elsewhere", place): name for place, name in enumerate(location.python_elsewhere)}
+        missing = {path: name for path, name in named.items() if not (project.root / name).exists()}
+        reasons = [(path, f"there is no {name} in the checkout") for path, name in missing.items()]
+        if not reasons:
+            return location
+    # A position is told as file and line.
+    place = read.source_position_tree.lookup_closest_and_path
+    raise LocationError("\n".join(f"{place(path, None)[0]}: {reason}" for path, reason in reasons))
 
 
 def read_locations(project: Project) -> tuple[dict[str, Location], list[str]]:
@@ -143,43 +146,3 @@ def read_locations(project: Project) -> tuple[dict[str, Location], list[str]]:
     if len(serving) > 1:
         wrong.append(f"one location alone can say feature_server: {', '.join(serving)} do")
     return found, wrong
-
-
-def _check_folders(project: Project, file: Path, tree: yaml.Node | None, location: Location) -> None:
-    named: list[tuple[str, tuple[str | int, ...]]] = [(name, ("folders", name)) for name in location.folders]
-    named += [(name, ("python_elsewhere", place)) for place, name in enumerate(location.python_elsewhere)]
-    for name, path in named:
-        if not (project.root / name).exists():
-            where = f"{_shown(project, file)}:{_line(tree, path)}"
-            raise LocationError(f"{where}: there is no {name} in the checkout")
-
-
-def _reasons(project: Project, file: Path, tree: yaml.Node | None, problem: ValidationError) -> list[str]:
-    reasons = []
-    for error in problem.errors():
-        path = tuple(error["loc"])
-        told = ".".join(map(str, path))
-        reasons.append(f"{_shown(project, file)}:{_line(tree, path)}: {told}: {error['msg']}")
-    return reasons
-
-
-def _line(tree: yaml.Node | None, path: tuple[Any, ...]) -> int:
-    """The line, from 1, of the deepest part of the path that the document has."""
-    line, node = 1, tree
-    for step in path:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(step)]
-            if not found:
-                return line
-            key, node = found[0]
-            line = key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-        else:
-            return line
-    return line
-
-
-def _shown(project: Project, file: Path) -> str:
-    return str(file.relative_to(project.root))
