@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-from dagster_shared.record import is_record, replace
+from dagster_shared.check.record import is_record
+from dagster_shared.record import replace
 
 from terrane import names
 
