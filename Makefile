@@ -4,7 +4,7 @@ BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane_dev/src PYTHONDONTWRITEBYTE
 TERRANE = .venv/bin/terrane
 SPATIAL = cd libs/terrane_spatial && ../../code_locations/spatial/.venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments bench-spatial bench-features bench-platform mutate-charts fuzz real-files
+.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments bench-spatial bench-spatial-scale bench-features bench-platform mutate-charts fuzz real-files
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {split($$1, names, " "); for (i = 1; i in names; i++) printf "  make %-16s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ cluster-status:  ## Say of every pod on the cluster where it belongs and how it 
 
 bench-spatial bench-features: setup-development  ## Measure a location beside the stock tools, and write docs/benchmarks.md
 	@code_locations/$(@:bench-%=%)/.venv/bin/python -m benchmarks.$(@:bench-%=%)
+
+bench-spatial-scale: setup-development  ## Measure intake and publishing after a million batches, on MinIO
+	@code_locations/spatial/.venv/bin/python -m benchmarks.spatial.scale
 
 bench-platform: setup-development  ## Measure a local cluster of its own (COLD=1: with nothing cached as well)
 	@.venv/bin/python -m benchmarks.platform $(if $(COLD),--cold)

@@ -35,6 +35,8 @@ mutation ($location: String!, $path: [String!]!, $tags: [ExecutionTag!]!) { laun
     executionMetadata: {tags: $tags}}) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
 """
+BATCHES = """query {
+  assetNodeOrError(assetKey: {path: ["data_lake", "places"]}) { ... on AssetNode { partitionKeys } } }"""
 STATUS = "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
@@ -70,7 +72,9 @@ def test_a_full_disk_of_the_object_store_is_named_and_room_is_enough_to_go_on(cl
     with _small_store(cluster):
         fillers = _fill(cluster)
         context = {"container_config": {"env": [{"name": "MINIO_ENDPOINT", "value": f"{SMALL}:9000"}]}}
-        failed = _materialize(cluster, "data_lake/places", {"dagster-k8s/config": json.dumps(context)})
+        # Its steps are tried again three times, after 15, 30 and 60 s.
+        tags = {"dagster-k8s/config": json.dumps(context), "dagster/partition": _batch(cluster)}
+        failed = _materialize(cluster, "data_lake/places", tags)
         assert _end_of(cluster, failed) == "FAILURE"
         assert f"The object store at http://{SMALL}:9000 is full" in cluster.dagster.failure(failed).error
         assert _published() == 0
@@ -149,6 +153,11 @@ def _published() -> int:
         return len(list_commits(store.bucket(DATA_LAKE), "places"))
 
 
+def _batch(cluster: Cluster) -> str:
+    """A batch that the ledger knows, as it is one of the asset's partitions."""
+    return cluster.dagster.query(BATCHES)["assetNodeOrError"]["partitionKeys"][0]
+
+
 def _materialize(cluster: Cluster, key: str, tags: dict[str, str]) -> str:
     given = [{"key": name, "value": value} for name, value in tags.items()]
     answer = cluster.dagster.query(LAUNCH_ASSET, location="spatial", path=key.split("/"), tags=given)["launchRun"]
@@ -160,5 +169,5 @@ def _end_of(cluster: Cluster, run_id: str) -> str:
     def status() -> Any:
         return cluster.dagster.query(STATUS, run=run_id)["runOrError"]["status"]
 
-    until(lambda: status() in ENDED, seconds=180)
+    until(lambda: status() in ENDED, seconds=360)
     return status()

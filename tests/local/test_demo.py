@@ -92,12 +92,17 @@ def test_the_lake_holds_the_batch_once_and_an_export_of_gold(demo: Demo) -> None
     assert {o.key for commit in [*list_commits(lake, "places"), *exports] for o in commit.objects} <= objects
 
 
-def test_the_map_is_shown_in_the_ui(demo: Demo) -> None:
+def test_the_ui_says_where_the_map_lies_and_which_batch_is_published(demo: Demo) -> None:
     query = """query { assetNodeOrError(assetKey: {path: ["data_lake", "places"]}) { ... on AssetNode {
-        assetMaterializations(limit: 1) { metadataEntries { label ... on MarkdownMetadataEntry { mdStr } } } } } }"""
-    events = demo.dagster.query(query)["assetNodeOrError"]["assetMaterializations"]
-    pictures = [m["mdStr"] for m in events[0]["metadataEntries"] if "data:image/png;base64," in m.get("mdStr", "")]
-    assert len(pictures) == 1
+        partitionKeys assetMaterializations(limit: 1) {
+            partition metadataEntries { label ... on PathMetadataEntry { path } } } } } }"""
+    node = demo.dagster.query(query)["assetNodeOrError"]
+    (event,) = node["assetMaterializations"]
+    (place,) = [m["path"] for m in event["metadataEntries"] if m["label"] == "preview"]
+    bucket, key = place.split("/", 1)
+    picture = bytes(obstore.get(demo.bucket(bucket), key).bytes())
+    assert picture.startswith(b"\x89PNG")
+    assert node["partitionKeys"] == [event["partition"]]
 
 
 def test_loading_transforming_and_exporting_are_steps_of_one_run(demo: Demo) -> None:

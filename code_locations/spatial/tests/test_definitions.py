@@ -28,13 +28,13 @@ def test_loading_definitions_imports_nothing_heavy_and_needs_no_environment() ->
 
 def test_every_asset_says_who_owns_it_what_it_is_and_how_fresh_it_must_be() -> None:
     specs = {spec.key.to_user_string(): spec for spec in defs().resolve_all_asset_specs()}
-    assert sorted(specs) == ["data_lake/places", "landing_zone/places"]
+    assert sorted(specs) == ["data_lake/places", "landing_zone/places", "stac/places"]
     for spec in specs.values():
         assert spec.owners == ["team:spatial"]
         assert spec.kinds
         assert spec.tags["domain"] == "spatial"
         assert spec.description
-        assert spec.group_name in ("ingestion", "transformations")
+        assert spec.group_name in ("ingestion", "transformations", "internal")
         assert spec.freshness_policy or spec.metadata["freshness"]
     assert [d.asset_key.path for d in specs["data_lake/places"].deps] == [["landing_zone", "places"]]
 
@@ -49,10 +49,11 @@ def test_a_run_has_three_steps_in_order() -> None:
 
 def test_the_sensors_run_by_themselves_and_often_enough() -> None:
     sensors = {sensor.name: sensor for sensor in defs().sensors or []}
-    assert sorted(sensors) == ["manifests", "spatial_automation", "sweeper"]
+    assert sorted(sensors) == ["cancelled_runs", "failed_runs", "manifests", "spatial_automation"]
     assert {s.default_status for s in sensors.values()} == {dg.DefaultSensorStatus.RUNNING}
     assert sensors["manifests"].minimum_interval_seconds == 5
-    assert sensors["sweeper"].minimum_interval_seconds == 20
+    schedules = {schedule.name: schedule for schedule in defs().schedules or []}
+    assert sorted(schedules) == ["places_retention_schedule", "sweeps"]
 
 
 def test_runs_are_in_one_process_unless_told_otherwise() -> None:

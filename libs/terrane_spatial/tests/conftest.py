@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from terrane_spatial.intake.ledger import LedgerResource
 if TYPE_CHECKING:
     from terrane_dev.testing import PostgresServer
 
+# Dagster waits between tries; what is tried again is tested, and not how long it takes.
+os.environ["TERRANE_SPATIAL_RETRY_DELAY_S"] = "0.01"
 pytest_plugins = ["terrane_dev.testing"]
 
 

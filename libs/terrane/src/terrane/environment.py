@@ -93,6 +93,13 @@ VARIABLES = (
         "`left_out`: a file of `defs/` that does not load is shown as an asset, and all others load; unless set, "
         "nothing loads",
     ),
+    Variable("TERRANE_SPATIAL_RETRIES", "spatial", "tries again within a run after a temporary error, 3 unless set"),
+    Variable("TERRANE_SPATIAL_RETRY_DELAY_S", "spatial", "seconds before the first of them, 15 unless set"),
+    Variable("TERRANE_SPATIAL_QUEUED_RUNS", "spatial", "runs of a dataset in Dagster's queue, 100 unless set"),
+    Variable("TERRANE_SPATIAL_FILES_AT_ONCE", "spatial", "files of a batch loaded at a time, 4 unless set"),
+    Variable("TERRANE_SPATIAL_STATEMENT_MINUTES", "spatial", "how long a statement may take, 60 unless set"),
+    Variable("TERRANE_SPATIAL_UNPACKED_MB", "spatial", "MiB that an archive may hold, 8192 unless set"),
+    Variable("TERRANE_SPATIAL_UNPACKED_RATIO", "spatial", "times its own size that may be, 200 unless set"),
     Variable("DBT_PROFILES_DIR", "analytics, dbt", "folder of dbt's `profiles.yml`"),
     Variable("FEAST_REPO_PATH", "features", "folder of `feature_store.yaml`"),
     Variable("FEATURE_SERVER_URL", "features", "address of the feature server, for the canary check"),

@@ -46,6 +46,25 @@ def eager() -> dg.AutomationCondition:
     return (dg.AutomationCondition.eager() | until_there()).with_label("eager, and until there")
 
 
+def when_any_is_new() -> dg.AutomationCondition:
+    """As soon as any partition upstream is new, whatever becomes of the others, and until the asset is there.
+
+    For what takes the newest of what is published, a partition a batch: neither a batch that is missing, nor one that
+    is being made, nor a check that another batch has failed keeps a publication from it. What is published has passed
+    its checks before.
+    """
+    absent: dg.AutomationCondition = dg.AutomationCondition.missing()
+    # Dagster's any_deps_updated and a look at what is there go through all partitions, of which there may be 100,000.
+    updated: dg.AutomationCondition = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.newly_updated())
+    new = updated | (dg.AutomationCondition.initial_evaluation() & absent)
+    # Reset one tick after the request: what is new at that tick came after it and is kept.
+    pending = new.since(dg.AutomationCondition.newly_requested() & ~new)
+    again = absent & dg.AutomationCondition.cron_tick_passed(RETRY_CRON)
+    there: dg.AutomationCondition = dg.AutomationCondition.all_deps_match(~dg.AutomationCondition.missing())
+    due = (pending | again) & ~dg.AutomationCondition.in_progress() & there
+    return due.with_label("when any partition upstream is new")
+
+
 def once_all_settled(keys: Iterable[dg.AssetKey]) -> dg.AutomationCondition:
     """As soon as something upstream is new, but not while one of `keys` is missing or being made.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,7 +15,6 @@ from spatial_platform import Platform, failure_of
 
 from terrane.publishing import read_commit
 from terrane_spatial.components import SpatialDataset
-from terrane_spatial.runs.names import run_config
 from terrane_spatial.runs.ops import CHECK
 
 pytestmark = pytest.mark.integration
@@ -50,17 +51,8 @@ def declare() -> Iterator[Load]:
 
 def run(platform: Platform, definitions: dg.Definitions, batch_id: str = "w-1") -> dg.ExecuteInProcessResult:
     """Puts a batch of three wells, accepts it, and runs the dataset on it."""
-    from terrane_spatial.intake.accept import Desk, take_in
-
     content = collection(point(i, i, name=f"w{i}") for i in range(3))
-    platform.put(batch_id, {"wells.geojson": content}, dataset="wells")
-    with platform.ledger.open() as ledger:
-        take_in(Desk(platform.landing, ledger, {"wells"}))
-    resources = {"store": platform.store, "compute": platform.compute, "ledger": platform.ledger}
-    whole = dg.Definitions.merge(definitions, dg.Definitions(resources=resources))
-    job = whole.get_implicit_global_asset_job_def()
-    config = run_config("wells", batch_id)
-    return job.execute_in_process(instance=platform.instance, run_config=config, raise_on_error=False)
+    return platform.run_batch(definitions, "wells", batch_id, {"wells.geojson": content})
 
 
 def test_yaml_and_sql_are_all_a_dataset_needs(platform: Platform, declare: Load) -> None:
@@ -69,8 +61,11 @@ def test_yaml_and_sql_are_all_a_dataset_needs(platform: Platform, declare: Load)
     commit = read_commit(platform.lake, "wells", "w-1")
     assert commit.summary["rows"] == {"wells": 3}
     assert sorted(o.name for o in commit.objects) == ["item.json", "preview.png", "wells.parquet"]
-    (asset,) = [a for a in definitions.assets or [] if isinstance(a, dg.AssetsDefinition)]
-    (spec,) = asset.specs
+    made = [a for a in definitions.assets or [] if isinstance(a, dg.AssetsDefinition | dg.AssetSpec)]
+    specs = [spec for a in made for spec in (a.specs if isinstance(a, dg.AssetsDefinition) else [a])]
+    specs = {spec.key.to_user_string(): spec for spec in specs}
+    assert sorted(specs) == ["data_lake/wells", "landing_zone/wells", "stac/wells"]
+    spec = specs["data_lake/wells"]
     assert spec.freshness_policy
     assert [d.asset_key.path for d in spec.deps] == [["landing_zone", "wells"]]
 
@@ -132,3 +127,40 @@ def test_sql_files_that_are_not_there_are_named_when_definitions_load(declare: L
         declare(COPY_ALL, sql=["wells.sql", "other.sql"])
     assert "dataset wells names SQL files that are not in" in str(caught.value.__cause__)
     assert str(caught.value.__cause__).endswith(": other.sql")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "said"),
+    [
+        ({"row_count": "welsl"}, "row_count", "'welsl' is none of the outputs wells"),
+        ({"preview": {"points": "out_welsl"}}, "preview", "there is no table out_welsl"),
+        ({"inputs": ["Wells"]}, "inputs", "'Wells': a table's name is small letters"),
+        ({"inputs": []}, "inputs", "a dataset needs at least one"),
+        ({"outputs": ["../up"], "row_count": "../up"}, "outputs", "'../up': a table's name is small letters"),
+        ({"outputs": ["wells", "wells"]}, "outputs", "wells more than once"),
+        ({"outputs": [], "row_count": "x"}, "outputs", "a dataset needs at least one"),
+        ({"dataset": "My-Wells"}, "dataset", "'My-Wells' is no name of a dataset"),
+        ({"freshness": {}}, "freshness", "say after how many hours it fails"),
+        ({"freshness": {"fail_hours": 1, "warn_hours": 2}}, "freshness", "warn_hours between 0 and it"),
+        ({"retention": {"batches": 0}}, "retention", "a retention keeps at least one batch"),
+        ({"retention": {"days": -1}}, "retention", "has to be above 0"),
+        ({"limits": {"retires": 1}}, "limits", "there is no limit retires; there are "),
+        ({"limits": {"retries": -1}}, "limits", "retries is -1"),
+    ],
+    ids=str,
+)
+def test_a_mistake_in_the_yaml_is_found_when_definitions_load_with_file_line_and_reason(
+    declare: Load, changes: dict[str, Any], field: str, said: str
+) -> None:
+    with pytest.raises(Exception, match="Error while building definitions") as caught:
+        declare(COPY_ALL, **changes)
+    cause = str(caught.value.__cause__)
+    assert f"{field}: " in cause
+    assert said in cause
+    place = re.match(r"(\S+defs\.yaml):(\d+): dataset ", cause)
+    assert place
+    assert Path(place[1]).read_text().splitlines()[int(place[2]) - 1].strip().startswith(f"{field}:")
+
+
+def test_a_preview_may_show_what_own_sql_makes(declare: Load) -> None:
+    declare(COPY_ALL, preview={"points": "somewhere"})

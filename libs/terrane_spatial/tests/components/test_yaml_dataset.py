@@ -26,9 +26,7 @@ from terrane.object_store import ObjectStoreResource
 from terrane.postgres import PostgresResource
 from terrane.publishing import Commit, read_commit
 from terrane_spatial.components import SpatialDataset
-from terrane_spatial.intake.accept import Desk, take_in
 from terrane_spatial.intake.ledger import LedgerResource
-from terrane_spatial.runs.names import run_config
 
 pytestmark = pytest.mark.integration
 
@@ -103,13 +101,7 @@ def town() -> dict[str, bytes]:
 
 
 def run(platform: Platform, definitions: dg.Definitions, batch_id: str) -> dg.ExecuteInProcessResult:
-    platform.put(batch_id, town(), dataset="trees")
-    with platform.ledger.open() as ledger:
-        take_in(Desk(platform.landing, ledger, {"trees"}))
-    resources = {"store": platform.store, "compute": platform.compute, "ledger": platform.ledger}
-    job = dg.Definitions.merge(definitions, dg.Definitions(resources=resources)).resolve_implicit_global_asset_job_def()
-    config = run_config("trees", batch_id)
-    return job.execute_in_process(instance=platform.instance, run_config=config, raise_on_error=False)
+    return platform.run_batch(definitions, "trees", batch_id, town())
 
 
 @pytest.fixture(scope="module")
@@ -192,13 +184,7 @@ def test_rows_without_geometry_are_exported_too(
     nowhere = gpd.GeoDataFrame({"n": [1, 2]}, geometry=somewhere_and_nowhere, crs="EPSG:25832")
     definitions = declare(TREES, steps=steps, outputs=["trees"], exports=["flatgeobuf"], preview={})
     changed = town() | {"trees.gpkg": package(nowhere)}
-    platform.put("t-2", changed, dataset="trees")
-    with platform.ledger.open() as ledger:
-        take_in(Desk(platform.landing, ledger, {"trees"}))
-    resources = {"store": platform.store, "compute": platform.compute, "ledger": platform.ledger}
-    whole = dg.Definitions.merge(definitions, dg.Definitions(resources=resources))
-    job = whole.resolve_implicit_global_asset_job_def()
-    assert job.execute_in_process(instance=platform.instance, run_config=run_config("trees", "t-2")).success
+    assert platform.run_batch(definitions, "trees", "t-2", changed).success
     commit = read_commit(platform.lake, "trees", "t-2")
     (tmp_path / "t.fgb").write_bytes(content(platform, commit, "trees.fgb"))
     assert len(pyogrio.read_dataframe(tmp_path / "t.fgb")) == 2

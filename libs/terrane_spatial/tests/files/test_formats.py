@@ -120,7 +120,7 @@ def work_on(platform: Platform, batch_id: str, run_id: str = "run-1") -> Any:
     from terrane_spatial.runs.work import Dataset, Work
 
     dataset = Dataset("places", "", ("countries", "places"), (), ("countries", "places"))
-    return Work(dataset, platform.compute, platform.store, platform.ledger, (run_id,), lambda _: None, batch_id)
+    return Work(dataset, batch_id, run_id, platform.compute, platform.store, platform.ledger)
 
 
 def test_a_whole_batch_of_other_formats_is_published(platform: Platform, tmp_path: Path) -> None:

@@ -80,6 +80,26 @@ def test_a_key_that_no_object_can_have_is_rejected_on_every_store(platform_anywh
     assert "there is no object" in marker["reasons"][0]
 
 
+@pytest.mark.parametrize(("part", "rejected"), [(255, False), (256, True)])
+def test_a_bad_request_says_that_there_is_no_object_only_of_a_key_with_a_part_that_is_too_long(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, part: int, rejected: bool
+) -> None:
+    """As MinIO does it, and as a store does whose region, clock or proxy is wrong."""
+    platform.put_sample("b-1", files=[{"key": "batches/" + "x" * part, "size": 1, "sha256": "0" * 64}])
+    head = obstore.head
+
+    def refuse(store: Any, key: str) -> Any:
+        if key.startswith("batches/"):
+            raise obstore.exceptions.GenericError("server returned non-2xx status code: 400 Bad Request")
+        return head(store, key)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(obstore, "head", refuse)
+        platform.tick()
+    assert (platform.marker("b-1") is not None) == rejected
+    assert (platform.batch("b-1") is not None) == rejected
+
+
 def test_a_manifest_that_may_be_listed_and_not_read_waits_alone_and_is_set_aside_after_some_tries(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,10 +237,22 @@ def test_of_a_flood_a_hundred_wait_in_the_queue_and_the_rest_in_the_ledger_in_or
     for request in requests[:98]:
         platform.instance.create_run_for_job(
             platform.definitions.get_implicit_global_asset_job_def(),
-            tags=dict(request.tags),
+            tags={**request.tags, "dagster/partition": str(request.partition_key)},
             status=dg.DagsterRunStatus.NOT_STARTED,
         )
     assert asked_for(platform) == ["b-0098", "b-0099"]
+
+
+def test_what_lands_last_does_not_wait_until_a_flood_is_taken_in(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accept, "CHUNK", 4)
+    put_many(platform, 20)
+    platform.put_sample("zzz-last")
+    with platform.ledger.open() as opened:
+        first = accept.take_in(accept.Desk(platform.landing, opened, {"places"}), budget_s=0)
+    assert (len(first.accepted), first.left) == (4, 17)
+    assert {"b-0000", "zzz-last"} < set(first.accepted)
 
 
 def test_a_batch_stands_behind_its_own_dataset_alone(platform: Platform) -> None:

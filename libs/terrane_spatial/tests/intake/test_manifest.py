@@ -44,6 +44,40 @@ def test_a_good_manifest_is_read_with_its_optional_fields() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "moment"),
+    [
+        ("2026-01-31", "2026-01-31T00:00:00+00:00"),
+        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00+00:00"),
+        ("2026-01-31T12:00:00.25+02:00", "2026-01-31T10:00:00.250000+00:00"),
+    ],
+)
+@pytest.mark.parametrize("field", ["valid_from", "datetime"])
+def test_a_manifest_may_say_the_time_of_its_data(field: str, said: str, moment: str) -> None:
+    data_time = parse(KEY, json.dumps(manifest(**{field: said})).encode()).data_time
+    assert data_time
+    assert data_time.isoformat() == moment
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["yesterday", "2026-02-30", "2026-01-31T12:00:00", "20260131", "0001-01-01T00:00:00+14:00", 2026],
+)
+def test_a_time_that_is_none_or_has_no_zone_is_refused(said: Any) -> None:
+    (reason,) = reasons_of(manifest(valid_from=said))
+    assert reason.startswith("valid_from: ")
+
+
+def test_a_manifest_says_one_time_of_its_data_at_most() -> None:
+    (reason,) = reasons_of(manifest(valid_from="2026-01-31", datetime="2026-01-31"))
+    assert "a batch has one of them" in reason
+
+
+def test_a_batch_id_that_can_be_no_partition_is_refused() -> None:
+    (reason,) = reasons_of(manifest(batch_id="a...b"), key="manifests/a...b.json")
+    assert "without '...'" in reason
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         (b"{", "manifests/b-1.json is not JSON"),

@@ -122,7 +122,7 @@ def test_the_materialisation_says_what_was_published(platform: Platform) -> None
     assert facts["commit"] == "places/_commits/natural-earth-1.json"
     assert facts["batch_id"] == "natural-earth-1"
     assert facts["bounds"] == [-180.0, -90.0, 180.0, 83.64513000000001]
-    assert facts["preview"].startswith("![map of natural-earth-1](data:image/png;base64,")
+    assert facts["preview"] == f"data-lake/{commit.object('preview.png').key}"
     assert {"seconds load", "seconds transform", "seconds export"} <= facts.keys()
 
 
@@ -136,7 +136,9 @@ def test_a_published_batch_run_again_succeeds_with_the_commit_there_is(platform_
         obstore.delete(platform.landing, f"batches/natural-earth-1/{file}")
     job = platform.definitions.get_implicit_global_asset_job_def()
 
-    result = job.execute_in_process(instance=platform.instance, asset_selection=[PLACES])
+    result = job.execute_in_process(
+        instance=platform.instance, asset_selection=[PLACES], partition_key="natural-earth-1"
+    )
 
     assert result.success
     assert list_commits(platform.lake, "places") == [commit]
@@ -152,20 +154,8 @@ def test_a_published_batch_run_again_succeeds_with_the_commit_there_is(platform_
     assert (batch.state, batch.run_id) == ("published", commit.run_id)
 
 
-def test_without_a_batch_in_its_configuration_a_run_takes_the_newest(platform: Platform) -> None:
-    platform.put_sample("older")
-    platform.tick()
-    platform.put_sample("newer")
-    platform.tick()
-    platform.put_manifest("rejected", b"{}")
-    platform.tick()
-    job = platform.definitions.get_implicit_global_asset_job_def()
-    assert job.execute_in_process(instance=platform.instance, asset_selection=[PLACES]).success
-    assert [c.batch_id for c in list_commits(platform.lake, "places")] == ["newer"]
-
-
 def test_without_any_batch_a_run_says_what_to_do(platform: Platform) -> None:
     job = platform.definitions.get_implicit_global_asset_job_def()
     result = job.execute_in_process(instance=platform.instance, asset_selection=[PLACES], raise_on_error=False)
-    assert "The ledger has no accepted batch of dataset places: put its files, then its manifest" in failure_of(result)
+    assert "The run names no batch: launch a partition of the asset" in failure_of(result)
     assert platform.schemas() == []

@@ -29,8 +29,6 @@ from spatial_platform import Platform, failure_of
 
 from terrane.publishing import list_commits, read_commit
 from terrane_spatial.components import RasterDataset
-from terrane_spatial.intake.accept import Desk, take_in
-from terrane_spatial.runs.names import run_config
 
 pytestmark = pytest.mark.integration
 
@@ -77,13 +75,7 @@ def geotiff(values: np.ndarray, **changes: Any) -> bytes:
 def run(
     platform: Platform, definitions: dg.Definitions, batch_id: str, files: dict[str, bytes]
 ) -> dg.ExecuteInProcessResult:
-    platform.put(batch_id, files, dataset="terrain")
-    with platform.ledger.open() as ledger:
-        take_in(Desk(platform.landing, ledger, {"terrain"}))
-    resources = {"store": platform.store, "compute": platform.compute, "ledger": platform.ledger}
-    job = dg.Definitions.merge(definitions, dg.Definitions(resources=resources)).resolve_implicit_global_asset_job_def()
-    config = run_config("terrain", batch_id)
-    return job.execute_in_process(instance=platform.instance, run_config=config, raise_on_error=False)
+    return platform.run_batch(definitions, "terrain", batch_id, files)
 
 
 def read(platform: Platform, key: str) -> bytes:
@@ -113,7 +105,10 @@ def test_a_batch_of_rasters_is_published_as_cogs_with_an_item_a_preview_and_an_i
     item = pystac.Item.from_dict(fields)
     assert pystac.Item.from_dict({**fields, "stac_extensions": []}).validate()
     assert ProjectionExtension.ext(item).code == "EPSG:32633"
-    asset = item.assets["hills.tif"]
+    titles = {key: asset.title for key, asset in item.assets.items()}
+    names = {"data": "hills.tif", "data_2": "holes.tif", "data_3": "photo.tif", "preview.png": "preview.png"}
+    assert titles == names
+    asset = item.assets["data"]
     assert asset.media_type == pystac.MediaType.COG
     assert ProjectionExtension.ext(asset).shape == [900, 1100]
     assert ProjectionExtension.ext(asset).transform == [10, 0, 500_000, 0, -10, 5_400_000]
@@ -123,7 +118,7 @@ def test_a_batch_of_rasters_is_published_as_cogs_with_an_item_a_preview_and_an_i
     assert band.statistics
     assert band.statistics.minimum == pytest.approx(100, abs=10)
     assert band.statistics.maximum == pytest.approx(values.max(), abs=10)
-    assert (RasterExtension.ext(item.assets["holes.tif"]).bands or [])[0].nodata == "nan"
+    assert (RasterExtension.ext(item.assets["data_2"]).bands or [])[0].nodata == "nan"
 
     image = Image.open(io.BytesIO(read(platform, commit.object("preview.png").key)))
     assert max(image.size) == 512
@@ -131,9 +126,10 @@ def test_a_batch_of_rasters_is_published_as_cogs_with_an_item_a_preview_and_an_i
     assert image.getpixel((400, 300))[3] == 255  # type: ignore[index]
     assert len(image.convert("L").getcolors() or []) > 50
 
+    assert platform.index("terrain") == 1
     index = pq.read_table(io.BytesIO(read(platform, "terrain/_index/items.parquet")))
     (indexed,) = stac_geoparquet.arrow.stac_table_to_items(index)
-    assert indexed["assets"]["hills.tif"]["proj:shape"] == [900, 1100]
+    assert indexed["assets"]["data"]["proj:shape"] == [900, 1100]
     (materialization,) = result.asset_materializations_for_node("data_lake__terrain")
     assert materialization.metadata["rasters"].value["hills.tif"]["epsg"] == 32633  # type: ignore[index, call-overload]
     batch = platform.batch("r-1")
@@ -195,9 +191,9 @@ def test_a_published_batch_run_again_keeps_its_commit(platform: Platform, defini
 
 
 def test_the_asset_says_who_owns_it_and_how_fresh_it_must_be(definitions: dg.Definitions) -> None:
-    (asset,) = [made for made in definitions.assets or [] if isinstance(made, dg.AssetsDefinition)]
-    (spec,) = asset.specs
-    assert spec.key.path == ["data_lake", "terrain"]
+    assets = [made for made in definitions.assets or [] if isinstance(made, dg.AssetsDefinition)]
+    assert [asset.key.path for asset in assets] == [["data_lake", "terrain"], ["stac", "terrain"]]
+    (spec,) = assets[0].specs
     assert [dep.asset_key.path for dep in spec.deps] == [["landing_zone", "terrain"]]
     assert spec.freshness_policy
     assert spec.owners == ["team:spatial"]

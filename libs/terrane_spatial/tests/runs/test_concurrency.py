@@ -58,7 +58,7 @@ def test_a_second_manifest_of_a_batch_id_with_other_content_never_runs(platform:
 
 def _run(platform: Platform, run_id: str, batch_id: str) -> Any:
     dataset = Dataset("places", "Wells.", ("wells",), (), ("wells",), points="out_wells")
-    work = Work(dataset, platform.compute, platform.store, platform.ledger, (run_id,), lambda _: None, batch_id)
+    work = Work(dataset, batch_id, run_id, platform.compute, platform.store, platform.ledger)
     stages.load(work)
     balances = stages.transform(work)
     stages.require_conservation(balances)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from spatial_batches import geojson_batch
 from spatial_platform import Platform, failure_of
 
+from terrane_spatial.intake.ledger import Arrival
 from terrane_spatial.loading import batch_loader
 from terrane_spatial.reading import gdal_process, vector_reader
 from terrane_spatial.sandbox.protocol import Limits
@@ -20,6 +22,16 @@ pytestmark = pytest.mark.integration
 END = "import os, sys; sys.stdin.read(); {do}"
 KILLED = END.format(do=f"os.kill(os.getpid(), {int(signal.SIGKILL)})")
 NO_LIBRARY = END.format(do="raise ImportError('libgdal.so.37: cannot open shared object file')")
+# As the process itself does it, whose imports are done by then.
+NO_MEMORY = """
+import os
+from terrane_spatial.reading.child import entry, stream
+def without_memory(*_):
+    raise MemoryError
+stream.stream = without_memory
+code = entry.main()
+os._exit(code)
+"""
 # Falls over one file, and reads every other as it should.
 FALLS_OVER = """
 import io, json, os, signal, sys
@@ -44,6 +56,7 @@ def child_that(code: str) -> list[str]:
     [
         (KILLED, "by signal 9 (SIGKILL)"),
         (NO_LIBRARY, "libgdal.so.37: cannot open shared object file"),
+        (NO_MEMORY, "it needed more memory than one process may have"),
     ],
 )
 def test_a_reading_process_that_is_killed_or_lacks_a_library_fails_the_run_and_not_the_batch(
@@ -110,9 +123,8 @@ def test_a_quarantine_holds_until_a_person_lifts_it(platform: Platform, monkeypa
         broken.setattr(gdal_process, "CHILD", child_that(FALLS_OVER.replace("{signal}", "SIGSEGV")))
         assert not platform.run(request).success
     assert "is quarantined" in failure_of(platform.run(request))
-    config = request.run_config["ops"]["data_lake__places"]["ops"]["load"]["config"]
-    config["lift_quarantine"] = True
-    assert platform.run(request).success
+    config = {"ops": {"data_lake__places": {"ops": {"load": {"config": {"lift_quarantine": True}}}}}}
+    assert platform.run(request.with_replaced_attrs(run_config=config)).success
 
 
 def test_a_process_that_falls_over_every_file_is_ours_and_quarantines_none(
@@ -181,9 +193,11 @@ def test_a_launch_that_names_another_dataset_s_batch_is_refused_and_changes_noth
     platform.put("mine", geojson_batch())
     (request,) = platform.requests()
     with platform.ledger.open() as ledger:
-        ledger.accept("theirs", "rivers", "{}", "0" * 64, None)
-    request.run_config["ops"]["data_lake__places"]["ops"]["load"]["config"]["batch_id"] = "theirs"
-    assert "no accepted batch theirs of dataset places" in failure_of(platform.run(request))
+        ledger.accept(Arrival("theirs", "{}", "0" * 64, None, datetime.now(UTC)), "rivers")
+    # Dagster refuses a key that is no partition; a person may have added it.
+    platform.instance.add_dynamic_partitions("places_batches", ["theirs"])
+    named = request.with_replaced_attrs(partition_key="theirs")
+    assert "no accepted batch theirs of dataset places" in failure_of(platform.run(named))
     batch = platform.batch("theirs")
     assert batch
     assert (batch.state, batch.reasons) == ("accepted", [])

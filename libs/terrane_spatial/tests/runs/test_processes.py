@@ -8,8 +8,6 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -17,7 +15,7 @@ from spatial_platform import Platform, job_in_one_process, job_in_processes
 
 from terrane.object_store import DATA_LAKE
 from terrane.publishing import list_commits
-from terrane_spatial.intake.ledger import LedgerResource
+from terrane_spatial.runs.names import BATCH_TAG
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -26,42 +24,20 @@ import sys
 import dagster as dg
 from spatial_platform import defs
 job = defs().resolve_implicit_global_asset_job_def()
-job.execute_in_process(instance=dg.DagsterInstance.get(), run_id=sys.argv[1])
+job.execute_in_process(
+    instance=dg.DagsterInstance.get(),
+    run_id=sys.argv[1],
+    partition_key="killed",
+    asset_selection=[dg.AssetKey(["data_lake", "places"])],
+)
 """
-
-
-@pytest.fixture
-def instance(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    """An instance in a folder, and the environment that processes of the platform read."""
-    home = tmp_path / "home"
-    home.mkdir()
-    compute = platform.compute
-    platform.ledger = LedgerResource(**compute.model_dump(include={"host", "port", "user", "password", "database"}))
-    values = {
-        "DAGSTER_HOME": str(home),
-        "PYTHONPATH": str(Path(__file__).parents[1] / "support"),
-        "MINIO_ENDPOINT": platform.store.endpoint,
-        "MINIO_ROOT_USER": "none",
-        "MINIO_ROOT_PASSWORD": "none",
-        "POSTGRES_HOST": compute.host,
-        "POSTGRES_PORT": compute.port,
-        "POSTGRES_USER": compute.user,
-        "POSTGRES_PASSWORD": compute.password,
-        "POSTGRES_DB": compute.database,
-        "POSTGRES_LEDGER_DB": compute.database,
-    }
-    for name, value in values.items():
-        monkeypatch.setenv(name, value)
-    with dg.DagsterInstance.get() as made:
-        platform.instance = made
-        yield made
 
 
 def test_steps_run_in_processes_of_their_own(platform: Platform, instance: dg.DagsterInstance) -> None:
     platform.put_sample("apart")
     assert platform.requests()
     job = dg.reconstructable(job_in_processes)
-    with dg.execute_job(job, instance) as result:
+    with dg.execute_job(job, instance, tags={BATCH_TAG: "apart"}) as result:
         assert result.success
         workers = [e for e in result.all_events if e.event_type_value == "STEP_WORKER_STARTED"]
     assert len(workers) == 3
@@ -78,7 +54,7 @@ def test_a_run_re_executed_from_its_failed_step_does_again_what_is_gone(
     in_the_way.parent.mkdir()
     in_the_way.write_text("a file where the batch's folder would be")
     job = dg.reconstructable(job_in_one_process)
-    with dg.execute_job(job, instance) as result:
+    with dg.execute_job(job, instance, tags={BATCH_TAG: "resumed"}) as result:
         assert [e.step_key for e in result.all_events if e.is_step_failure] == ["data_lake__places.export"]
         failed = result.run_id
     assert platform.schemas() == []
@@ -88,7 +64,7 @@ def test_a_run_re_executed_from_its_failed_step_does_again_what_is_gone(
 
     in_the_way.unlink()
     options = dg.ReexecutionOptions.from_failure(failed, instance)
-    with dg.execute_job(job, instance, reexecution_options=options) as result:
+    with dg.execute_job(job, instance, tags={BATCH_TAG: "resumed"}, reexecution_options=options) as result:
         assert result.success
         assert [e.step_key for e in result.all_events if e.is_step_start] == ["data_lake__places.export"]
     (commit,) = list_commits(platform.lake, "places")
@@ -116,12 +92,12 @@ def test_a_killed_run_leaves_no_schema_and_its_batch_can_be_run_again(
     assert len(platform.schemas()) == 1
 
     instance.report_run_failed(run)
-    _wait_until(lambda: not (platform.sweep() or platform.schemas()), 20)
-
+    platform.run_ended(run_id)
     batch = platform.batch("killed")
     assert batch
     assert batch.state == "failed"
     assert f"the run {run_id} ended without saying why" in batch.reasons[0]
+    _wait_until(lambda: not (platform.sweep() or platform.schemas()), 20)
     assert platform.published() == []
     assert platform.run(request).success
 

@@ -18,9 +18,12 @@ from dagster.components.testing import create_defs_folder_sandbox
 from terrane.executors import executor_from_env
 from terrane.object_store import DATA_LAKE, LANDING_ZONE, ObjectStoreResource
 from terrane.postgres import PostgresResource
+from terrane_spatial.intake.accept import Desk, take_in
 from terrane_spatial.intake.ledger import Batch, LedgerResource
 from terrane_spatial.intake.sensor import manifests
-from terrane_spatial.runs.sweeper import sweeper
+from terrane_spatial.publishing import stac_index
+from terrane_spatial.runs.names import batches_of, published
+from terrane_spatial.runs.sweeper import cancelled_runs, failed_runs, sweeper, sweeps
 
 SAMPLES = Path(__file__).parents[4] / "samples" / "natural_earth"
 # The dataset that tests run: its YAML and SQL.
@@ -41,7 +44,8 @@ def defs() -> dg.Definitions:
         "compute": PostgresResource.from_env("POSTGRES"),
         "ledger": LedgerResource.from_env("POSTGRES", database="LEDGER_DB"),
     }
-    shared = dg.Definitions(sensors=[manifests, sweeper], resources=resources, executor=executor_from_env())
+    automation = {"sensors": [manifests, failed_runs, cancelled_runs], "jobs": [sweeper], "schedules": [sweeps]}
+    shared = dg.Definitions(**automation, resources=resources, executor=executor_from_env())
     return dg.Definitions.merge(declared, shared)
 
 
@@ -54,6 +58,12 @@ class Platform:
     ledger: LedgerResource
     instance: dg.DagsterInstance
     cursor: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What marks the platform's own schemas."""
+        with self.ledger.open() as ledger:
+            return ledger.platform()
 
     @property
     def landing(self) -> Any:
@@ -106,9 +116,13 @@ class Platform:
         return result
 
     def requests(self) -> list[dg.RunRequest]:
-        """The runs that one evaluation of the sensor asks for."""
+        """The runs that one evaluation of the sensor asks for, whose partitions are there then."""
         result = self.tick()
-        return list(result.run_requests or []) if isinstance(result, dg.SensorResult) else []
+        if not isinstance(result, dg.SensorResult):
+            return []
+        for added in result.dynamic_partitions_requests or []:
+            self.instance.add_dynamic_partitions(added.partitions_def_name, list(added.partition_keys))
+        return list(result.run_requests or [])
 
     def run(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
         """Launches the run that the sensor asked for, in this process."""
@@ -116,10 +130,34 @@ class Platform:
         return job.execute_in_process(
             run_config=request.run_config,
             instance=self.instance,
+            partition_key=request.partition_key,
             tags={**request.tags, "dagster/run_key": request.run_key or ""},
             asset_selection=list(request.asset_selection or []),
             raise_on_error=False,
         )
+
+    def run_batch(
+        self, definitions: dg.Definitions, dataset: str, batch_id: str, files: dict[str, bytes]
+    ) -> dg.ExecuteInProcessResult:
+        """Puts a batch of another dataset, takes it in, and runs the dataset on it."""
+        if files:
+            self.put(batch_id, files, dataset=dataset)
+        with self.ledger.open() as ledger:
+            take_in(Desk(self.landing, ledger, {dataset}))
+        resources = {"store": self.store, "compute": self.compute, "ledger": self.ledger}
+        whole = dg.Definitions.merge(definitions, dg.Definitions(resources=resources))
+        self.instance.add_dynamic_partitions(str(batches_of(dataset).name), [batch_id])
+        job = whole.resolve_implicit_global_asset_job_def()
+        return job.execute_in_process(
+            instance=self.instance,
+            partition_key=batch_id,
+            asset_selection=[published(dataset)],
+            raise_on_error=False,
+        )
+
+    def index(self, dataset: str = "places") -> int:
+        """Makes the dataset's index, as its asset does."""
+        return stac_index.refresh(self.lake, dataset, "About it.")
 
     def run_next(self) -> dg.ExecuteInProcessResult:
         """Evaluates the sensor, which must ask for one run, and launches it."""
@@ -127,14 +165,21 @@ class Platform:
         return self.run(request)
 
     def sweep(self) -> None:
-        """Evaluates the sensor `sweeper` once."""
-        definitions = self.definitions
-        context = dg.build_sensor_context(
-            instance=self.instance,
-            definitions=definitions,
-            resources={"compute": self.compute, "ledger": self.ledger},
+        """Runs the job `sweeper` once."""
+        resources = {"compute": self.compute, "ledger": self.ledger, "store": self.store}
+        assert sweeper.execute_in_process(instance=self.instance, resources=resources).success
+
+    def run_ended(self, run_id: str) -> None:
+        """Evaluates the sensor that hears of the failed or cancelled run."""
+        run = self.instance.get_run_by_id(run_id)
+        assert run
+        sensor = failed_runs if run.status == dg.DagsterRunStatus.FAILURE else cancelled_runs
+        event = self.instance.all_logs(run_id)[-1].dagster_event
+        assert event
+        context = dg.build_run_status_sensor_context(
+            sensor.name, event, self.instance, run, resources={"ledger": self.ledger}
         )
-        definitions.get_sensor_def("sweeper")(context)
+        sensor(context)
 
     def batch(self, batch_id: str) -> Batch | None:
         with self.ledger.open() as ledger:
@@ -181,7 +226,11 @@ def _without_resources() -> dg.Definitions:
     if _loaded is None:
         whole = defs()
         _loaded = dg.Definitions(
-            assets=whole.assets, sensors=whole.sensors, executor=whole.executor, asset_checks=whole.asset_checks
+            assets=whole.assets,
+            sensors=whole.sensors,
+            jobs=whole.jobs,
+            executor=whole.executor,
+            asset_checks=whole.asset_checks,
         )
     return _loaded
 

@@ -1,14 +1,24 @@
 """A raster dataset, declared in YAML: batches of the landing zone become cloud-optimised GeoTIFFs in the lake."""
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from terrane_spatial.components.common import Freshness, lake_asset, landing_spec
+from terrane_spatial.components.common import (
+    Freshness,
+    Keep,
+    index_asset,
+    lake_asset,
+    landing_spec,
+    limit_mistakes,
+    limits_of,
+)
+from terrane_spatial.components.mistakes import of_dataset, refuse
 from terrane_spatial.files.formats import RASTERS, declared
-from terrane_spatial.rasters.ops import publish_op
-from terrane_spatial.runs.names import LOAD
+from terrane_spatial.rasters.ops import convert_op
+from terrane_spatial.runs.names import CONVERT
 from terrane_spatial.runs.work import Dataset
 
 
@@ -30,10 +40,16 @@ class RasterDataset(dg.Component, dg.Model, dg.Resolvable):
         default=False, description="Whether pixels are codes, which have no average: overviews take the nearest."
     )
     freshness: Freshness
+    retention: Keep = Keep()
+    limits: dict[str, float] = Field(
+        default_factory=dict, description="Limits that are others than the environment's: docs/spatial.md lists them."
+    )
     tags: dict[str, str] = Field(default_factory=dict)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """The external asset of the landing zone, and the asset of the lake with its step."""
+        """The assets of the landing zone, of the lake with its step, and of the index, and the retention's job."""
+        mistakes = {**of_dataset(self.dataset), **self.freshness.mistakes(), **self.retention.mistakes()}
+        refuse(Path(context.path), self.dataset, {**mistakes, **limit_mistakes(self.limits)})
         dataset = Dataset(
             name=self.dataset,
             description=self.description,
@@ -41,12 +57,14 @@ class RasterDataset(dg.Component, dg.Model, dg.Resolvable):
             steps=(),
             outputs=(),
             formats=declared(self.formats),
+            limits=limits_of(self.limits),
         )
-        convert = publish_op(dataset, self.categories)
+        convert = convert_op(dataset, self.categories)
 
-        # The step has the name under which the sensor configures every dataset's first step.
         def compose(batches: Any) -> Any:
-            return convert.alias(LOAD)(batches)
+            return convert.alias(CONVERT)(batches)
 
         lake = lake_asset(dataset, compose, {"gdal", "geotiff"}, self.tags, self.freshness)
-        return dg.Definitions(assets=[landing_spec(self.dataset, self.tags), lake])
+        job, schedule = self.retention.of(dataset)
+        assets = [landing_spec(self.dataset, self.tags), lake, index_asset(dataset, self.tags)]
+        return dg.Definitions(assets=assets, jobs=[job], schedules=[schedule])

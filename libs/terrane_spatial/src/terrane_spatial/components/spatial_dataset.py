@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 import dagster as dg
 from pydantic import Field
 
-from terrane_spatial.components.common import Freshness, lake_asset, landing_spec
+from terrane_spatial.components.common import (
+    Freshness,
+    Keep,
+    index_asset,
+    lake_asset,
+    landing_spec,
+    limit_mistakes,
+    limits_of,
+)
+from terrane_spatial.components.mistakes import of_dataset, of_preview, of_tables, refuse
 from terrane_spatial.files.formats import VECTORS, declared
 from terrane_spatial.runs import names
 from terrane_spatial.runs.names import published
@@ -61,22 +70,42 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
     row_count: str = Field(description="The output whose rows are the asset's row count.")
     preview: Preview = Preview()
     freshness: Freshness
+    retention: Keep = Keep()
+    limits: dict[str, float] = Field(
+        default_factory=dict, description="Limits that are others than the environment's: docs/spatial.md lists them."
+    )
     tags: dict[str, str] = Field(default_factory=dict)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """The external asset of the landing zone, and the asset of the lake with its three steps."""
+        """The assets of landing zone, lake, with its three steps, and index, and the retention's job."""
+        folder = Path(context.path)
+        mistakes = {
+            **of_dataset(self.dataset),
+            **of_tables(self.inputs, self.outputs, self.row_count),
+            **self.freshness.mistakes(),
+            **self.retention.mistakes(),
+            **limit_mistakes(self.limits),
+        }
+        refuse(folder, self.dataset, mistakes)
+        steps = self._steps(folder)
+        drawn = (self.preview.polygons, self.preview.points)
+        refuse(folder, self.dataset, of_preview(drawn, self.inputs, self.outputs, steps))
         dataset = Dataset(
             name=self.dataset,
             description=self.description,
             inputs=tuple(self.inputs),
-            steps=self._steps(Path(context.path)),
+            steps=steps,
             outputs=tuple(self.outputs),
             polygons=self.preview.polygons,
             points=self.preview.points,
             exports=tuple(self.exports),
             formats=declared(self.formats),
+            row_count=self.row_count,
+            limits=limits_of(self.limits),
         )
-        return dg.Definitions(assets=[landing_spec(self.dataset, self.tags), self._asset(dataset)])
+        job, schedule = self.retention.of(dataset)
+        assets = [landing_spec(self.dataset, self.tags), self._asset(dataset), index_asset(dataset, self.tags)]
+        return dg.Definitions(assets=assets, jobs=[job], schedules=[schedule])
 
     def _steps(self, folder: Path) -> tuple[Step | Script, ...]:
         if self.steps and self.sql:
@@ -92,7 +121,7 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
 
     def _asset(self, dataset: Dataset) -> dg.AssetsDefinition:
         key = published(self.dataset)
-        load, transform, export = load_op(dataset), transform_op(dataset, key), export_op(dataset, self.row_count)
+        load, transform, export = load_op(dataset), transform_op(dataset, key), export_op(dataset)
 
         def compose(batches: Any) -> dict[str, Any]:
             transformed, conserved = transform.alias(names.TRANSFORM)(load.alias(names.LOAD)(batches))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from terrane_spatial.errors import BatchRejectedError
-from terrane_spatial.files.archives import extract
+from terrane_spatial.files.archives import DEFAULT_LIMITS, Limits, extract
 from terrane_spatial.files.formats import Format, titles
 from terrane_spatial.files.sniffing import HEAD_BYTES, is_zip, points_elsewhere, sniff
 from terrane_spatial.intake import landing_zone
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 ARRIVED = "object"
 
 
-def fetch_file(zone: Bucket, file: ManifestFile, folder: Path, formats: Sequence[Format]) -> Path:
+def fetch_file(
+    zone: Bucket, file: ManifestFile, folder: Path, formats: Sequence[Format], limits: Limits = DEFAULT_LIMITS
+) -> Path:
     """Fetches the object into the folder and makes of it the one file that is to be read.
 
     Args:
         folder: empty, and the reader's to see: nothing else is put there.
         formats: of which the content must be.
+        limits: of an archive.
 
     Returns:
         `<table><suffix of its format>` in the folder; the suffix is what the content is, whatever the key says.
@@ -32,14 +35,14 @@ def fetch_file(zone: Bucket, file: ManifestFile, folder: Path, formats: Sequence
     Raises:
         BatchRejectedError: the object is not what the manifest says, or its content is of no such format.
     """
-    return unpack(landing_zone.download(zone, file, folder / ARRIVED), file.table, file.key, formats)
+    return unpack(landing_zone.download(zone, file, folder / ARRIVED), file.table, file.key, formats, limits)
 
 
-def unpack(arrived: Path, stem: str, name: str, formats: Sequence[Format]) -> Path:
+def unpack(arrived: Path, stem: str, name: str, formats: Sequence[Format], limits: Limits = DEFAULT_LIMITS) -> Path:
     """Names the file that arrived for its content, or takes what it holds out of it where it is an archive."""
     head = _head(arrived)
     if is_zip(head):
-        path = extract(arrived, arrived.parent, stem, name, formats)
+        path = extract(arrived, arrived.parent, stem, name, formats, limits)
         arrived.unlink()
     else:
         found = _format(name, head, formats)

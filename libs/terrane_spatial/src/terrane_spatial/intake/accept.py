@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from terrane_spatial.errors import BatchRejectedError, printable
 from terrane_spatial.intake import landing_zone
-from terrane_spatial.intake.ledger import Batch, Ledger
+from terrane_spatial.intake.ledger import Arrival, Batch, Ledger
 from terrane_spatial.intake.manifest import BATCH_ID, MAX_MANIFEST_BYTES, Manifest, batch_id_of, parse
 
 if TYPE_CHECKING:
     from terrane.object_store import Bucket
 
-# Of the minute that Dagster gives a sensor, what remains is for reporting and for asking for runs.
-BUDGET_S = 20.0
+# A batch that lands during a look is taken in by the next, and its run asked for when that ends: both looks together,
+# with their reports, stay below the minute that another dataset's batch may wait beside a flood.
+BUDGET_S = 12.0
 CHUNK = 64
 AT_ONCE = 8
 # A manifest that was read whole is kept whole; of one that is none, enough to see what it was.
@@ -80,7 +81,7 @@ def take_in(desk: Desk, budget_s: float = BUDGET_S) -> Intake:
     begun, intake = time.monotonic(), Intake()
     listing = landing_zone.list_new(desk.landing)
     waiting = desk.ledger.put_off([m.key for m in listing.manifests])
-    due = [m for m in listing.manifests if waiting.get(m.key) != m.etag]
+    due = _first_and_last(m for m in listing.manifests if waiting.get(m.key) != m.etag)
     with ThreadPoolExecutor(AT_ONCE, "intake") as pool:
         for at in range(0, len(due), CHUNK):
             if at and time.monotonic() - begun > budget_s:
@@ -89,6 +90,18 @@ def take_in(desk: Desk, budget_s: float = BUDGET_S) -> Intake:
             _decide(desk, pool, due[at : at + CHUNK], intake)
         _each(pool, listing.old_markers, lambda key: landing_zone.move(desk.landing, key))
     return intake
+
+
+def _first_and_last(found: Iterable[landing_zone.ManifestObject]) -> list[landing_zone.ManifestObject]:
+    """By the time they were written, the first and the last in turn.
+
+    So what came first is not forgotten, and what came last does not wait until a flood before it is taken in.
+    """
+    ordered = sorted(found, key=lambda manifest: (manifest.written_at, manifest.key))
+    half = (len(ordered) + 1) // 2
+    first, last = ordered[:half], ordered[half:][::-1]
+    turns = [manifest for pair in zip(first, last, strict=False) for manifest in pair]
+    return turns + first[len(last) :]
 
 
 def _decide(desk: Desk, pool: ThreadPoolExecutor, found: list[landing_zone.ManifestObject], intake: Intake) -> None:
@@ -133,14 +146,14 @@ def _enter(desk: Desk, seen: _Seen, known: Batch | None, intake: Intake) -> list
     batch_id = batch_id_of(seen.found.key)
     if known:
         return _compare(desk.ledger, known, seen, intake)
+    text = seen.text if seen.manifest and not seen.reasons else seen.text[:MAX_REJECTED_CHARS]
+    arrival = Arrival(batch_id, text, seen.sha256, seen.found.etag, seen.found.written_at)
     if seen.reasons or seen.manifest is None:
         if BATCH_ID.match(batch_id):
-            desk.ledger.reject_manifest(
-                batch_id, seen.text[:MAX_REJECTED_CHARS], seen.sha256, seen.found.etag, seen.reasons
-            )
+            desk.ledger.reject_manifest(arrival, seen.reasons)
         intake.rejected[batch_id] = seen.reasons
         return seen.reasons
-    if desk.ledger.accept(batch_id, seen.manifest.dataset, seen.text, seen.sha256, seen.found.etag):
+    if desk.ledger.accept(arrival, seen.manifest.dataset):
         intake.accepted.append(batch_id)
     return []
 

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from terrane.object_store import Bucket
 
 READ_SIZE = 1 << 20
-# What stores say of a key that no object of theirs can have: below a file of a folder, or with too long a part.
-NO_SUCH_NAME = ("Not a directory", "File name too long", "400 Bad Request")
+# What a folder says of a key that no object can have: below a file, or with too long a part.
+NO_SUCH_NAME = ("Not a directory", "File name too long")
+# MinIO keeps objects in folders too, and answers 400 without a word to a HEAD of a key with a longer part. Of any other
+# key 400 is a fault of ours: a region, a clock, a proxy.
+MAX_PART_BYTES = 255
+BAD_REQUEST = "400 Bad Request"
 # How long a producer finds the answer to a manifest at its documented key.
 MARKER_DAYS = 30
 NEXT_STEP = "correct the batch and send it under a new batch_id; this manifest is not read again"
@@ -34,6 +38,7 @@ class ManifestObject:
 
     key: str
     etag: str | None
+    written_at: datetime
     marked: bool = False
 
 
@@ -58,10 +63,12 @@ def list_new(landing: Bucket) -> Listing:
     markers = [key for key in found if key.endswith(REJECTED_SUFFIX)]
     keys = sorted(key for key in found if key.endswith(SUFFIX) and not key.endswith(REJECTED_SUFFIX))
     oldest = datetime.now(UTC) - timedelta(days=MARKER_DAYS)
-    return Listing(
-        [ManifestObject(key, found[key].get("e_tag"), marker_key(key) in found) for key in keys],
-        [key for key in markers if found[key]["last_modified"] < oldest],
-    )
+
+    def manifest(key: str) -> ManifestObject:
+        entry = found[key]
+        return ManifestObject(key, entry.get("e_tag"), entry["last_modified"], marker_key(key) in found)
+
+    return Listing([manifest(key) for key in keys], [key for key in markers if found[key]["last_modified"] < oldest])
 
 
 def move(landing: Bucket, key: str, etag: str | None = None, again: bool = False) -> None:
@@ -124,7 +131,7 @@ def missing_files(landing: Bucket, manifest: Manifest) -> list[str]:
         except (FileNotFoundError, IsADirectoryError):
             size = None
         except GenericError as error:
-            if not any(told in str(error) for told in NO_SUCH_NAME):
+            if not _says_no_such_name(file.key, str(error)):
                 raise
             size = None
         if size is None:
@@ -133,6 +140,11 @@ def missing_files(landing: Bucket, manifest: Manifest) -> list[str]:
         if size != file.size:
             reasons.append(f"files[{number}].size: {file.key} has {size} bytes, the manifest says {file.size}")
     return reasons
+
+
+def _says_no_such_name(key: str, error: str) -> bool:
+    too_long = any(len(part.encode()) > MAX_PART_BYTES for part in key.split("/"))
+    return any(told in error for told in NO_SUCH_NAME) or (too_long and BAD_REQUEST in error)
 
 
 def download(landing: Bucket, file: ManifestFile, target: Path) -> Path:

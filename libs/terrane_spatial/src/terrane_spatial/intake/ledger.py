@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from terrane import names
@@ -44,7 +45,12 @@ create table if not exists {ledger}.changes (number integer primary key, made_at
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch as the ledger has it. `manifest` is the manifest's text at the time it was first seen."""
+    """A batch as the ledger has it.
+
+    Attributes:
+        manifest: the manifest's text at the time it was first seen.
+        landed_at: when the manifest was written, as the object store has it.
+    """
 
     batch_id: str
     dataset: str | None
@@ -54,6 +60,18 @@ class Batch:
     state: str
     reasons: list[str]
     run_id: str | None
+    landed_at: datetime
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A manifest that is seen for the first time: its text, SHA-256, ETag, and when it was written."""
+
+    batch_id: str
+    manifest: str
+    sha256: str
+    etag: str | None
+    landed_at: datetime
 
 
 # What a ledger made by an earlier release lacks, in order; a release adds to the end.
@@ -75,6 +93,18 @@ CHANGES = (
         next_try_at timestamptz,
         reason text not null
     );
+    """,
+    """
+    create table {ledger}.platform (id uuid not null default gen_random_uuid());
+    create unique index platform_one_row on {ledger}.platform ((true));
+    insert into {ledger}.platform default values;
+    alter table {ledger}.batches add column landed_at timestamptz;
+    update {ledger}.batches set landed_at = seen_at;
+    alter table {ledger}.batches alter column landed_at set default now();
+    alter table {ledger}.batches alter column landed_at set not null;
+    drop index if exists {ledger}.batches_waiting;
+    create index batches_waiting on {ledger}.batches (dataset, landed_at, batch_id)
+        where state = 'accepted' and run_id is null;
     """,
 )
 # Between tries of a manifest that could not be decided; after the last it is set aside.
@@ -117,18 +147,16 @@ class Ledger:
     def get(self, batch_id: str) -> Batch | None:
         return self._batch("where batch_id = %s", [batch_id])
 
-    def newest(self, dataset: str) -> Batch | None:
-        """The dataset's batch seen last that was not rejected."""
-        return self._batch("where dataset = %s and state <> 'rejected' order by seen_at desc, batch_id desc", [dataset])
-
-    def of_runs(self, dataset: str, run_ids: Sequence[str]) -> Batch | None:
-        """The dataset's batch that one of these runs worked on last."""
-        return self._batch("where dataset = %s and run_id = any(%s) order by started_at desc", [dataset, list(run_ids)])
+    def platform(self) -> str:
+        """What this platform marks as its own on a server that others may use too."""
+        row = self._execute("select id from {ledger}.platform").fetchone()
+        assert row, "a change of the ledger makes the one row"
+        return str(row[0])
 
     def waiting(self, dataset: str, at_most: int) -> list[Batch]:
         """The dataset's accepted batches that no run is known for, oldest first."""
         return self._batches(
-            "where dataset = %s and state = 'accepted' and run_id is null order by seen_at, batch_id limit %s",
+            "where dataset = %s and state = 'accepted' and run_id is null order by landed_at, batch_id limit %s",
             [dataset, at_most],
         )
 
@@ -176,13 +204,13 @@ class Ledger:
         """Accepted batches that have a run, and of which the ledger knows no end."""
         return self._batches("where state = 'accepted' and run_id is not null order by seen_at", [])
 
-    def accept(self, batch_id: str, dataset: str, manifest: str, sha256: str, etag: str | None) -> bool:
+    def accept(self, arrival: Arrival, dataset: str) -> bool:
         """Whether the batch is new; it is accepted then."""
-        return self._insert(batch_id, dataset, manifest, sha256, etag, "accepted", [])
+        return self._insert(arrival, dataset, "accepted", [])
 
-    def reject_manifest(self, batch_id: str, manifest: str, sha256: str, etag: str | None, reasons: list[str]) -> bool:
+    def reject_manifest(self, arrival: Arrival, reasons: list[str]) -> bool:
         """Whether the batch is new; it is rejected then, before any run."""
-        return self._insert(batch_id, None, manifest, sha256, etag, "rejected", reasons)
+        return self._insert(arrival, None, "rejected", reasons)
 
     def looked_again(self, batch_id: str, etag: str | None, reasons: Sequence[str] = ()) -> None:
         """Notes that the batch's manifest was written again, and what is to be said against its new content."""
@@ -212,6 +240,40 @@ class Ledger:
             [run_id, json.dumps(counts), commit_key, batch_id],
         )
 
+    def end_of_run(self, run_id: str, batch_id: str, datasets: Sequence[str], reason: str) -> bool:
+        """Whether the run left its batch open; it `failed` then.
+
+        Args:
+            datasets: the run's; of a batch that no run is known for yet, the run has to be for its dataset.
+        """
+        done = self._execute(
+            "update {ledger}.batches set state = 'failed', reasons = %s, run_id = %s, finished_at = now() "
+            "where batch_id = %s and state = 'accepted' "
+            "and (run_id = %s or (run_id is null and dataset = any(%s)))",
+            [json.dumps([reason]), run_id, batch_id, run_id, list(datasets)],
+        )
+        return done.rowcount == 1
+
+    def oldest_published(self, dataset: str) -> datetime | None:
+        """When the first of the dataset's batches that are published was seen."""
+        row = self._execute(
+            "select min(seen_at) from {ledger}.batches where dataset = %s and state = 'published'", [dataset]
+        ).fetchone()
+        return row[0] if row else None
+
+    def ended_before(self, dataset: str, moment: datetime) -> list[str]:
+        """Batches seen before that moment that failed, were rejected or quarantined."""
+        rows = self._execute(
+            "select batch_id from {ledger}.batches where dataset = %s and seen_at < %s "
+            "and state in ('failed', 'rejected', 'quarantined') order by seen_at",
+            [dataset, moment],
+        ).fetchall()
+        return [batch_id for (batch_id,) in rows]
+
+    def forget(self, batch_id: str) -> None:
+        """The batch is gone, as if it had never been: its batch_id may come again."""
+        self._execute("delete from {ledger}.batches where batch_id = %s", [batch_id])
+
     def end(self, batch_id: str, state: str, reasons: Sequence[str]) -> None:
         """The batch was `rejected`, `failed` or `quarantined` in its run. What is published stays so."""
         self._execute(
@@ -220,21 +282,14 @@ class Ledger:
             [state, json.dumps(list(reasons)), batch_id],
         )
 
-    def _insert(
-        self,
-        batch_id: str,
-        dataset: str | None,
-        manifest: str,
-        sha256: str,
-        etag: str | None,
-        state: str,
-        reasons: list[str],
-    ) -> bool:
+    def _insert(self, arrival: Arrival, dataset: str | None, state: str, reasons: list[str]) -> bool:
+        text = arrival.manifest.replace("\0", "\ufffd")
+        values = [arrival.batch_id, dataset, text, arrival.sha256, arrival.etag, arrival.landed_at]
         done = self._execute(
             "insert into {ledger}.batches "
-            "(batch_id, dataset, manifest, manifest_sha256, manifest_etag, state, reasons) "
-            "values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
-            [batch_id, dataset, manifest.replace("\0", "\ufffd"), sha256, etag, state, json.dumps(reasons)],
+            "(batch_id, dataset, manifest, manifest_sha256, manifest_etag, landed_at, state, reasons) "
+            "values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+            [*values, state, json.dumps(reasons)],
         )
         return done.rowcount == 1
 

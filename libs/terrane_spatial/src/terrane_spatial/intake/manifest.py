@@ -10,6 +10,7 @@ import codecs
 import json
 import re
 import unicodedata
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from terrane_spatial.errors import BatchRejectedError
 from terrane_spatial.identifiers import launder
 
+# The name `datetime` is a field of the manifest.
+Moment = datetime
 FOLDER = "manifests/"
 DECIDED = "manifests/decided/"
 SUFFIX = ".json"
@@ -31,15 +34,19 @@ BATCH_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
 DATASET = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 EPSG = re.compile(r"EPSG:[1-9][0-9]{0,5}\Z")
+MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2}))?\Z"
+)
 KEY = re.compile(r"[\w][\w.,=+@()!' -]*(/[\w.,=+@()!' -]+)*\Z")
 MAX_KEY_BYTES = 1024
 
 
 def _batch_id(value: str) -> str:
-    if not BATCH_ID.match(value) or value.endswith(".rejected"):
+    # Dagster takes no partition key with three dots.
+    if not BATCH_ID.match(value) or value.endswith(".rejected") or "..." in value:
         raise ValueError(
             "expected at most 100 lower-case letters, digits, '.', '_' or '-', "
-            "beginning with a letter or digit and not ending in '.rejected'"
+            "beginning with a letter or digit, without '...' and not ending in '.rejected'"
         )
     return value
 
@@ -72,6 +79,26 @@ def _crs(value: str) -> str:
     if not EPSG.match(value):
         raise ValueError("expected 'EPSG:' and a number of at most six digits, such as EPSG:4326")
     return value
+
+
+def _moment(value: str) -> str:
+    try:
+        moment_of(value)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            "expected a date such as 2026-01-31, or a time with its zone such as 2026-01-31T12:00:00Z"
+        ) from None
+    return value
+
+
+def moment_of(value: str) -> datetime:
+    """The moment in UTC; of a date, its midnight there. Raises ValueError or OverflowError for what is none."""
+    if not MOMENT.match(value):
+        raise ValueError(value)
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC)
 
 
 def _encoding(value: str) -> str:
@@ -111,7 +138,12 @@ class ManifestFile(BaseModel):
 
 
 class Manifest(BaseModel):
-    """A batch: which dataset it is of, and its files."""
+    """A batch: which dataset it is of, its files, and from when its data are.
+
+    Attributes:
+        valid_from, datetime: the data's time, by which the newest batch is chosen; at most one of them. Without one it
+            is the time at which the manifest was written.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -119,6 +151,14 @@ class Manifest(BaseModel):
     batch_id: Annotated[str, AfterValidator(_batch_id)]
     dataset: Annotated[str, AfterValidator(_dataset)]
     files: Annotated[list[ManifestFile], Field(min_length=1, max_length=MAX_FILES)]
+    valid_from: Annotated[str, AfterValidator(_moment)] | None = None
+    datetime: Annotated[str, AfterValidator(_moment)] | None = None
+
+    @property
+    def data_time(self) -> Moment | None:
+        """The data's time in UTC, where the manifest names one."""
+        said = self.valid_from or self.datetime
+        return moment_of(said) if said else None
 
 
 def manifest_key(batch_id: str) -> str:
@@ -181,6 +221,8 @@ def _contradictions(key: str, manifest: Manifest) -> list[str]:
     reasons = []
     if manifest.batch_id != batch_id_of(key):
         reasons.append(f"batch_id: expected {batch_id_of(key)!r}, the name of {key}, got {manifest.batch_id!r}")
+    if manifest.valid_from and manifest.datetime:
+        reasons.append("datetime: there is valid_from too; a batch has one of them, by which the newest is chosen")
     first_with: dict[str, str] = {}
     for number, file in enumerate(manifest.files):
         other = first_with.setdefault(file.table, file.key)

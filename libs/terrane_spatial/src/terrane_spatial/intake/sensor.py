@@ -13,12 +13,11 @@ from terrane.object_store import LANDING_ZONE, ObjectStoreResource
 from terrane_spatial.intake.accept import Desk, Intake, take_in
 from terrane_spatial.intake.ledger import Batch, Ledger, LedgerResource
 from terrane_spatial.intake.manifest import Manifest, manifest_key, parse
-from terrane_spatial.runs.names import BATCH_TAG, DATASET_TAG, LAKE, landed, published, run_config
+from terrane_spatial.limits import from_environment
+from terrane_spatial.runs.names import BATCH_TAG, DATASET_TAG, LAKE, batches_of, landed, published
 
-# Of one dataset; the rest waits in the ledger, in order of arrival, so that other datasets' runs get their turn.
-MAX_QUEUED = 100
 # Of the minute that Dagster gives a sensor: reporting goes on at the next look.
-REPORTING_S = 15.0
+REPORTING_S = 8.0
 QUEUED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
 
 
@@ -38,11 +37,13 @@ def manifests(
         _tell(context, intake)
         _report(context, opened, datasets)
         requests = [request for dataset in sorted(datasets) for request in _requests(context, opened, dataset)]
-    return (
-        dg.SensorResult(run_requests=requests)
-        if requests
-        else dg.SkipReason(_summary(intake, store.name(LANDING_ZONE)))
-    )
+    if not requests:
+        return dg.SkipReason(_summary(intake, store.name(LANDING_ZONE)))
+    wanted: dict[str, list[str]] = {}
+    for request in requests:
+        wanted.setdefault(request.tags[DATASET_TAG], []).append(str(request.partition_key))
+    added = [batches_of(dataset).build_add_request(batch_ids) for dataset, batch_ids in wanted.items()]
+    return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=added)
 
 
 def _tell(context: dg.SensorEvaluationContext, intake: Intake) -> None:
@@ -55,9 +56,12 @@ def _tell(context: dg.SensorEvaluationContext, intake: Intake) -> None:
 
 
 def _report(context: dg.SensorEvaluationContext, ledger: Ledger, datasets: set[str]) -> None:
-    """Records of each batch that it landed; again of one whose record may not have been kept."""
-    begun = time.monotonic()
-    for batch in ledger.unreported():
+    """Records of each batch that it landed, as a partition; again of one whose record may not have been kept."""
+    begun, unreported = time.monotonic(), ledger.unreported()
+    for dataset in sorted(datasets & {batch.dataset for batch in unreported if batch.dataset}):
+        landed_now = [batch.batch_id for batch in unreported if batch.dataset == dataset]
+        context.instance.add_dynamic_partitions(str(batches_of(dataset).name), landed_now)
+    for batch in unreported:
         if batch.dataset in datasets:
             manifest = parse(manifest_key(batch.batch_id), batch.manifest.encode())
             context.instance.report_runless_asset_event(_landed(manifest))
@@ -71,11 +75,12 @@ def _requests(context: dg.SensorEvaluationContext, ledger: Ledger, dataset: str)
 
     Each stands behind as many of its dataset as are queued before it, whatever other datasets have queued.
     """
-    waiting = _without_runs(context, ledger, ledger.waiting(dataset, MAX_QUEUED))
+    most = from_environment().queued_runs
+    waiting = _without_runs(context, ledger, ledger.waiting(dataset, most))
     if not waiting:
         return []
     queued = context.instance.get_runs_count(dg.RunsFilter(statuses=QUEUED, tags={DATASET_TAG: dataset}))
-    room = waiting[: max(0, MAX_QUEUED - queued)]
+    room = waiting[: max(0, most - queued)]
     return [_run_request(dataset, batch.batch_id, queued + at) for at, batch in enumerate(room)]
 
 
@@ -84,7 +89,8 @@ def _without_runs(context: dg.SensorEvaluationContext, ledger: Ledger, batches: 
     if not batches:
         return []
     wanted = [batch.batch_id for batch in batches]
-    records = context.instance.get_run_records(dg.RunsFilter(tags={BATCH_TAG: wanted}))
+    tags = {BATCH_TAG: wanted, DATASET_TAG: [str(batches[0].dataset)]}
+    records = context.instance.get_run_records(dg.RunsFilter(tags=tags))
     launched = {record.dagster_run.tags[BATCH_TAG]: record.dagster_run.run_id for record in reversed(records)}
     for batch_id, run_id in launched.items():
         ledger.assign(batch_id, run_id)
@@ -102,8 +108,8 @@ def _run_request(dataset: str, batch_id: str, before: int) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=batch_id,
         asset_selection=[published(dataset)],
-        run_config=run_config(dataset, batch_id),
-        tags={BATCH_TAG: batch_id, DATASET_TAG: dataset, "dagster/priority": str(-before)},
+        partition_key=batch_id,
+        tags={DATASET_TAG: dataset, "dagster/priority": str(-before)},
     )
 
 
@@ -114,7 +120,7 @@ def _landed(manifest: Manifest) -> dg.AssetMaterialization:
         "files": dg.JsonMetadataValue([f.model_dump(exclude_none=True) for f in manifest.files]),
         "bytes": sum(f.size for f in manifest.files),
     }
-    return dg.AssetMaterialization(landed(manifest.dataset), metadata=facts)
+    return dg.AssetMaterialization(landed(manifest.dataset), metadata=facts, partition=manifest.batch_id)
 
 
 def _summary(intake: Intake, landing_zone: str) -> str:

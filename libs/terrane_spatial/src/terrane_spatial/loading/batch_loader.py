@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import psycopg
 
 TELL_EVERY_S = 5.0
-# A file keeps a process of GDAL, a thread that encodes and a server of Postgres busy, and takes 110 MB beside ours.
-MAX_AT_ONCE = 4
 # Two connections took 0.68 (points) and 0.80 (polygons) times as long as one on four processors, on two as long.
 PROCESSORS_OF_LARGE, LARGE_BYTES = 4, 32 << 20
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
@@ -51,7 +49,7 @@ def load_files(
         observe: takes rows, rows a second and bytes of every file under way, by the file's key.
         at_once: how many files at a time; as many as there are processors unless given.
     """
-    at_once = at_once or min(len(files), processors(), MAX_AT_ONCE)
+    at_once = at_once or min(len(files), processors())
     stop = threading.Event()
     meters = {file.key: Meter(file.key, stop) for file in files}
     threading.Thread(target=vector_reader.prepare, name="prepare", daemon=True).start()

@@ -5,16 +5,18 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrane.object_store import DATA_LAKE
 from terrane.publishing import AlreadyPublished, Commit, publish
 from terrane_spatial.errors import StageError
+from terrane_spatial.intake.ledger import Batch
+from terrane_spatial.intake.manifest import manifest_key, parse
 from terrane_spatial.publishing import extra_formats, map_preview, postgis_export, stac
 from terrane_spatial.publishing.geoparquet import Written
-from terrane_spatial.runs import run_schema
+from terrane_spatial.runs import metadata, run_schema
 from terrane_spatial.runs.names import EXPORT
 from terrane_spatial.runs.work import Dataset, Published, Work
 from terrane_spatial.transforms import run_steps
@@ -23,7 +25,6 @@ from terrane_spatial.transforms.row_balance import Balance
 if TYPE_CHECKING:
     import psycopg
 
-PREVIEW_FILE = "preview.png"
 COUNTS = {
     "in": "rows_in",
     "out": "rows_out",
@@ -37,9 +38,9 @@ COUNTS = {
 }
 
 
-def make_and_publish(work: Work, connection: psycopg.Connection, batch_id: str) -> Published:
+def make_and_publish(work: Work, batch: Batch, connection: psycopg.Connection) -> Published:
     """Makes the batch's files and publishes them; when another run was first, its commit is what is returned."""
-    begun, dataset, lake = time.monotonic(), work.dataset, work.store.bucket(DATA_LAKE)
+    begun, dataset = time.monotonic(), work.dataset
     picture = map_preview.draw(connection, dataset.polygons, dataset.points)
     with tempfile.TemporaryDirectory() as folder:
         written = {
@@ -47,19 +48,41 @@ def make_and_publish(work: Work, connection: psycopg.Connection, batch_id: str) 
             for name in dataset.outputs
         }
         tables = {table.path.name: table for table in written.values()}
-        files: dict[str, Path | bytes] = {**{name: table.path for name, table in tables.items()}, PREVIEW_FILE: picture}
+        files: dict[str, Path | bytes] = {
+            **{name: table.path for name, table in tables.items()},
+            stac.PREVIEW_FILE: picture,
+        }
         for name, table in written.items():
             for wanted in dataset.exports:
                 copy = extra_formats.write(wanted, table, name)
                 files[copy.name] = copy
         bounds = union([table.bounds for table in written.values() if table.bounds])
-        about = dataset.description
-        files[stac.ITEM_FILE] = stac.item_json(dataset.name, batch_id, about, datetime.now(UTC), bounds, files, tables)
+        about = stac.About(dataset.name, work.batch_id, dataset.description, data_time_of(batch), bounds)
+        files[stac.ITEM_FILE] = stac.item_json(about, files, tables)
         summary = _summary(connection, dataset, written, bounds, time.monotonic() - begun)
-        try:
-            return Published(publish(lake, dataset.name, batch_id, work.run_id, files, summary), picture)
-        except AlreadyPublished as published:
-            return Published(published.existing, picture)
+        return commit(work, files, summary, about.data_time)
+
+
+def data_time_of(batch: Batch) -> datetime:
+    """What newest goes by: the time that the manifest names, or else that at which its manifest landed."""
+    return parse(manifest_key(batch.batch_id), batch.manifest.encode()).data_time or batch.landed_at
+
+
+def commit(work: Work, files: Mapping[str, Path | bytes], summary: Mapping[str, Any], data_time: datetime) -> Published:
+    """Publishes the files as the batch; when another run was first, its commit is what is returned."""
+    facts = metadata.of_summary(summary, work.dataset.row_count)
+    lake = work.store.bucket(DATA_LAKE)
+    try:
+        made = publish(lake, work.dataset.name, work.batch_id, work.run_id, files, summary, data_time=data_time)
+    except AlreadyPublished as error:
+        return published(work, error.existing)
+    return Published(made, {**facts, **metadata.of_commit(made, work.store.name(DATA_LAKE))})
+
+
+def published(work: Work, commit: Commit) -> Published:
+    """The batch as it lies in the lake."""
+    facts = metadata.of_summary(commit.summary, work.dataset.row_count)
+    return Published(commit, {**facts, **metadata.of_commit(commit, work.store.name(DATA_LAKE))})
 
 
 def balances_of(commit: Commit) -> list[Balance]:
@@ -84,7 +107,7 @@ def _summary(
         "crs": f"EPSG:{postgis_export.EPSG}",
         "bounds": list(bounds),
         "geometry_types": {name: table.geometry_types for name, table in written.items()},
-        "seconds": {**run_schema.finished_stages(connection), EXPORT: export_seconds},
+        "seconds": {**run_schema.stages(connection), EXPORT: export_seconds},
     }
 
 

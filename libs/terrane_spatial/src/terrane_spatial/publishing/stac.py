@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,50 +30,70 @@ MEDIA_TYPES = {
     ".png": ("image/png", "thumbnail"),
     ".tif": ("image/tiff; application=geotiff; profile=cloud-optimized", "data"),
 }
-ITEM_FILE, INDEX_FOLDER, COLLECTION_FILE, INDEX_FILE = "item.json", "_index", "collection.json", "items.parquet"
+ITEM_FILE, PREVIEW_FILE = "item.json", "preview.png"
+INDEX_FOLDER, COLLECTION_FILE, INDEX_FILE = "_index", "collection.json", "items.parquet"
 SHA256_MULTIHASH = "1220"
 NOTHING: Mapping[str, Any] = {}
 
 
+@dataclass(frozen=True)
+class About:
+    """What an item says of its batch.
+
+    Attributes:
+        data_time: what newest goes by, with its zone.
+        bounds: xmin, ymin, xmax, ymax in degrees.
+    """
+
+    dataset: str
+    batch_id: str
+    description: str
+    data_time: datetime
+    bounds: tuple[float, float, float, float]
+
+
 def item_json(
-    dataset: str,
-    batch_id: str,
-    description: str,
-    made_at: datetime,
-    bounds: tuple[float, float, float, float],
+    about: About,
     files: Mapping[str, Path | bytes],
     tables: Mapping[str, Written] = NOTHING,
     rasters: Mapping[str, Cog] = NOTHING,
 ) -> bytes:
-    """The item as JSON.
+    """The item as JSON. Its assets have the same keys in every batch of a dataset, so that an index has few columns.
 
     Args:
-        bounds: xmin, ymin, xmax, ymax in degrees.
         files: by name, beside which the item will lie; GeoParquet is data, PNG a thumbnail.
         tables: what was written into those files that are tables.
         rasters: what was written into those that are rasters.
     """
     import pystac
 
-    xmin, ymin, xmax, ymax = bounds
+    xmin, ymin, xmax, ymax = about.bounds
     ring = [[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax], [xmin, ymin]]
+    title = f"{about.dataset} {about.batch_id}"
     item = pystac.Item(
-        id=batch_id,
+        id=about.batch_id,
         geometry={"type": "Polygon", "coordinates": [ring]},
         bbox=[xmin, ymin, xmax, ymax],
-        datetime=made_at,
-        properties={"title": f"{dataset} {batch_id}", "description": description, **_one_code(rasters)},
+        datetime=about.data_time.astimezone(UTC),
+        properties={"title": title, "description": about.description, **_one_code(rasters)},
         stac_extensions=[FILE_EXTENSION, PROJECTION_EXTENSION, RASTER_EXTENSION if rasters else TABLE_EXTENSION],
-        collection=dataset,
+        collection=about.dataset,
     )
     # Below the dataset's folder, the item is in one named for its batch and in it one for its run.
     collection = f"../../{INDEX_FOLDER}/{COLLECTION_FILE}"
     item.add_link(pystac.Link(pystac.RelType.COLLECTION, collection, media_type=pystac.MediaType.JSON))
+    keys = asset_keys(files, rasters)
     for name, content in files.items():
         facts = table_fields(tables[name]) if name in tables else {}
         facts |= raster_fields(rasters[name]) if name in rasters else {}
-        item.add_asset(name, _asset(name, content, facts))
+        item.add_asset(keys[name], _asset(name, content, facts))
     return json.dumps(item.to_dict(include_self_link=False), indent=2, ensure_ascii=False).encode()
+
+
+def asset_keys(files: Iterable[str], rasters: Collection[str]) -> dict[str, str]:
+    """The key of each file's asset: its name where that is the same in every batch, and `data`, `data_2` of rasters."""
+    numbered = {name: f"data_{number}" if number > 1 else "data" for number, name in enumerate(sorted(rasters), 1)}
+    return {name: numbered.get(name, name) for name in files}
 
 
 def table_fields(table: Written) -> dict[str, Any]:
@@ -127,7 +148,7 @@ def _asset(name: str, content: Path | bytes, facts: Mapping[str, Any]) -> pystac
     size = len(content) if isinstance(content, bytes) else content.stat().st_size
     media_type, role = MEDIA_TYPES[Path(name).suffix]
     fields = {"file:size": size, "file:checksum": SHA256_MULTIHASH + _sha256(content), **facts}
-    return pystac.Asset(f"./{name}", media_type=media_type, roles=[role], extra_fields=fields)
+    return pystac.Asset(f"./{name}", title=name, media_type=media_type, roles=[role], extra_fields=fields)
 
 
 def _sha256(content: Path | bytes) -> str:

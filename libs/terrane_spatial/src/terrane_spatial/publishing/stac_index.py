@@ -1,9 +1,13 @@
-"""A dataset's collection: a STAC collection and an index of its items in stac-geoparquet, made of the commits alone.
+"""A dataset's collection and index: a STAC collection, and its items in stac-geoparquet, made of the commits.
 
-Whoever publishes a batch makes both anew, holding a lock of the dataset's in Postgres. A commit is there before its
-publisher asks for the lock, so the last to hold it has seen them all, and what it writes last is complete. A run that
-dies between its commit and the index leaves the index one batch short until the run is re-executed or the next batch
-comes.
+Both are made beside the runs that publish, by whoever asks for it: only items of batches that are new are read, rows of
+batches that are gone are taken out, and what was lost or cannot be read is made anew. Each object is replaced by
+compare-and-swap, from a list of commits taken after the object was read: of writers side by side, the last has seen
+what the others had.
+
+A call costs a listing of the commits, one request a thousand, two reads a batch that is new, and reading and writing
+the index, some 300 bytes a batch, of which retention keeps as many as it should. stac-geoparquet's own writer takes
+geopandas and pandas along, which nothing else in the image needs; the tests let it judge what is written here.
 
 The format: https://github.com/stac-utils/stac-geoparquet/blob/main/spec/stac-geoparquet-spec.md
 """
@@ -12,17 +16,15 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from terrane import names
-from terrane.object_store import put
-from terrane.postgres import PostgresResource
-from terrane.publishing import Commit
+from terrane.compare_and_swap import replace
+from terrane.publishing import Commit, CommitTooNew, CommitUnreadable
 from terrane_spatial.publishing.geoparquet import EDGES, GEOMETRY, VERSION
 from terrane_spatial.publishing.stac import COLLECTION_FILE, INDEX_FILE, INDEX_FOLDER, ITEM_FILE, PARQUET_TYPE
 
@@ -34,41 +36,102 @@ if TYPE_CHECKING:
 STAC_GEOPARQUET_VERSION = "1.0.0"
 STAC_VERSION = "1.1.0"
 READERS = 16
+# The ETag of the commit from which a row was made.
+COMMIT = "terrane:commit"
+# All items are in the index; a collection that links to each of them would be read and written whole for every batch.
+MAX_LINKS = 1000
 Item = dict[str, Any]
 
-
-def refresh(postgres: PostgresResource, lake: Bucket, dataset: str, description: str) -> int:
-    """Makes the dataset's collection and index of what is published now; returns how many items they have."""
-    with _only_writer(postgres, dataset):
-        items = read_items(lake, dataset)
-        folder = f"{dataset}/{INDEX_FOLDER}"
-        collection = collection_of(dataset, description, items)
-        put(lake, f"{folder}/{INDEX_FILE}", parquet(items, collection))
-        text = json.dumps(collection, indent=2, ensure_ascii=False).encode()
-        put(lake, f"{folder}/{COLLECTION_FILE}", text)
-    return len(items)
+log = logging.getLogger(__name__)
 
 
-def read_items(lake: Bucket, dataset: str) -> list[Item]:
-    """The items of all published batches, oldest first, their links and assets relative to the index's folder."""
+def refresh(lake: Bucket, dataset: str, description: str) -> int:
+    """Brings the dataset's collection and index up to what is published now; returns how many items they have."""
     import obstore
 
-    keys = [str(entry["path"]) for page in obstore.list(lake, prefix=f"{dataset}/_commits/") for entry in page]
+    folder = f"{dataset}/{INDEX_FOLDER}"
+    made = replace(lake, f"{folder}/{INDEX_FILE}", lambda before: _index(lake, dataset, description, before))
+    if made is None:
+        return 0
 
-    def read(key: str) -> Item:
-        commit = Commit.from_json(bytes(obstore.get(lake, key).bytes()))
-        place = commit.object(ITEM_FILE).key
-        return _moved(json.loads(bytes(obstore.get(lake, place).bytes())), place, f"{dataset}/{INDEX_FOLDER}")
+    def collection(_: bytes | None) -> bytes:
+        # Read again each time, so that who writes the collection last has seen the index written last.
+        table = _read(bytes(obstore.get(lake, f"{folder}/{INDEX_FILE}").bytes()))
+        return json.dumps(collection_of(dataset, description, table), indent=2, ensure_ascii=False).encode()
+
+    replace(lake, f"{folder}/{COLLECTION_FILE}", collection)
+    return _read(made).num_rows
+
+
+def _index(lake: Bucket, dataset: str, description: str, before: bytes | None) -> bytes | None:
+    """The index as it should be; None where it is that already, or nothing is published."""
+    commits = _commits(lake, dataset)
+    try:
+        table = _read(before) if before else None
+        known = dict(zip(table["id"].to_pylist(), table[COMMIT].to_pylist(), strict=True)) if table else {}
+    except Exception as error:
+        log.warning("the index of %s cannot be read and is made anew of the commits: %s", dataset, error)
+        table, known = None, {}
+    new = {key: etag for batch_id, (key, etag) in commits.items() if known.get(batch_id) != etag}
+    gone = [batch_id for batch_id in known if commits.get(batch_id, ("", ""))[1] != known[batch_id]]
+    if table is not None and not new and not gone:
+        return None
+    items = _read_items(lake, dataset, new)
+    if table is not None and not items and not gone:
+        return None
+    kept = [_without(table, gone)] if table is not None else []
+    try:
+        merged = _merged([*kept, *([_table(items)] if items else [])])
+    except Exception as error:
+        if table is None:
+            raise
+        log.warning("the index of %s does not go with its new items and is made anew: %s", dataset, error)
+        return _index(lake, dataset, description, None)
+    return _parquet(merged, dataset, description) if merged is not None else None
+
+
+def _commits(lake: Bucket, dataset: str) -> dict[str, tuple[str, str]]:
+    """The key and ETag of every commit, by batch_id."""
+    import obstore
+
+    found = {}
+    for page in obstore.list(lake, prefix=f"{dataset}/_commits/"):
+        for entry in page:
+            key = str(entry["path"])
+            if key.endswith(".json"):
+                found[posixpath.basename(key).removesuffix(".json")] = (key, str(entry["e_tag"]))
+    return found
+
+
+def _read_items(lake: Bucket, dataset: str, commits: Mapping[str, str]) -> list[Item]:
+    """The items of these commits, with references relative to the index's folder; unreadable ones are left out."""
+    import obstore
+
+    def read(key: str) -> Item | None:
+        try:
+            commit = Commit.from_json(bytes(obstore.get(lake, key).bytes()), key)
+            place = commit.object(ITEM_FILE).key
+            item = json.loads(bytes(obstore.get(lake, place).bytes()))
+            moved = _moved(item, place, f"{dataset}/{INDEX_FOLDER}")
+        except (CommitTooNew, CommitUnreadable, FileNotFoundError, KeyError, ValueError) as error:
+            log.warning("%s is left out of the index of %s: %s", key, dataset, error)
+            return None
+        return {**moved, "properties": {**moved["properties"], COMMIT: commits[key]}}
 
     with ThreadPoolExecutor(READERS) as readers:
-        items = list(readers.map(read, (key for key in keys if key.endswith(".json"))))
-    return sorted(items, key=lambda item: (item["properties"]["datetime"], item["id"]))
+        return [item for item in readers.map(read, commits) if item]
 
 
-def collection_of(dataset: str, description: str, items: Sequence[Item]) -> dict[str, Any]:
-    """The STAC collection of the items, which are at least one."""
-    west, south, east, north = zip(*(item["bbox"] for item in items), strict=True)
-    times = [item["properties"]["datetime"] for item in items]
+def collection_of(dataset: str, description: str, table: pa.Table) -> dict[str, Any]:
+    """The STAC collection of the index's items, which are at least one; it links to the newest of them."""
+    pc = _compute()
+
+    def extreme(name: str, edge: str) -> float:
+        values = pc.struct_field(table["bbox"], edge)
+        return pc.min_max(values)[name].as_py()
+
+    times = pc.min_max(table["datetime"])
+    newest = table.slice(max(0, table.num_rows - MAX_LINKS)).select(["id", "links"]).to_pylist()
     return {
         "type": "Collection",
         "stac_version": STAC_VERSION,
@@ -76,48 +139,72 @@ def collection_of(dataset: str, description: str, items: Sequence[Item]) -> dict
         "description": description,
         "license": "other",
         "extent": {
-            "spatial": {"bbox": [[min(west), min(south), max(east), max(north)]]},
-            "temporal": {"interval": [[min(times), max(times)]]},
+            "spatial": {
+                "bbox": [
+                    [extreme("min", "xmin"), extreme("min", "ymin"), extreme("max", "xmax"), extreme("max", "ymax")]
+                ]
+            },
+            "temporal": {"interval": [[_iso(times["min"].as_py()), _iso(times["max"].as_py())]]},
         },
         "links": [
-            {"rel": "item", "href": _link(item, "self"), "type": "application/geo+json", "title": item["id"]}
-            for item in items
+            {"rel": "item", "href": _link(row, "self"), "type": "application/geo+json", "title": row["id"]}
+            for row in newest
         ],
         "assets": {
             "items": {
                 "href": f"./{INDEX_FILE}",
                 "type": PARQUET_TYPE,
                 "roles": ["collection-mirror"],
-                "title": "The items, as stac-geoparquet",
+                "title": "All items, as stac-geoparquet",
             }
         },
     }
 
 
-def parquet(items: Sequence[Item], collection: Mapping[str, Any]) -> bytes:
+def _parquet(table: pa.Table, dataset: str, description: str) -> bytes:
     """The items as stac-geoparquet: a row each, properties as columns, geometry as WKB."""
     import pyarrow.parquet as pq
 
-    table = _table(items)
-    dataset = collection["id"]
+    collection = {**collection_of(dataset, description, table), "links": []}
     meta = {
-        "geo": json.dumps(_geo(items)),
-        "stac-geoparquet": json.dumps(
-            {"version": STAC_GEOPARQUET_VERSION, "collections": {dataset: {**collection, "links": []}}}
-        ),
+        "geo": json.dumps(_geo()),
+        "stac-geoparquet": json.dumps({"version": STAC_GEOPARQUET_VERSION, "collections": {dataset: collection}}),
     }
     sink = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(meta), sink, compression="zstd")
     return sink.getvalue()
 
 
-@contextmanager
-def _only_writer(postgres: PostgresResource, dataset: str) -> Iterator[None]:
-    with postgres.connect(autocommit=True) as connection:
-        connection.execute(
-            "select pg_advisory_lock(hashtextextended(%s, 0))", [names.current().lock(f"index of {dataset}")]
-        )
-        yield
+def _read(index: bytes) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(io.BytesIO(index))
+
+
+def _compute() -> Any:
+    """pyarrow.compute, whose functions are made at import: a type checker knows none of them."""
+    import pyarrow.compute
+
+    return pyarrow.compute
+
+
+def _without(table: pa.Table, batch_ids: Sequence[str]) -> pa.Table:
+    import pyarrow as pa
+
+    pc = _compute()
+    return table.filter(pc.invert(pc.is_in(table["id"], pa.array(batch_ids, pa.string()))))
+
+
+def _merged(tables: Sequence[pa.Table]) -> pa.Table | None:
+    """The rows by their data's time, None without any. A field that one table lacks is null in its rows."""
+    import pyarrow as pa
+
+    plain = [table.replace_schema_metadata(None) for table in tables if table.num_rows]
+    if not plain:
+        return None
+    return pa.concat_tables(plain, promote_options="permissive").sort_by(
+        [("datetime", "ascending"), ("id", "ascending")]
+    )
 
 
 def _moved(item: Item, place: str, folder: str) -> Item:
@@ -137,7 +224,7 @@ def _link(item: Item, rel: str) -> str:
     return next(link["href"] for link in item["links"] if link["rel"] == rel)
 
 
-def _table(items: Sequence[Item]) -> pa.Table:
+def _table(items: Iterable[Item]) -> pa.Table:
     import pyarrow as pa
 
     rows = [_row(item) for item in items]
@@ -178,13 +265,18 @@ def _column(name: str, values: list[Any]) -> pa.Array:
     return pa.array(values)
 
 
-def _geo(items: Sequence[Item]) -> dict[str, Any]:
+def _geo() -> dict[str, Any]:
     import pyproj
 
     column = {
         "encoding": "WKB",
-        "geometry_types": sorted({item["geometry"]["type"] for item in items}),
+        # That of every item is the box around its batch.
+        "geometry_types": ["Polygon"],
         "crs": pyproj.CRS.from_user_input("OGC:CRS84").to_json_dict(),
         "covering": {"bbox": {edge: ["bbox", edge] for edge in EDGES}},
     }
     return {"version": VERSION, "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

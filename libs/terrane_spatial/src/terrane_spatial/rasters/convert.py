@@ -8,19 +8,17 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from terrane.object_store import DATA_LAKE, LANDING_ZONE
-from terrane.publishing import AlreadyPublished, publish
+from terrane.object_store import LANDING_ZONE
+from terrane_spatial.files.archives import Limits
 from terrane_spatial.files.fetch import fetch_file
 from terrane_spatial.files.formats import of_path
 from terrane_spatial.intake.ledger import Batch
 from terrane_spatial.intake.manifest import manifest_key, parse
-from terrane_spatial.publishing import stac
-from terrane_spatial.publishing.batch_files import PREVIEW_FILE, union
+from terrane_spatial.publishing import batch_files, stac
 from terrane_spatial.rasters import cog_writer, raster_preview
 from terrane_spatial.rasters.cog_writer import Cog
 from terrane_spatial.runs import stages
@@ -36,43 +34,41 @@ def convert_and_publish(work: Work, categories: bool) -> Published:
     """
     stages.require_put_if_absent(work)
     batch = stages.begin(work)
-    published = stages.found_published(work, batch.batch_id) or _publish(work, batch, categories)
+    commit = stages.published_before(work)
+    published = batch_files.published(work, commit) if commit else _publish(work, batch, categories)
     stages.record(work, published.commit)
     return published
 
 
 def _publish(work: Work, batch: Batch, categories: bool) -> Published:
-    begun, dataset, lake = time.monotonic(), work.dataset, work.store.bucket(DATA_LAKE)
+    begun, dataset = time.monotonic(), work.dataset
     with tempfile.TemporaryDirectory() as folder:
         cogs = _convert(work, batch, Path(folder), categories)
         picture = raster_preview.draw(next(iter(cogs.values())))
-        files: dict[str, Path | bytes] = {**{name: cog.path for name, cog in cogs.items()}, PREVIEW_FILE: picture}
-        bounds = union([cog.bounds_4326 for cog in cogs.values()])
-        about, made_at = dataset.description, datetime.now(UTC)
-        files[stac.ITEM_FILE] = stac.item_json(
-            dataset.name, batch.batch_id, about, made_at, bounds, files, rasters=cogs
-        )
+        files: dict[str, Path | bytes] = {**{name: cog.path for name, cog in cogs.items()}, stac.PREVIEW_FILE: picture}
+        bounds = batch_files.union([cog.bounds_4326 for cog in cogs.values()])
+        moment = batch_files.data_time_of(batch)
+        about = stac.About(dataset.name, batch.batch_id, dataset.description, moment, bounds)
+        files[stac.ITEM_FILE] = stac.item_json(about, files, rasters=cogs)
         summary = {
             "rasters": {name: _facts(cog) for name, cog in cogs.items()},
             "bounds": list(bounds),
             "seconds": round(time.monotonic() - begun, 3),
         }
-        try:
-            return Published(publish(lake, dataset.name, batch.batch_id, work.run_id, files, summary), picture)
-        except AlreadyPublished as published:
-            return Published(published.existing, picture)
+        return batch_files.commit(work, files, summary, moment)
 
 
 def _convert(work: Work, batch: Batch, folder: Path, categories: bool) -> Mapping[str, Cog]:
     """The batch's rasters by the name of what was written, each converted in a folder that its reader alone can see."""
     threading.Thread(target=cog_writer.prepare, name="prepare", daemon=True).start()
-    zone, cogs = work.store.bucket(LANDING_ZONE), {}
+    zone, cogs, limits = work.store.bucket(LANDING_ZONE), {}, work.dataset.limits
+    archives = Limits(total_bytes=limits.unpacked_mb << 20, ratio=limits.unpacked_ratio)
     for number, file in enumerate(parse(manifest_key(batch.batch_id), batch.manifest.encode()).files):
         begun = time.monotonic()
         arrival, made = folder / f"in-{number}", folder / f"out-{number}"
         arrival.mkdir()
         made.mkdir()
-        path = fetch_file(zone, file, arrival, work.dataset.formats)
+        path = fetch_file(zone, file, arrival, work.dataset.formats, archives)
         kind, target = of_path(path), made / f"{file.table}.tif"
         attempt = partial(cog_writer.to_cog, path, file.key, target, file.crs, file.layer, categories)
         cog = tried_twice(attempt, file.key, partial(cog_writer.convert_control, kind))

@@ -1,4 +1,8 @@
-"""What surrounds a step: when it fails, the batch's state says so, the schema goes, and the error says what to do."""
+"""What surrounds a stage: when it fails, the batch's state says so, the schema goes, and the error says what to do.
+
+What is temporary is tried again by Dagster, with the schema and the batch's state as they are; only the last try, and
+what is permanent, ends the batch's run.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from terrane.errors import is_of_a_store, is_temporary, message_of
 from terrane.object_store import LANDING_ZONE, StoreFull
 from terrane_spatial.errors import BatchRejectedError, QuarantinedError, StageError, printable
 from terrane_spatial.intake import landing_zone
@@ -19,50 +24,56 @@ from terrane_spatial.runs.work import Work
 
 NO_RETRIES = {"dagster/max_retries": "0"}
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-LOST_CONNECTION = ("08", "57P01", "57P02", "57P03")
+DATABASES = ("psycopg", "adbc_driver")
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def reported(work: Work, name: str, tag_run: Callable[[dict[str, str]], None]) -> Iterator[None]:
-    """Runs a step's body.
-
-    Args:
-        tag_run: adds tags to the run; a rejected batch's run is not to be retried.
+def reported(work: Work, name: str) -> Iterator[None]:
+    """Runs a stage's body.
 
     Raises:
-        dagster.Failure: with a message for people, whenever the cause is one they can do something about.
+        dagster.Failure: with a message for people, which says to Dagster whether to try again.
     """
     try:
         yield
     except BatchRejectedError as error:
         _clean_up(work, "rejected", error.reasons)
-        tag_run(NO_RETRIES)
+        work.tag(NO_RETRIES)
         raise dg.Failure(
             f"The batch is rejected: {error}. Nothing was published; {landing_zone.NEXT_STEP}.",
             allow_retries=False,
         ) from error
     except QuarantinedError as error:
         _clean_up(work, "quarantined", [printable(str(error))])
-        tag_run(NO_RETRIES)
+        work.tag(NO_RETRIES)
         raise dg.Failure(f"The batch is quarantined: {error}", allow_retries=False) from error
+    except Exception as error:
+        again = is_temporary(error) and work.tries_left > 0
+        if not again:
+            _clean_up(work, "failed", [f"{name}: {_first_line(error)}"])
+        raise dg.Failure(_said(work, name, error), allow_retries=again) from error
     except BaseException as error:
         _clean_up(work, "failed", [f"{name}: {_first_line(error)}"])
-        if _is_lost_server(error):
-            raise dg.Failure(
-                f"Postgres at {work.postgres.host}:{work.postgres.port} could not be reached or went away during the "
-                f"step {name}: {_first_line(error)}. The batch is unharmed: see that Postgres runs, "
-                "then re-execute the run."
-            ) from error
-        if isinstance(error, OSError) and error.errno in NO_ROOM:
-            raise dg.Failure(
-                f"The disk of the run was full in the step {name}: {_first_line(error)}. The batch is unharmed: "
-                "give the run more room, then re-execute it."
-            ) from error
-        if isinstance(error, StageError | StoreFull):
-            raise dg.Failure(str(error)) from error
         raise
+
+
+def _said(work: Work, name: str, error: Exception) -> str:
+    if isinstance(error, StageError | StoreFull):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return (
+            f"The disk of the run was full in the step {name}: {_first_line(error)}. The batch is unharmed: "
+            "give the run more room, then re-execute it."
+        )
+    if is_temporary(error) and type(error).__module__.startswith(DATABASES):
+        return (
+            f"Postgres at {work.postgres.host}:{work.postgres.port} could not be reached, went away or had no room "
+            f"during the step {name}: {_first_line(error)}. The batch is unharmed: see that Postgres runs, "
+            "then re-execute the run."
+        )
+    return f"{type(error).__name__} in the step {name}: {_first_line(error)}"
 
 
 def _clean_up(work: Work, state: str, reasons: list[str]) -> None:
@@ -77,16 +88,14 @@ def _clean_up(work: Work, state: str, reasons: list[str]) -> None:
 
 
 def _batch(work: Work) -> Batch | None:
+    """The run's batch; None for another dataset's, of which a launch that names it changes nothing."""
     try:
         with work.ledger.open() as ledger:
-            if not work.wanted:
-                return ledger.of_runs(work.dataset.name, [work.run_id])
-            batch = ledger.get(work.wanted)
-            # A launch may name another dataset's batch, of which it changes nothing.
-            return batch if batch and batch.dataset == work.dataset.name else None
+            batch = ledger.get(work.batch_id)
     except Exception as error:
-        log.warning("The ledger could not be asked which batch run %s works on: %s", work.run_id, error)
+        log.warning("The ledger could not be asked for %s, the batch of run %s: %s", work.batch_id, work.run_id, error)
         return None
+    return batch if batch and batch.dataset == work.dataset.name else None
 
 
 def _mark(work: Work, batch: Batch, reasons: list[str]) -> None:
@@ -108,14 +117,6 @@ def _quietly(action: Callable[[], None]) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    return printable((str(error).strip().splitlines() or [type(error).__name__])[0])
-
-
-def _is_lost_server(error: BaseException) -> bool:
-    """Whether the connection failed, and not what was asked of it: no SQLSTATE, or one that says so."""
-    import psycopg
-    from adbc_driver_manager import Error
-
-    if not isinstance(error, psycopg.OperationalError | Error):
-        return False
-    return (error.sqlstate or LOST_CONNECTION[0]).startswith(LOST_CONNECTION)
+    """What the error says, without the values of rows that a driver quotes."""
+    text = message_of(error) if is_of_a_store(error) else (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return printable(text)

@@ -1,15 +1,15 @@
-"""Names that the location's definitions share: of assets, of tags, and of where run config goes."""
+"""Names that the location's definitions share: of assets, their partitions, stages and tags."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import dagster as dg
 
 # The stages of a run, and the one of a run on rasters.
 LOAD, TRANSFORM, EXPORT, CONVERT = "load", "transform", "export", "convert"
-ZONE, LAKE = "landing_zone", "data_lake"
-BATCH_TAG, DATASET_TAG = "terrane/batch_id", "terrane/dataset"
+ZONE, LAKE, STAC = "landing_zone", "data_lake", "stac"
+# What Dagster tags a partition's run with, also when it is re-executed or launched by a backfill.
+BATCH_TAG = "dagster/partition"
+DATASET_TAG = "terrane/dataset"
 
 
 def landed(dataset: str) -> dg.AssetKey:
@@ -20,7 +20,10 @@ def published(dataset: str) -> dg.AssetKey:
     return dg.AssetKey([LAKE, dataset])
 
 
-def run_config(dataset: str, batch_id: str) -> dict[str, Any]:
-    """The run config that names the batch."""
-    graph = published(dataset).to_python_identifier()
-    return {"ops": {graph: {"ops": {LOAD: {"config": {"batch_id": batch_id}}}}}}
+def index(dataset: str) -> dg.AssetKey:
+    return dg.AssetKey([STAC, dataset])
+
+
+def batches_of(dataset: str) -> dg.DynamicPartitionsDefinition:
+    """The batches of a dataset, each a partition of its assets whose key is the batch_id."""
+    return dg.DynamicPartitionsDefinition(name=f"{dataset}_batches")

@@ -1,61 +1,68 @@
-"""The three steps as ops: what Dagster gives goes in, what people see in Dagster comes out.
+"""The stages of a run as ops: what Dagster gives goes in, what people see in Dagster comes out.
 
-Annotations are evaluated here, because Dagster reads resources and configuration from them.
+Annotations are evaluated here, because Dagster reads configuration from them.
 """
 
-import base64
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from terrane.object_store import ObjectStoreResource
-from terrane.postgres import PostgresResource
-from terrane.publishing import commit_key
-from terrane_spatial.intake.ledger import LedgerResource
+from terrane_spatial.limits import Limits
 from terrane_spatial.runs import failures, names, stages
-from terrane_spatial.runs.names import BATCH_TAG, landed
-from terrane_spatial.runs.work import Dataset, Published, Work
+from terrane_spatial.runs.names import landed
+from terrane_spatial.runs.work import Dataset, Work
 
 CHECK = "conservation"
+RESOURCES = {"compute", "store", "ledger"}
+NO_BATCH = (
+    "The run names no batch: launch a partition of the asset, whose key is the batch_id. A batch that an earlier "
+    "release took in has none until it is added to the asset's partitions"
+)
 
 
-class BatchConfig(dg.Config):
-    """Which batch to work on."""
+class StageConfig(dg.Config):
+    """What a person may say when launching a batch by hand."""
 
-    batch_id: str = Field(default="", description="A batch in the ledger; empty for the newest that was accepted.")
     lift_quarantine: bool = Field(
         default=False, description="Work on the batch though a file of it has ended the process that read it, twice."
     )
 
 
-NEWEST = BatchConfig()
+@dataclass(frozen=True)
+class Stage:
+    """A stage of a dataset's run.
+
+    Attributes:
+        needs: what the op takes, which is Nothing but an order.
+        work: what it does; returns what the run's events tell of it.
+    """
+
+    name: str
+    description: str
+    needs: str
+    work: Callable[[Work], Mapping[str, Any] | None]
 
 
-def work_of(
-    context: dg.OpExecutionContext,
-    dataset: Dataset,
-    compute: PostgresResource,
-    store: ObjectStoreResource,
-    ledger: LedgerResource,
-    config: BatchConfig = NEWEST,
-) -> Work:
+def work_of(context: dg.OpExecutionContext, dataset: Dataset, config: StageConfig) -> Work:
     """What the op's context and resources say of the run's work."""
-    run = context.run
-    ancestors = [i for i in (run.parent_run_id, run.root_run_id) if i and i != run.run_id]
-    run_ids = (run.run_id, *ancestors)
+    if not context.has_partition_key:
+        raise dg.Failure(f"{NO_BATCH}.", allow_retries=False)
+    resources: Any = context.resources
     return Work(
         dataset,
-        compute,
-        store,
-        ledger,
-        run_ids,
-        context.log.info,
-        wanted=config.batch_id,
-        lift_quarantine=config.lift_quarantine,
+        context.partition_key,
+        context.run_id,
+        resources.compute,
+        resources.store,
+        resources.ledger,
+        say=context.log.info,
         observe=_observer(context, dataset),
+        tag=lambda tags: context.instance.add_run_tags(context.run_id, tags),
+        lift_quarantine=config.lift_quarantine,
+        tries_left=dataset.limits.retries - context.retry_number,
     )
 
 
@@ -64,65 +71,54 @@ def _observer(context: dg.OpExecutionContext, dataset: Dataset) -> Any:
 
     def observe(figures: Mapping[str, Any]) -> None:
         metadata = {name: dg.JsonMetadataValue(dict(facts)) for name, facts in figures.items()}
-        context.log_event(dg.AssetObservation(landed(dataset.name), metadata=metadata))
+        observation = dg.AssetObservation(landed(dataset.name), metadata=metadata, partition=context.partition_key)
+        context.log_event(observation)
 
     return observe
 
 
-def tagger(context: dg.OpExecutionContext) -> Any:
-    """A function that tags the run."""
-    return lambda tags: context.instance.add_run_tags(context.run_id, tags)
+def retry_policy(limits: Limits) -> dg.RetryPolicy:
+    """Tried again is what `terrane.errors` calls temporary; all else fails at once."""
+    backoff, jitter = dg.Backoff.EXPONENTIAL, dg.Jitter.PLUS_MINUS
+    return dg.RetryPolicy(max_retries=limits.retries, delay=limits.retry_delay_s, backoff=backoff, jitter=jitter)
 
 
-def commit_metadata(published: Published, picture_is: str) -> dict[str, Any]:
-    """What there is to say of any published batch, whatever is in it."""
-    commit = published.commit
-    picture = base64.b64encode(published.preview).decode()
-    return {
-        "batch_id": commit.batch_id,
-        "commit": commit_key(commit.dataset, commit.batch_id),
-        "published_by": dg.MetadataValue.dagster_run(commit.run_id),
-        "bytes": sum(o.size for o in commit.objects),
-        "bounds": dg.JsonMetadataValue(commit.summary["bounds"]),
-        "objects": dg.JsonMetadataValue([asdict(o) for o in commit.objects]),
-        "preview": dg.MarkdownMetadataValue(f"![{picture_is} of {commit.batch_id}](data:image/png;base64,{picture})"),
-    }
+def stage_op(dataset: Dataset, stage: Stage) -> dg.OpDefinition:
+    """The op of a stage that only says what it did."""
+
+    @dg.op(
+        name=f"{stage.name}_{dataset.name}",
+        description=stage.description,
+        ins={stage.needs: dg.In(dg.Nothing)},
+        out=dg.Out(dg.Nothing),
+        required_resource_keys=RESOURCES,
+        retry_policy=retry_policy(dataset.limits),
+    )
+    def run_stage(context: dg.OpExecutionContext, config: StageConfig) -> None:
+        work = work_of(context, dataset, config)
+        with failures.reported(work, stage.name):
+            told = stage.work(work)
+        context.add_output_metadata(dict(told or {}))
+
+    return run_stage
 
 
 def load_op(dataset: Dataset) -> dg.OpDefinition:
-    @dg.op(
-        name=f"load_{dataset.name}",
-        description="Fetches, checks and loads the batch's files.",
-        ins={"batches": dg.In(dg.Nothing)},
-        out=dg.Out(dg.Nothing),
-    )
-    def load(
-        context: dg.OpExecutionContext,
-        config: BatchConfig,
-        compute: PostgresResource,
-        store: ObjectStoreResource,
-        ledger: LedgerResource,
-    ) -> None:
-        work = work_of(context, dataset, compute, store, ledger, config)
-        with failures.reported(work, names.LOAD, tagger(context)):
-            batch_id = stages.load(work)
-        context.instance.add_run_tags(context.run_id, {BATCH_TAG: batch_id})
-
-    return load
+    return stage_op(dataset, Stage(names.LOAD, "Fetches, checks and loads the batch's files.", "batches", stages.load))
 
 
 def transform_op(dataset: Dataset, key: dg.AssetKey) -> dg.OpDefinition:
     @dg.op(
-        name=f"transform_{dataset.name}",
+        name=f"{names.TRANSFORM}_{dataset.name}",
         description="Runs the dataset's steps, and checks that rows are conserved.",
         ins={"loaded": dg.In(dg.Nothing)},
         out={"transformed": dg.Out(dg.Nothing, is_required=False), CHECK: dg.Out(dg.Nothing, is_required=False)},
+        required_resource_keys=RESOURCES,
+        retry_policy=retry_policy(dataset.limits),
     )
-    def transform(
-        context: dg.OpExecutionContext, compute: PostgresResource, store: ObjectStoreResource, ledger: LedgerResource
-    ) -> Iterator[Any]:
-        work = work_of(context, dataset, compute, store, ledger)
-        with failures.reported(work, names.TRANSFORM, tagger(context)):
+    def transform(context: dg.OpExecutionContext, config: StageConfig) -> Iterator[Any]:
+        work = work_of(context, dataset, config)
+        with failures.reported(work, names.TRANSFORM):
             balances = stages.transform(work)
         yield dg.AssetCheckResult(
             passed=all(b.holds for b in balances),
@@ -130,41 +126,13 @@ def transform_op(dataset: Dataset, key: dg.AssetKey) -> dg.OpDefinition:
             check_name=CHECK,
             metadata={b.table: dg.JsonMetadataValue({**asdict(b), "holds": b.holds}) for b in balances},
         )
-        with failures.reported(work, names.TRANSFORM, tagger(context)):
+        with failures.reported(work, names.TRANSFORM):
             stages.require_conservation(balances)
         yield dg.Output(None, "transformed")
 
     return transform
 
 
-def export_op(dataset: Dataset, row_count: str) -> dg.OpDefinition:
-    @dg.op(
-        name=f"export_{dataset.name}",
-        description="Writes GeoParquet, a STAC item and a map, and publishes them as the batch.",
-        ins={"transformed": dg.In(dg.Nothing)},
-        out=dg.Out(dg.Nothing),
-    )
-    def export(
-        context: dg.OpExecutionContext, compute: PostgresResource, store: ObjectStoreResource, ledger: LedgerResource
-    ) -> None:
-        work = work_of(context, dataset, compute, store, ledger)
-        with failures.reported(work, names.EXPORT, tagger(context)):
-            published = stages.export(work)
-        context.add_output_metadata(_metadata(published, row_count))
-
-    return export
-
-
-def _metadata(published: Published, row_count: str) -> dict[str, Any]:
-    summary = published.commit.summary
-    per_table = {
-        f"rows {table} {what}": number for table, counts in summary["tables"].items() for what, number in counts.items()
-    }
-    return {
-        "dagster/row_count": summary["rows"][row_count],
-        **per_table,
-        **commit_metadata(published, "map"),
-        **{f"seconds {name}": round(seconds, 3) for name, seconds in summary["seconds"].items()},
-        "loads": dg.JsonMetadataValue(summary["loads"]),
-        "tally": dg.JsonMetadataValue(summary["tally"]),
-    }
+def export_op(dataset: Dataset) -> dg.OpDefinition:
+    about = "Writes GeoParquet, a STAC item and a map, and publishes them as the batch."
+    return stage_op(dataset, Stage(names.EXPORT, about, "transformed", lambda work: stages.export(work).metadata))

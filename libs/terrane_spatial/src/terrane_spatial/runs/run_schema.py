@@ -7,18 +7,19 @@ no process of the run is left, without clocks or heartbeats. It needs a session 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from terrane import names
+from terrane.errors import message_of
 from terrane.postgres import PostgresResource
 
 if TYPE_CHECKING:
     import psycopg
 
 SETTINGS = {
-    "statement_timeout": "60min",
     "idle_in_transaction_session_timeout": "15min",
     "client_connection_check_interval": "10s",
     "synchronous_commit": "off",
@@ -28,7 +29,6 @@ SETTINGS = {
     "client_min_messages": "warning",
 }
 BOOKS = """
-create table _batch (batch_id text not null);
 create table _loads (
     table_name text primary key, rows bigint not null, srid integer not null, facts jsonb not null default '{}'
 );
@@ -36,10 +36,19 @@ create table _derived (table_name text primary key, source text not null, rows b
 create table _tally (
     table_name text not null, outcome text not null, reason text not null default '', rows bigint not null
 );
-create table _stages (stage text primary key, seconds double precision not null);
+-- Without seconds, a stage was begun and not finished.
+create table _stages (stage text primary key, seconds double precision);
 """
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Swept:
+    """Schemas that were dropped, and why others could not be, by their names."""
+
+    dropped: list[str]
+    left: dict[str, str]
 
 
 def schema_of(run_id: str) -> str:
@@ -51,31 +60,39 @@ def run_of(schema: str) -> str | None:
     return names.current().run_of(schema)
 
 
-def session_statements(run_id: str) -> list[str]:
+def session_statements(run_id: str, minutes: int = 60) -> list[str]:
     """What a connection of the run executes first, whatever its driver: its settings, its search path and the lock."""
     schema = schema_of(run_id)
-    settings = [f"set {name} = '{value}'" for name, value in SETTINGS.items()]
+    bounded = {**SETTINGS, "statement_timeout": f"{minutes}min"}
+    settings = [f"set {name} = '{value}'" for name, value in bounded.items()]
     lock = f"select pg_advisory_lock_shared(hashtextextended('{schema}', 0))"
     return [*settings, f'set search_path = "{schema}", public', lock]
 
 
 @contextmanager
-def connect(postgres: PostgresResource, run_id: str) -> Iterator[psycopg.Connection]:
+def connect(postgres: PostgresResource, run_id: str, minutes: int = 60) -> Iterator[psycopg.Connection]:
     """An autocommit connection of the run: in its schema, and holding its lock."""
     with postgres.connect(autocommit=True) as connection:
-        for statement in session_statements(run_id):
+        for statement in session_statements(run_id, minutes):
             connection.execute(statement.encode())
         yield connection
 
 
-def create(connection: psycopg.Connection, run_id: str, batch_id: str) -> None:
-    """Makes the run's schema with its books: which batch, what was loaded, what became of the rows, the stages done."""
+def create(connection: psycopg.Connection, run_id: str, platform: str) -> None:
+    """Makes the run's schema with its books: what was loaded, what became of the rows, the stages done.
+
+    Args:
+        platform: whose schema it is, as the ledger says; nobody else's sweeper drops it.
+    """
+    from psycopg import sql
+
     schema = schema_of(run_id)
     drop(connection, schema)
     with connection.transaction():
         connection.execute(f'create schema "{schema}"'.encode())
+        mark = sql.SQL("comment on schema {} is {}").format(sql.Identifier(schema), sql.Literal(mark_of(platform)))
+        connection.execute(mark)
         connection.execute(BOOKS)
-        connection.execute("insert into _batch (batch_id) values (%s)", [batch_id])
 
 
 def drop(connection: psycopg.Connection, schema: str) -> None:
@@ -99,23 +116,22 @@ def drop_quietly(postgres: PostgresResource, run_id: str) -> bool:
     return True
 
 
+def begin_stage(connection: psycopg.Connection, stage: str) -> None:
+    connection.execute("insert into _stages (stage) values (%s)", [stage])
+
+
 def finish_stage(connection: psycopg.Connection, stage: str, seconds: float) -> None:
-    connection.execute("insert into _stages (stage, seconds) values (%s, %s)", [stage, seconds])
+    connection.execute(
+        "insert into _stages (stage, seconds) values (%s, %s) on conflict (stage) do update set seconds = %s",
+        [stage, seconds, seconds],
+    )
 
 
-def finished_stages(connection: psycopg.Connection) -> dict[str, float]:
-    """The stages done in the run's schema, with the seconds they took; none when there is no such schema."""
+def stages(connection: psycopg.Connection) -> dict[str, float | None]:
+    """The stages begun in the run's schema, with the seconds of those that are done; none when there is no schema."""
     if connection.execute("select to_regclass('_stages')").fetchone() == (None,):
         return {}
     return dict(connection.execute("select stage, seconds from _stages").fetchall())
-
-
-def batch_of(connection: psycopg.Connection) -> str | None:
-    """The batch the run's schema is for; None when there is no such schema."""
-    if connection.execute("select to_regclass('_batch')").fetchone() == (None,):
-        return None
-    row = connection.execute("select batch_id from _batch").fetchone()
-    return row[0] if row else None
 
 
 def loads(connection: psycopg.Connection) -> dict[str, dict[str, Any]]:
@@ -133,28 +149,46 @@ def tally(connection: psycopg.Connection) -> list[dict[str, Any]]:
     return [dict(zip(("table", "outcome", "reason", "rows"), row, strict=True)) for row in rows]
 
 
-def sweep(postgres: PostgresResource, is_active: Callable[[str], bool]) -> list[str]:
-    """Drops the schemas of runs that have ended and of which no process is left; returns their names.
+def sweep(postgres: PostgresResource, platform: str, active: Callable[[Sequence[str]], Collection[str]]) -> Swept:
+    """Drops this platform's schemas of runs that have ended and of which no process is left, each by itself.
 
     Runs of other environments may have theirs in the same database: nobody here knows whether those are under way.
 
     Args:
-        is_active: whether the run of that id is under way or about to be.
+        platform: as `create` got it.
+        active: those of the runs of these ids that are under way or about to be.
     """
-    swept = []
+    swept = Swept([], {})
     with postgres.connect(autocommit=True) as connection:
-        found = connection.execute("select nspname from pg_namespace order by 1").fetchall()
-        for schema, run_id in ((schema, run_of(schema)) for (schema,) in found):
-            if run_id is None or is_active(run_id) or not _try_lock(connection, schema):
-                continue
+        rows = connection.execute(
+            "select nspname from pg_namespace where obj_description(oid, 'pg_namespace') = %s order by 1",
+            [mark_of(platform)],
+        ).fetchall()
+        found = {run_id: schema for (schema,) in rows if (run_id := run_of(schema))}
+        alive = active(list(found))
+        for schema in (schema for run_id, schema in found.items() if run_id not in alive):
             try:
-                drop(connection, schema)
-                swept.append(schema)
-            finally:
-                connection.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [schema])
+                if _drop_unheld(connection, schema):
+                    swept.dropped.append(schema)
+            except Exception as error:
+                if connection.closed:
+                    raise
+                swept.left[schema] = message_of(error)
     return swept
 
 
-def _try_lock(connection: psycopg.Connection, schema: str) -> bool:
+def mark_of(platform: str) -> str:
+    """The comment on every schema that runs of the platform make."""
+    return f"a run of the platform {platform}, dropped when the run has ended"
+
+
+def _drop_unheld(connection: psycopg.Connection, schema: str) -> bool:
+    """Whether no process holds the schema; it is dropped then."""
     row = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [schema]).fetchone()
-    return bool(row and row[0])
+    if not row or not row[0]:
+        return False
+    try:
+        drop(connection, schema)
+    finally:
+        connection.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [schema])
+    return True

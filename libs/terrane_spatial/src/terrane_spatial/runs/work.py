@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from terrane.object_store import ObjectStoreResource
@@ -11,6 +11,7 @@ from terrane.postgres import PostgresResource
 from terrane.publishing import Commit
 from terrane_spatial.files.formats import BY_NAME, VECTORS, Format
 from terrane_spatial.intake.ledger import LedgerResource
+from terrane_spatial.limits import Limits, from_environment
 from terrane_spatial.transforms.parsing import Script
 from terrane_spatial.transforms.step import Step
 
@@ -26,6 +27,8 @@ class Dataset:
         polygons, points: tables of the schema for the preview.
         formats: of which the batch's files must be, by their content.
         exports: further formats of every output: `flatgeobuf`, `pmtiles`.
+        row_count: the output whose rows are the asset's; empty for rasters.
+        limits: how much its runs may take.
     """
 
     name: str
@@ -36,39 +39,44 @@ class Dataset:
     polygons: str | None = None
     points: str | None = None
     exports: tuple[str, ...] = ()
+    row_count: str = ""
+    limits: Limits = field(default_factory=from_environment)
     formats: tuple[Format, ...] = tuple(BY_NAME[name] for name in VECTORS)
 
 
 @dataclass(frozen=True)
 class Work:
-    """One run's work on a dataset: where its stores are, who it is and whom it re-executes.
+    """One run's work on a batch: where its stores are, who it is and what it tells.
 
     Attributes:
-        wanted: the batch to work on; empty for the newest that was accepted.
-        lift_quarantine: whether a batch may be worked on that is quarantined.
-        run_ids: this run's id first, then those of the runs it re-executes.
+        batch_id: the batch to work on, which is the run's partition.
         say: where progress goes.
         observe: where the figures of loading go, by file, while it goes on.
+        tag: adds tags to the run.
+        lift_quarantine: whether a batch may be worked on that is quarantined.
+        tries_left: how often the stage may be tried again after a temporary error.
     """
 
     dataset: Dataset
+    batch_id: str
+    run_id: str
     postgres: PostgresResource
     store: ObjectStoreResource
     ledger: LedgerResource
-    run_ids: tuple[str, ...]
-    say: Callable[[str], None]
-    wanted: str = ""
-    lift_quarantine: bool = False
+    say: Callable[[str], None] = lambda _: None
     observe: Callable[[Mapping[str, Any]], None] = lambda _: None
-
-    @property
-    def run_id(self) -> str:
-        return self.run_ids[0]
+    tag: Callable[[dict[str, str]], None] = lambda _: None
+    lift_quarantine: bool = False
+    tries_left: int = 0
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a run published, or found published: the commit, and the preview as PNG."""
+    """What a run published, or found published: the commit, and what the run's events tell of it.
+
+    Attributes:
+        metadata: made before the commit, so that nothing can fail after it.
+    """
 
     commit: Commit
-    preview: bytes
+    metadata: Mapping[str, Any]

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from terrane_spatial.errors import QuarantinedError, StageError
 from terrane_spatial.sandbox.child_process import ending
+from terrane_spatial.sandbox.protocol import OUT_OF_MEMORY, Limits
 
 # Signals that a file can bring upon the process that parses it. SIGKILL is not one: the kernel sends it when memory is
 # short, and people do.
@@ -42,6 +43,12 @@ def failure(name: str, doing: str, code: int, last: str) -> StageError:
     told = f"{name}: {doing} it ended {ending(code)}"
     if -code in CRASHES:
         return CrashedError(f"{told}: {last or 'no message'}")
+    if code == OUT_OF_MEMORY:
+        return StageError(
+            f"{name}: {doing} it needed more memory than one process may have, {_words(Limits().memory_bytes)} of "
+            f"address space; {memory()}. The batch is unharmed; have its producer send smaller files, or re-execute "
+            "the run where there is more"
+        )
     if code == -signal.SIGKILL:
         return StageError(
             f"{told}, which no file does by itself: {memory()}. The batch is unharmed; where memory was short give "

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 # The exit code of a process that refuses its file; its message says why.
 REFUSED = 3
+# That of one whose memory did not suffice, which is no fault of its file.
+OUT_OF_MEMORY = 4
 CPU_GRACE_S = 5
 
 

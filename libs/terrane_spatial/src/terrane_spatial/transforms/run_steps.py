@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from terrane.errors import is_temporary
 from terrane_spatial.errors import StageError
 from terrane_spatial.publishing import postgis_export
 from terrane_spatial.runs.work import Dataset
@@ -47,9 +48,9 @@ def _run_script(connection: psycopg.Connection, script: Script) -> None:
     try:
         with connection.transaction():
             connection.execute(script.path.read_bytes())
-    except psycopg.OperationalError:
-        raise
     except psycopg.Error as error:
+        if is_temporary(error):
+            raise
         at = f" at character {error.diag.statement_position}" if error.diag.statement_position else ""
         raise StageError(
             f"{script.path.name} failed{at}: {error.diag.message_primary or error}. "

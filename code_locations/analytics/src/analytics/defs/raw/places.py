@@ -6,14 +6,14 @@ from analytics.components.columns import column_schema
 from analytics.lake.places import PLACES, load_places, newest_commit
 from terrane.errors import as_failures
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
-from terrane.policies import eager
+from terrane.policies import when_any_is_new
 from terrane.postgres import PostgresResource
 
 
 @dg.asset(
     key=["raw", "places"],
     deps=[dg.AssetKey(["data_lake", "places"])],
-    automation_condition=eager(),
+    automation_condition=when_any_is_new(),
     retry_policy=dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
     group_name="ingestion",
     owners=["team:analytics"],

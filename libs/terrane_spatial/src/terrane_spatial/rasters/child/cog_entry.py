@@ -14,7 +14,7 @@ from pathlib import Path
 
 from terrane_spatial.errors import BatchRejectedError
 from terrane_spatial.sandbox.confinement import confine, program_folders
-from terrane_spatial.sandbox.protocol import REFUSED, RefusedError, apply_limits
+from terrane_spatial.sandbox.protocol import OUT_OF_MEMORY, REFUSED, RefusedError, apply_limits
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
     except (RefusedError, BatchRejectedError) as refusal:
         told, code = {"refused": str(refusal)}, REFUSED
     except MemoryError:
-        told, code = {"refused": "it takes more memory than one raster may"}, REFUSED
+        told, code = {"failed": "no memory was left"}, OUT_OF_MEMORY
     json.dump(told, output)
     output.close()
     return code

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from terrane_spatial.sandbox.confinement import confine, program_folders
-from terrane_spatial.sandbox.protocol import REFUSED, RefusedError, apply_limits
+from terrane_spatial.sandbox.protocol import OUT_OF_MEMORY, REFUSED, RefusedError, apply_limits
 
 
 def main() -> int:
@@ -41,8 +41,8 @@ def main() -> int:
         print(json.dumps({"times": {found.column: found.kind}}), file=sys.stderr)
         return REFUSED
     except MemoryError:
-        print(json.dumps({"refused": "it takes more memory than one file may"}), file=sys.stderr)
-        return REFUSED
+        print("no memory was left", file=sys.stderr)
+        return OUT_OF_MEMORY
     except BrokenPipeError:
         return 1
     return 0
