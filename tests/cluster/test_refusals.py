@@ -76,7 +76,7 @@ def test_a_full_disk_of_the_object_store_is_named_and_room_is_enough_to_go_on(cl
         tags = {"dagster-k8s/config": json.dumps(context), "dagster/partition": _batch(cluster)}
         failed = _materialize(cluster, "data_lake/places", tags)
         assert _end_of(cluster, failed) == "FAILURE"
-        assert f"The object store at http://{SMALL}:9000 is full" in cluster.dagster.failure(failed).error
+        assert f"The object store at http://{SMALL}:9000 is full" in cluster.dagster.failure(failed)[1]
         assert _published() == 0
         with story.object_store(SMALL) as store:
             obstore.delete(store.bucket(LANDING_ZONE), fillers)

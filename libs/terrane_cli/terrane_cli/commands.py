@@ -33,7 +33,7 @@ def run(
     except (OSError, subprocess.TimeoutExpired) as problem:
         raise CliError(f"`{' '.join(words)}` can't be run: {problem}") from None
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-LINES_TOLD:]
+        said = f"{done.stdout}\n{done.stderr}".strip().splitlines()[-LINES_TOLD:]
         raise CliError("\n  ".join([f"`{' '.join(words)}` failed with code {done.returncode}:", *said]))
     return done.stdout
 

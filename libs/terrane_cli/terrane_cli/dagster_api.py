@@ -86,15 +86,6 @@ class AssetState:
     active: bool = False
 
 
-@dataclass(frozen=True)
-class RunFailure:
-    """Why a run failed: the step, and the first line of the error that began it."""
-
-    run_id: str
-    step: str
-    error: str
-
-
 class DagsterApi:
     """A webserver's GraphQL."""
 
@@ -173,8 +164,11 @@ class DagsterApi:
             raise CliError(f"run {run_id} cannot be re-executed: {answer.get('message', answer['__typename'])}")
         return answer["run"]["runId"]
 
-    def failure(self, run_id: str) -> RunFailure:
-        """The first step that failed, or what ended the run where no step did."""
+    def failure(self, run_id: str) -> tuple[str, str]:
+        """The first step of the run that failed, and the first line of the error that began it.
+
+        Where no step failed, what ended the run.
+        """
         after, at_large = None, "the run ended without an error of its own; its log has more"
         while True:
             page = self.query(FAILURE, run=run_id, after=after)["logsForRun"]
@@ -182,10 +176,10 @@ class DagsterApi:
                 if not event.get("error"):
                     continue
                 if event["__typename"] == "ExecutionStepFailureEvent":
-                    return RunFailure(run_id, event["stepKey"], _root_cause(event["error"]))
+                    return event["stepKey"], _root_cause(event["error"])
                 at_large = _root_cause(event["error"])
             if not page["hasMore"]:
-                return RunFailure(run_id, "(none)", at_large)
+                return "(none)", at_large
             after = page["cursor"]
 
 

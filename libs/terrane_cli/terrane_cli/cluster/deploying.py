@@ -26,12 +26,8 @@ VALUES = ("charts/platform/values/locations.yaml", "charts/platform/values/kind.
 BUILT = "images.json"
 
 
-class Phases:
+class Phases(dict[str, float]):
     """The seconds that each part took."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._took: dict[str, float] = {}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -39,11 +35,7 @@ class Phases:
         try:
             yield
         finally:
-            self._took[name] = time.monotonic() - began
-
-    def __str__(self) -> str:
-        parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in self._took.items())
-        return f"From the command to the table: {time.monotonic() - self._began:.0f} s ({parts})"
+            self[name] = time.monotonic() - began
 
 
 def make_and_deploy(project: Project, profile: list[str]) -> None:
@@ -51,7 +43,7 @@ def make_and_deploy(project: Project, profile: list[str]) -> None:
 
     Raises CliError.
     """
-    phases = Phases()
+    phases, began = Phases(), time.monotonic()
     with ThreadPoolExecutor(1) as aside:
         building = aside.submit(_build, project, profile, phases)
         with phases.phase("cluster"):
@@ -68,7 +60,8 @@ def make_and_deploy(project: Project, profile: list[str]) -> None:
         skaffold(project, "deploy", "--build-artifacts", str(project.state / BUILT), "--load-images=false", *profile)
     with phases.phase("demo"):
         story.run(project)
-    console.print(str(phases))
+    parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in phases.items())
+    console.print(f"From the command to the table: {time.monotonic() - began:.0f} s ({parts})")
 
 
 def profile(project: Project, name: str) -> list[str]:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import obstore
+from obstore.exceptions import AlreadyExistsError
+
 if TYPE_CHECKING:
     from terrane.object_store import Bucket
 
@@ -31,8 +34,6 @@ def deliver(landing_zone: Bucket, folder: Path) -> Delivery:
 
     The batch's id is made from the content of its files, so the same files are the same batch for ever.
     """
-    import obstore
-
     contents = {name: (folder / name).read_bytes() for name in FILES}
     digest = hashlib.sha256(b"".join(hashlib.sha256(c).digest() for c in contents.values())).hexdigest()
     batch_id = f"natural-earth-{digest[:8]}"
@@ -55,9 +56,6 @@ def deliver(landing_zone: Bucket, folder: Path) -> Delivery:
 
 def _put_new(landing_zone: Bucket, key: str, content: bytes) -> bool:
     """Puts the object unless there is one; returns whether there was none."""
-    import obstore
-    from obstore.exceptions import AlreadyExistsError
-
     try:
         obstore.put(landing_zone, key, content, mode="create")
     except AlreadyExistsError:
@@ -67,8 +65,6 @@ def _put_new(landing_zone: Bucket, key: str, content: bytes) -> bool:
 
 def rejection(landing_zone: Bucket, delivery: Delivery) -> str | None:
     """The reasons for which the batch was rejected, or None."""
-    import obstore
-
     key = delivery.manifest_key.removesuffix(".json") + ".rejected.json"
     try:
         text = bytes(obstore.get(landing_zone, key).bytes()).decode()

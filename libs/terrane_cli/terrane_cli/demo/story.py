@@ -147,13 +147,13 @@ def explain(api: DagsterApi, stage: Stage, asset: AssetState) -> str:
     """Which run of a stage failed, at which step, with which error, and where to look."""
     if asset.run_id is None:
         return f"{stage.title} ({stage.asset}) failed without a run; see {api.url}/runs"
-    failure = api.failure(asset.run_id)
+    step, error = api.failure(asset.run_id)
     return (
         f"{stage.location}: {stage.title} failed\n"
-        f"  run    {failure.run_id}\n"
-        f"  step   {failure.step}\n"
-        f"  error  {failure.error}\n"
-        f"  see    {api.url}/runs/{failure.run_id}, where it can be re-executed once the cause is mended"
+        f"  run    {asset.run_id}\n"
+        f"  step   {step}\n"
+        f"  error  {error}\n"
+        f"  see    {api.url}/runs/{asset.run_id}, where it can be re-executed once the cause is mended"
     )
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 
-from terrane_cli.commands import CliError, run, say
+from terrane_cli.commands import CliError, answers, run, say
 from terrane_cli.findings import Finding
 from terrane_dev.servers import postgres, redis
 
@@ -89,9 +88,7 @@ def _elevation() -> list[str] | None:
         return []
     if not shutil.which("sudo"):
         return None
-    if sys.stdin.isatty() or subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0:
-        return ["sudo"]
-    return None
+    return ["sudo"] if sys.stdin.isatty() or answers(["sudo", "-n", "true"]) is not None else None
 
 
 def _debian_postgres_packages() -> list[str]:
