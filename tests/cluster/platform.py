@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from terrane_cli.cluster import story
+from terrane_cli.cluster import access
 from terrane_cli.cluster.kubernetes import NAMESPACE, context, kubectl, kubectl_json
 from terrane_cli.commands import CliError, run
 from terrane_cli.dagster_api import DagsterApi
@@ -80,7 +80,7 @@ class Cluster:
 
     @property
     def dagster(self) -> DagsterApi:
-        return story.ui()
+        return access.ui()
 
 
 def helm(*words: str) -> str:

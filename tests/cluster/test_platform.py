@@ -13,7 +13,7 @@ from tests.cluster.platform import ping
 
 from terrane.object_store import COMPUTE_LOGS, DATA_LAKE
 from terrane.publishing import list_commits
-from terrane_cli.cluster import story
+from terrane_cli.cluster import access
 
 if TYPE_CHECKING:
     from tests.cluster.platform import Cluster
@@ -31,7 +31,7 @@ CAPTURED = "query ($key: [String!]!) { capturedLogs(logKey: $key) { stderr stdou
 def test_one_command_ends_with_the_table(cluster: Cluster) -> None:
     assert cluster.code == 0, cluster.output[-6000:]
     assert "Online features" in cluster.output
-    assert f"http://{story.UI_HOST}" in cluster.output
+    assert f"http://{access.UI_HOST}" in cluster.output
 
 
 def test_every_location_is_loaded_by_an_image_of_its_own(cluster: Cluster) -> None:
@@ -55,19 +55,19 @@ def test_what_is_served_through_the_ingress_is_what_gold_holds(cluster: Cluster)
 
 def test_the_ingress_of_the_features_answers_nothing_but_reading(cluster: Cluster) -> None:
     for path in ("/push", "/materialize", "/health", "/docs", "/"):
-        answer = httpx.post(f"{story.ingress()}{path}", headers={"Host": story.FEATURES_HOST}, timeout=10)
+        answer = httpx.post(f"{access.ingress()}{path}", headers={"Host": access.FEATURES_HOST}, timeout=10)
         assert answer.status_code == 404, path
 
 
 def test_the_lake_holds_the_batch_and_no_schema_is_left(cluster: Cluster) -> None:
-    with story.object_store() as store:
+    with access.object_store() as store:
         assert len(list_commits(store.bucket(DATA_LAKE), "places")) == 1
     assert cluster.sql("spatial_compute", r"select nspname from pg_namespace where nspname like 'run\_%'") == []
 
 
 def test_the_log_of_a_run_is_read_from_the_object_store(cluster: Cluster) -> None:
     assert _log(cluster, "data_lake/places")
-    with story.object_store() as store:
+    with access.object_store() as store:
         import obstore
 
         assert [e for page in obstore.list(store.bucket(COMPUTE_LOGS)) for e in page]
@@ -107,10 +107,8 @@ def test_the_ui_shows_the_lineage_in_a_browser(cluster: Cluster, pictures: Path)
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium on this machine")
-    url = (
-        f"http://{story.UI_HOST}/assets/online/user_journal_features?view=lineage&lineageScope=upstream&lineageDepth=10"
-    )
-    resolve = f"--host-resolver-rules=MAP {story.UI_HOST} 127.0.0.1"
+    url = f"http://{access.UI_HOST}/assets/online/user_journal_features?view=lineage&lineageScope=upstream&lineageDepth=10"
+    resolve = f"--host-resolver-rules=MAP {access.UI_HOST} 127.0.0.1"
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=30000"]
     picture = pictures / "lineage.png"
     shown = [f"--screenshot={picture}", "--window-size=2000,1100"]
@@ -133,7 +131,7 @@ def _log(cluster: Cluster, asset: str) -> str:
 
 
 def _features(body: dict[str, Any]) -> dict[str, Any]:
-    url = f"{story.ingress()}/get-online-features"
-    answer = httpx.post(url, json=body, headers={"Host": story.FEATURES_HOST}, timeout=60)
+    url = f"{access.ingress()}/get-online-features"
+    answer = httpx.post(url, json=body, headers={"Host": access.FEATURES_HOST}, timeout=60)
     answer.raise_for_status()
     return answer.json()

@@ -16,7 +16,7 @@ from tests.cluster.platform import helm, ping, until, upgrade_location
 from terrane.buckets import ensure_buckets
 from terrane.object_store import DATA_LAKE, LANDING_ZONE
 from terrane.publishing import list_commits
-from terrane_cli.cluster import story
+from terrane_cli.cluster import access
 from terrane_cli.cluster.kubernetes import CLUSTER
 from terrane_cli.commands import run
 from terrane_cli.demo import sample
@@ -78,7 +78,7 @@ def test_a_full_disk_of_the_object_store_is_named_and_room_is_enough_to_go_on(cl
         assert _end_of(cluster, failed) == "FAILURE"
         assert f"The object store at http://{SMALL}:9000 is full" in cluster.dagster.failure(failed)[1]
         assert _published() == 0
-        with story.object_store(SMALL) as store:
+        with access.object_store(SMALL) as store:
             obstore.delete(store.bucket(LANDING_ZONE), fillers)
         assert _end_of(cluster, cluster.dagster.re_execute(failed)) == "SUCCESS"
         assert _published() == 1
@@ -131,7 +131,7 @@ def _small_store(cluster: Cluster) -> Iterator[None]:
 
 def _fill(cluster: Cluster) -> list[str]:
     """Delivers the sample batch, then puts objects until no more is taken; returns their keys."""
-    with story.object_store(SMALL) as store:
+    with access.object_store(SMALL) as store:
         ensure_buckets(store)
         bucket, keys = store.bucket(LANDING_ZONE), []
         sample.deliver(bucket, cluster.project.root / "samples/natural_earth")
@@ -149,7 +149,7 @@ def _fill(cluster: Cluster) -> list[str]:
 
 def _published() -> int:
     # Each time by a way of its own: one is lost with the first connection that the server breaks off.
-    with story.object_store(SMALL) as store:
+    with access.object_store(SMALL) as store:
         return len(list_commits(store.bucket(DATA_LAKE), "places"))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from terrane_cli.cluster import building, kind, kubernetes, preflight, story
+from terrane_cli.cluster import access, building, kind, kubernetes, preflight
 from terrane_cli.cluster.status import cause
 from terrane_cli.commands import CliError
 from terrane_cli.main import app
@@ -100,7 +100,7 @@ def test_a_server_starts_again_for_code_alone(
             monkeypatch.delenv(f"SKAFFOLD_FILES_{name}", raising=False)
         else:
             monkeypatch.setenv(f"SKAFFOLD_FILES_{name}", files)
-    assert story.code_changed() is changed
+    assert access.code_changed() is changed
 
 
 def test_an_image_that_there_is_not_is_refused_before_anything_is_built() -> None:

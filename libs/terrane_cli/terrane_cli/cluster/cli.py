@@ -68,17 +68,17 @@ def status() -> None:
 @develop()
 def demo() -> None:
     """Deliver the sample batch and show its features."""
-    from terrane_cli.cluster import story
+    from terrane_cli.cluster.deploying import run_demo
 
-    story.run(Project.here())
+    run_demo(Project.here())
 
 
 @develop()
 def reload(location: Name) -> None:
     """Have a location's code server load its files again."""
-    from terrane_cli.cluster import story
+    from terrane_cli.cluster.access import reload_location
 
-    console.print(f"{location}: loaded again in {story.reload_location(location):.1f} s")
+    console.print(f"{location}: loaded again in {reload_location(location):.1f} s")
 
 
 @develop(context_settings=WORDS)

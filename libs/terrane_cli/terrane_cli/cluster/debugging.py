@@ -12,8 +12,8 @@ import tarfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from terrane_cli.cluster.access import forward
 from terrane_cli.cluster.kubernetes import kubectl_command
-from terrane_cli.cluster.story import forward
 from terrane_cli.commands import CliError, show
 
 PORT = 5678

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from terrane_cli.cluster import story
+from terrane_cli.cluster import access
 from terrane_cli.cluster.kubernetes import NAMESPACE, kubectl, kubectl_json
 from terrane_cli.commands import CliError
 from terrane_cli.console import console, titled_table
@@ -54,7 +54,7 @@ def show() -> bool:
 def load_errors() -> dict[str, str]:
     """Why locations do not load, by location; empty as well where the UI does not answer, which its pod explains."""
     try:
-        with story.webserver() as api:
+        with access.webserver() as api:
             return {name: cause(error) for name, error in (api.load_errors() or {}).items()}
     except CliError:
         return {}

@@ -21,7 +21,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Stage:
-    """Part of the story: an asset, and the stages that it must be newer than."""
+    """Part of the demo: an asset, and the stages that it must be newer than."""
 
     title: str
     location: str

@@ -28,12 +28,12 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="End after the table; the platform keeps running.")] = False,
 ) -> None:
     """Run the whole platform on real input, and show it."""
-    from terrane_cli.demo import story
+    from terrane_cli.demo.demo import run
     from terrane_cli.laptop.platform import Platform
 
     platform = Platform(Project.here())
     try:
-        story.run(platform)
+        run(platform)
         if not once:
             console.print("Running until Ctrl-C.")
             signal.pause()

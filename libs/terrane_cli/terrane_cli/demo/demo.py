@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 POLL_S = 0.5
 UNREACHABLE = "DagsterUserCodeUnreachableError"
 LOAD_TIMEOUT_S = 120
-STORY_TIMEOUT_S = 600
+DEMO_TIMEOUT_S = 600
 SERVER_TIMEOUT_S = 60
 USERS_SHOWN = 8
 FEATURE_SERVICE = "analyzer"
@@ -96,7 +96,7 @@ def _retry_earlier_failures(api: DagsterApi) -> None:
 
 def _follow(api: DagsterApi, landing_zone: Bucket, delivery: Delivery) -> None:
     """Shows the stages until all are done. Raises CliError for the first that fails, or when the time is over."""
-    deadline = time.monotonic() + STORY_TIMEOUT_S
+    deadline = time.monotonic() + DEMO_TIMEOUT_S
     took: dict[str, float] = {}
     with Progress(console) as progress:
         while True:
@@ -114,7 +114,7 @@ def _follow(api: DagsterApi, landing_zone: Bucket, delivery: Delivery) -> None:
             if time.monotonic() > deadline:
                 late = ", ".join(stage.asset for stage, state in states.items() if state != State.DONE)
                 raise CliError(
-                    f"after {STORY_TIMEOUT_S} s these are not done: {late}. See {api.url}/runs, and the sensors at "
+                    f"after {DEMO_TIMEOUT_S} s these are not done: {late}. See {api.url}/runs, and the sensors at "
                     f"{api.url}/automation; the processes' logs are in .terrane/logs"
                 )
             time.sleep(POLL_S)

@@ -1,4 +1,4 @@
-"""The demo on the cluster: the batch goes into the bucket of MinIO, the features come back through the ingress."""
+"""The ways to what runs on the cluster: the UI, the ingress, the object store, and a port of anything else."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from terrane.object_store import LANDING_ZONE, ObjectStoreResource
+from terrane.object_store import ObjectStoreResource
 from terrane_cli.cluster.kind import http_port
 from terrane_cli.cluster.kubernetes import kubectl, kubectl_command, kubectl_json
 from terrane_cli.commands import CliError
-from terrane_cli.console import console
 from terrane_cli.dagster_api import DagsterApi
-from terrane_cli.demo import story as demo
-from terrane_cli.project import Project
 from terrane_dev.servers.process import free_port, port_is_free
 
 # Browsers take every name below `localhost` to this machine, without a resolver.
@@ -47,20 +44,6 @@ def webserver() -> Iterator[DagsterApi]:
     """
     with forward(WEBSERVER, WEBSERVER_PORT) as port:
         yield DagsterApi(f"http://127.0.0.1:{port}")
-
-
-def run(project: Project) -> None:
-    """Delivers the sample batch, follows it, and shows what the feature server answers through the ingress.
-
-    Raises CliError when a stage fails or takes too long.
-    """
-    api = ui()
-    demo.wait_until_loaded(api)
-    with object_store() as store:
-        demo.deliver_and_follow(api, store.bucket(LANDING_ZONE), project)
-    console.print()
-    console.print(demo.features_table(f"{ingress()}/get-online-features", host=FEATURES_HOST))
-    console.print(f"\nThe UI: {ingress(UI_HOST)}")
 
 
 def reload_location(location: str) -> float:
