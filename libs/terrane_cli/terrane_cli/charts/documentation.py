@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from terrane_cli.charts.shared_schema import write_schemas
+from terrane_cli import generated
+from terrane_cli.charts.shared_schema import schemas
 from terrane_cli.project import Project
 
 # The official chart's values, of which only those with a reason of ours are told.
@@ -41,16 +42,6 @@ def values(text: str) -> list[Value]:
     """The values of a values.yaml, in its order."""
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     return list(_values(node, text.splitlines(), text, "")) if isinstance(node, yaml.MappingNode) else []
-
-
-def write(project: Project) -> list[Path]:
-    """Writes what changed; returns the files."""
-    changed = write_schemas(project)
-    for file, text in readmes(project).items():
-        if not file.exists() or file.read_text() != text:
-            file.write_text(text)
-            changed.append(file)
-    return changed
 
 
 def _readme(folder: Path) -> str:
@@ -137,5 +128,5 @@ def _described(text: str) -> str:
 
 if __name__ == "__main__":
     here = Project.here()
-    for written in write(here):
+    for written in generated.write(schemas(here) | readmes(here)):
         print(written.relative_to(here.root))

@@ -18,16 +18,6 @@ WIDTH = 127
 POD = "pod"
 
 
-def write_schemas(project: Project) -> list[Path]:
-    """Writes what is shared into every chart's schema; returns the files that changed."""
-    changed = []
-    for file, text in schemas(project).items():
-        if file.read_text() != text:
-            file.write_text(text)
-            changed.append(file)
-    return changed
-
-
 def schemas(project: Project) -> dict[Path, str]:
     """Each chart's schema as it is to be, by file."""
     shared = json.loads((project.root / SHARED).read_text())

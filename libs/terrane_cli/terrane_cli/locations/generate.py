@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from terrane_cli import generated
 from terrane_cli.locations import chart, skaffold
 from terrane_cli.locations.description import Location, LocationError, read_locations
 from terrane_cli.locations.images import Built, built
@@ -69,20 +70,12 @@ def derived(project: Project) -> dict[Path, str]:
 
 def outdated(project: Project) -> list[str]:
     """The files, below the root, that are not what follows from the locations. Raises as `derived` does."""
-    return [
-        str(file.relative_to(project.root))
-        for file, text in derived(project).items()
-        if not file.exists() or file.read_text() != text
-    ]
+    return [str(file.relative_to(project.root)) for file in generated.outdated(derived(project))]
 
 
 def write(project: Project) -> list[str]:
     """Writes the files that are not what follows from the locations; returns them. Raises as `derived` does."""
-    changed = outdated(project)
-    for file, text in derived(project).items():
-        if str(file.relative_to(project.root)) in changed:
-            file.write_text(text)
-    return changed
+    return [str(file.relative_to(project.root)) for file in generated.write(derived(project))]
 
 
 def _half_made(project: Project) -> list[str]:
