@@ -94,7 +94,7 @@ def test_what_is_no_name_is_left(source: str) -> None:
 
 def test_plain_projects_name_their_schemas_by_environment(project: Project) -> None:
     """dbt and Feast work with their own command lines, and end names themselves, in the way of terrane.names."""
-    plain = [project.root / folder for folder in ("dbt", "feast_repo", "libs/terrane_cli")]
+    plain = [project.root / folder for folder in ("dbt", "feast_repo", "libs")]
     plain += [project.location_folder(name) for name in project.locations]
     files = [file for folder in plain for file in folder.rglob("*") if not {".venv", "target"} & set(file.parts)]
     dbt = [file for file in files if file.suffix == ".yml" and "\nsources:" in file.read_text()]

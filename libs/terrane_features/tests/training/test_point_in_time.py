@@ -13,7 +13,7 @@ from histories import START, Histories, generate, put
 from terrane_features.materialize.run import materialize
 from terrane_features.registry.apply import register
 from terrane_features.repository.model import RepositoryError
-from terrane_features.training.entities import EntitiesRefused
+from terrane_features.training.entities import EntitiesRefused, clean, examine
 from terrane_features.training.point_in_time import NoSuchService, NotJoined, write_training_set
 
 pytestmark = pytest.mark.integration
@@ -114,6 +114,18 @@ def test_it_makes_no_table_and_needs_no_right_to_make_one(players, tmp_path: Pat
                 f"alter database {players.warehouse.database} reset default_transaction_read_only".encode()
             )
     assert players.sql("select schemaname, tablename from pg_tables") == before
+
+
+def test_a_query_reads_the_schemas_of_its_environment(players, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(players, generate(1, players=3, events=5, labels=20))
+    assert len(written(players, tmp_path / "a", entities=LABELS.replace("gold.", "{gold}."))) == 20
+    monkeypatch.setenv("TERRANE_ENVIRONMENT", "staging")
+    with (
+        players.warehouse.connect() as connection,
+        pytest.raises(EntitiesRefused, match="the schema gold, which TERRANE"),
+    ):
+        examine(connection, clean(f"select extract(day from l.event_timestamp), l.* from ({LABELS}) l"), [], [])
+    assert "from gold__staging.labels" in clean(LABELS.replace("gold.", "{gold}."))
 
 
 @pytest.mark.parametrize("end", [";", " -- the end", " ; "])

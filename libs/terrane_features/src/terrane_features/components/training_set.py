@@ -26,7 +26,8 @@ class TrainingSet(dg.Component, dg.Resolvable):
     Attributes:
         name: of the asset, and of the dataset in the lake.
         feature_service: whose features are joined.
-        entities: SQL of the warehouse with the join keys, `event_timestamp` (timestamptz) and, say, a label.
+        entities: SQL of the warehouse with the join keys, `event_timestamp` (timestamptz) and, say, a label; `{gold}`
+            is that schema of the environment.
         repository: the folder with feature_store.yaml, where FEAST_REPO_PATH does not name another.
         deps: assets that the query reads, as `gold/labels`.
         full_feature_names: call a feature `<view>__<feature>`, for services in which two views share a name.

@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from terrane.names import VARIABLE, current
+from terrane.names import SCHEMAS, VARIABLE, current
 from terrane_features.feast_internals import feast_is_imported, parse_repository
 from terrane_features.repository.dump import described
 from terrane_features.repository.model import (
@@ -177,9 +177,8 @@ def _view(found: dict[str, Any], schema: str) -> FeatureView:
 def _relation(found: dict[str, Any], schema: str) -> tuple[str, str, tuple[tuple[str, ...], ...], str]:
     """A source's name for people, its SQL after `from`, the tables that it reads, and what is wrong with it."""
     if query := found["query"]:
-        tables = dict.fromkeys((_plain(s), _plain(t)) for s, t in _READ_BY_QUERY.findall(query))
         relation = f"({query.strip().rstrip(';')}\n)"
-        return "its query", relation, *_upstream(tuple(tables), schema)
+        return "its query", relation, *_upstream(tables_of(query), schema)
     parts = _TABLE.match(found["table"].strip())
     if not parts:
         message = (
@@ -193,20 +192,30 @@ def _relation(found: dict[str, Any], schema: str) -> tuple[str, str, tuple[tuple
     return ".".join(names), sql, upstream, problem
 
 
+def tables_of(query: str) -> list[tuple[str, str]]:
+    """The tables that a query names with their schemas, each once."""
+    return list(dict.fromkeys((_plain(s), _plain(t)) for s, t in _READ_BY_QUERY.findall(query)))
+
+
+def elsewhere(schema: str) -> bool:
+    """Whether the schema is one of the platform's in another environment. What a query names may be no schema at all,
+    as in `extract(day from t.day)`."""
+    return current().base_of(schema) is None and schema.split("__")[0] in SCHEMAS
+
+
 def _upstream(tables: Iterable[tuple[str, str]], schema: str) -> tuple[tuple[tuple[str, ...], ...], str]:
     """The keys of tables' assets, and what is wrong when one is another environment's, whose rows nobody here wants."""
-    environment = current()
-    bases = {name: name if name == "public" else environment.base_of(name) for name, _ in tables}
+    environment, tables = current(), list(tables)
     problem = next(
         (
-            f"it reads the schema {name}, which {VARIABLE}={environment.environment} has not: leave the schema out, for"
-            f" names without one are found in {schema}"
-            for name, base in bases.items()
-            if base is None
+            f"it reads the schema {name}, which {VARIABLE}={environment.environment} has not: leave the schema out,"
+            f" for names without one are found in {schema}"
+            for name, _ in tables
+            if elsewhere(name)
         ),
         "",
     )
-    return tuple((bases[name] or name, table) for name, table in tables), problem
+    return tuple((environment.base_of(name) or name, table) for name, table in tables), problem
 
 
 def _plain(name: str) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from terrane import names
 from terrane_features.repository.model import FeatureView
+from terrane_features.repository.read import elsewhere, tables_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -29,8 +31,9 @@ class Entities:
 
 
 def clean(query: str) -> str:
-    """The query without what would end it inside another; a comment on its last line ends with the line."""
-    return query.strip().rstrip(";").strip() + "\n"
+    """The query without what would end it inside another, and with `{gold}` and the like as the environment has them; a
+    comment on its last line ends with the line."""
+    return names.current().sql(query).decode().strip().rstrip(";").strip() + "\n"
 
 
 def examine(
@@ -44,7 +47,13 @@ def examine(
     Raises EntitiesRefused; psycopg.Error for a query that Postgres cannot read.
     """
     columns = _columns(connection, query)
-    if problems := _problems(columns, views, features):
+    problems = [
+        f"it reads the schema {schema}, which {names.VARIABLE}={names.current().environment} has not: write {{gold}} or"
+        " {staging}, which is the environment's own"
+        for schema, _ in tables_of(query)
+        if elsewhere(schema)
+    ]
+    if problems := problems + _problems(columns, views, features):
         raise EntitiesRefused(f"The entities' query does not fit: {'; '.join(problems)}.")
     rows = _count(connection, query)
     if not rows:
