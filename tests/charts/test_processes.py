@@ -72,6 +72,7 @@ IMAGES = {
     "terrane-dagster-webserver/dagster": "dagster.dagsterWebserver.image",
     "terrane-dagster-webserver-read-only/dagster": "dagster.dagsterWebserver.image",
     "terrane-dagster-daemon/dagster": "dagster.dagsterDaemon.image",
+    "terrane-dagster-daemon/run-pods": "dagster.dagsterDaemon.image",
     "terrane-celery-workers-dagster/dagster": "dagster.runLauncher.config.celeryK8sRunLauncher.image",
     "terrane-celery-workers-heavy/dagster": "dagster.runLauncher.config.celeryK8sRunLauncher.image",
     "terrane-feature-server/feature-server": "featureServer.image",
@@ -145,6 +146,14 @@ PROBES = {
             ["dagster-daemon", "liveness-check"], periodSeconds=300, timeoutSeconds=60, failureThreshold=3
         ),
     },
+    "terrane-dagster-daemon/run-pods": {
+        "livenessProbe": _exec(
+            ["sh", "-c", 'test -n "$(find /tmp/run-pods -mmin -5)"'],
+            initialDelaySeconds=300,
+            periodSeconds=60,
+            failureThreshold=5,
+        )
+    },
     "terrane-celery-workers-dagster/dagster": WORKER_PROBES,
     "terrane-celery-workers-heavy/dagster": WORKER_PROBES,
     **{f"-{name}/dagster-user-deployments": LOCATION_PROBES for name in LOCATIONS},
@@ -170,6 +179,7 @@ WORKER = "worker start -A dagster_celery_k8s.app -y /opt/dagster/dagster_home/ce
 COMMANDS: dict[str, tuple[list[str] | None, list[str] | None]] = {
     "terrane-dagster-webserver/dagster": (["/bin/bash", "-c", WEBSERVER], None),
     "terrane-dagster-webserver-read-only/dagster": (["/bin/bash", "-c", f"{WEBSERVER} --read-only"], None),
+    "terrane-dagster-daemon/run-pods": (["python", "-m", "terrane.run_pods"], None),
     **{
         f"terrane-celery-workers-{queue}/dagster": (
             ["dagster-celery"],
@@ -269,12 +279,14 @@ def test_every_container_has_the_resources_that_the_values_give_it(
         elif name.endswith("/dagster-user-deployments"):
             (entry,) = [e for e in listed if name.split("/")[1].endswith(f"-{e['name']}")]
             assert own == entry["resources"], name
+        elif name.endswith("/run-pods"):
+            assert own == {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}}
         elif "init-user-deployment" in name or ("check-db-ready" in name and "celery" not in name):
             assert own == INIT_RESOURCES, name
         elif name.startswith("StatefulSet/"):
             store = name.split("/")[1].removeprefix("terrane-")
             chart = {"postgis": "postgres", "broker": "redis"}.get(store, store)
-            defaults = yaml.safe_load((charts / chart / "values.yaml").read_text())["resources"]
+            defaults = yaml.load((charts / chart / "values.yaml").read_text(), Loader=yaml.CSafeLoader)["resources"]
             assert own == _joined(defaults, values[store].get("resources", {})), name
 
 
@@ -432,6 +444,8 @@ def test_variables_that_are_no_secrets_are_as_their_readers_want_them(every: Ren
             assert json.loads(own["DAGSTER_CONTAINER_CONTEXT"])["k8s"]["namespace"] == "terrane"
         elif name == "Deployment/terrane-dagster-daemon/dagster":
             assert own == {"DAGSTER_DAEMON_HEARTBEAT_TOLERANCE": "1800"}
+        elif name == "Deployment/terrane-dagster-daemon/run-pods":
+            assert own == {"UI_URL": "http://terrane-dagster-webserver:3001"}
         elif name.startswith("Job/terrane-postg"):
             store = name.split("-")[1].split("/")[0]
             server = {"PGHOST": f"terrane-{store}", "PGPORT": "5432", "SERVER": f"terrane-{store}-headless"}
@@ -465,14 +479,14 @@ def _code_server(location: str) -> str:
 
 def _entries(charts: Path) -> list[dict[str, Any]]:
     """The list of locations."""
-    listed = yaml.safe_load((charts / "platform/values/locations.yaml").read_text())
+    listed = yaml.load((charts / "platform/values/locations.yaml").read_text(), Loader=yaml.CSafeLoader)
     return listed["dagster"]["dagster-user-deployments"]["deployments"]
 
 
 def _values(charts: Path, profile: str) -> dict[str, Any]:
     """The values of a profile, laid over the chart's own."""
     files = [charts / "platform/values.yaml", *profile_values(charts, profile)]
-    return _joined(*(yaml.safe_load(file.read_text()) for file in files))
+    return _joined(*(yaml.load(file.read_text(), Loader=yaml.CSafeLoader) for file in files))
 
 
 def _joined(*layers: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ GIVEN = tuple(f"credentials.{purpose}.create=false" for purpose in (*PURPOSES, "
 
 def test_the_daemon_migrates_by_its_own_image_and_this_releases_configuration(every: Render) -> None:
     daemon = every.get("Deployment", "terrane-dagster-daemon")
-    (container,) = _pod(daemon)["containers"]
+    container, _ = _pod(daemon)["containers"]
     assert container["command"][:2] == ["/bin/bash", "-c"]
     assert container["command"][2] == (
         "rm -f /tmp/migrated && dagster instance migrate && touch /tmp/migrated"

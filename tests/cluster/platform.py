@@ -20,8 +20,9 @@ from terrane_cli.project import Project, program
 
 UP_TIMEOUT_S = 3000
 LAUNCH = """
-mutation ($location: String!, $config: RunConfigData!) { launchRun(executionParams: {runConfigData: $config, selector: {
-    repositoryLocationName: $location, repositoryName: "__repository__", jobName: "ping"}}) {
+mutation ($location: String!, $config: RunConfigData!, $tags: [ExecutionTag!]!) { launchRun(executionParams: {
+    runConfigData: $config, executionMetadata: {tags: $tags},
+    selector: {repositoryLocationName: $location, repositoryName: "__repository__", jobName: "ping"}}) {
   __typename ... on LaunchRunSuccess { run { runId } }
   ... on PythonError { message } ... on PipelineNotFoundError { message }
 } }
@@ -29,6 +30,9 @@ mutation ($location: String!, $config: RunConfigData!) { launchRun(executionPara
 DESCRIPTION = (
     """query { assetNodeOrError(assetKey: {path: ["data_lake", "places"]}) { ... on AssetNode { description } } }"""
 )
+CANCEL = """
+mutation ($run: String!) { terminateRun(runId: $run, terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY) { __typename } }
+"""
 RUN = "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status creationTime endTime } } }"
 
 
@@ -107,10 +111,17 @@ def until(holds: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.3)
 
 
-def launch_ping(cluster: Cluster, location: str, seconds: float = 0) -> str:
-    """Launches a run that stays for so long, and returns its id."""
+def launch_ping(cluster: Cluster, location: str, seconds: float = 0, pod: dict[str, Any] | None = None) -> str:
+    """Launches a run that stays for so long, and returns its id.
+
+    Args:
+        pod: what its tag `dagster-k8s/config` says.
+    """
     config = {"ops": {"answer": {"config": {"seconds": seconds}}}}
-    launched = cluster.dagster.query(LAUNCH, location=location, config=config)["launchRun"]
+    # A pod that cannot be had is not asked for again.
+    own = {"dagster-k8s/config": json.dumps(pod), "dagster/max_retries": "0"} if pod else {}
+    tags = [{"key": key, "value": value} for key, value in own.items()]
+    launched = cluster.dagster.query(LAUNCH, location=location, config=config, tags=tags)["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
     return launched["run"]["runId"]
 
@@ -123,6 +134,21 @@ def seconds_to_success(cluster: Cluster, run: str) -> float:
         time.sleep(0.5)
     assert state["status"] == "SUCCESS"
     return state["endTime"] - state["creationTime"]
+
+
+def status_of(cluster: Cluster, run: str) -> str:
+    return cluster.dagster.query(RUN, run=run)["runOrError"]["status"]
+
+
+def cancel(cluster: Cluster, run: str) -> None:
+    """Says that the run is cancelled, whatever its pods do."""
+    assert cluster.dagster.query(CANCEL, run=run)["terminateRun"]["__typename"] == "TerminateRunSuccess"
+
+
+def jobs_of(cluster: Cluster, *runs: str) -> list[str]:
+    """The Jobs of the runs and of their steps that have a pod."""
+    found = cluster.objects("jobs", "--selector", f"dagster/run-id in ({','.join(runs)})")
+    return sorted(job["metadata"]["name"] for job in found if job["status"].get("active"))
 
 
 def ping(cluster: Cluster, location: str) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.cluster.platform import helm, until
+from tests.cluster.platform import helm, jobs_of, launch_ping, status_of, until
 
 from terrane_cli.cluster.kubernetes import NAMESPACE, context
 from terrane_cli.commands import CliError, run
@@ -21,11 +21,31 @@ pytestmark = pytest.mark.cluster
 STORES = "app.kubernetes.io/component=store"
 REPORTS = {"secret": "reports", "passwordKey": "password", "databases": {"reports": ["pg_trgm"]}}
 
+# What no pod can have: a node, an image, a Secret.
+NOWHERE: dict[str, dict[str, Any]] = {
+    "node": {"pod_spec_config": {"node_selector": {"example.com/there": "never"}}},
+    "image": {"container_config": {"image": "terrane/nowhere:never"}},
+    "secret": {"container_config": {"env_from": [{"secret_ref": {"name": "nowhere"}}]}},
+}
+
 
 def test_helm_test_asks_the_ui_for_its_locations_and_the_feature_server_for_features(cluster: Cluster) -> None:
     said = helm("test", "terrane", "--logs")
     assert f"has loaded {', '.join(cluster.project.locations)}" in said
     assert "entries_total" in said
+
+
+def test_pods_that_wait_for_what_never_comes_go_with_their_runs(cluster: Cluster) -> None:
+    before = _values()
+    _upgrade(cluster, before, "--set", "dagster.dagsterDaemon.runMonitoring.startTimeoutSeconds=20")
+    try:
+        runs = [launch_ping(cluster, "spatial", pod=pod) for pod in NOWHERE.values()]
+        until(lambda: len(jobs_of(cluster, *runs)) == len(NOWHERE), seconds=60)
+        until(lambda: [status_of(cluster, run) for run in runs] == ["FAILURE"] * len(NOWHERE), seconds=120)
+        # Seen to be over within a minute, and given two minutes.
+        until(lambda: jobs_of(cluster, *runs) == [], seconds=300)
+    finally:
+        _upgrade(cluster, before)
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +111,6 @@ def _with_role(role: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _upgrade(cluster: Cluster, values: dict[str, Any]) -> None:
+def _upgrade(cluster: Cluster, values: dict[str, Any], *words: str) -> None:
     command = ["helm", "--kube-context", context(), "--namespace", NAMESPACE, "upgrade", "terrane", cluster.chart]
-    run([*command, "--values", "-", "--wait", "--timeout", "5m"], stdin=json.dumps(values))
+    run([*command, "--values", "-", *words, "--wait", "--timeout", "5m"], stdin=json.dumps(values))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.cluster.platform import until
+from tests.cluster.platform import cancel, status_of, until
 
 from terrane_cli.cluster.kubernetes import NAMESPACE, kubectl
 
@@ -43,11 +43,7 @@ mutation ($job: String!, $location: String!, $config: RunConfigData!) { launchRu
 RUNS = """
 query ($tags: [ExecutionTag!]!) { runsOrError(filter: {tags: $tags}) { ... on Runs { results { runId status } } } }
 """
-STATUS = "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
 HOLDERS = "query ($pool: String!) { instance { concurrencyLimit(concurrencyKey: $pool) { activeRunIds } } }"
-CANCEL = """
-mutation ($run: String!) { terminateRun(runId: $run, terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY) { __typename } }
-"""
 # The daemon looks every 15 s whether a run still has its pod, and frees its place 15 s after its end.
 PATIENCE_S = 120
 
@@ -70,17 +66,17 @@ def test_a_run_whose_pod_was_killed_frees_its_pool_and_is_run_again(cluster: Clu
     gone = cluster.kubectl("delete", "pod", "--selector", f"dagster/run-id={killed}", "--force", "--grace-period=0")
     assert killed in gone
     until(lambda: _again(cluster, killed) == ["SUCCESS"], seconds=PATIENCE_S)
-    assert _status(cluster, killed) == "FAILURE"
+    assert status_of(cluster, killed) == "FAILURE"
     assert _holders(cluster) == []
 
 
 def test_a_run_that_was_cancelled_on_paper_alone_holds_up_no_other(cluster: Cluster) -> None:
     cancelled = _launch(cluster, seconds=900)
     until(lambda: _holders(cluster) == [cancelled], seconds=PATIENCE_S)
-    assert cluster.dagster.query(CANCEL, run=cancelled)["terminateRun"]["__typename"] == "TerminateRunSuccess"
+    cancel(cluster, cancelled)
     after = _launch(cluster, seconds=0)
-    until(lambda: _status(cluster, after) == "SUCCESS", seconds=PATIENCE_S)
-    assert _status(cluster, cancelled) == "CANCELED"
+    until(lambda: status_of(cluster, after) == "SUCCESS", seconds=PATIENCE_S)
+    assert status_of(cluster, cancelled) == "CANCELED"
 
 
 def _launch(cluster: Cluster, seconds: int) -> str:
@@ -88,10 +84,6 @@ def _launch(cluster: Cluster, seconds: int) -> str:
     launched = cluster.dagster.query(LAUNCH, job=JOB, location=LOCATION, config=config)["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
     return launched["run"]["runId"]
-
-
-def _status(cluster: Cluster, run_id: str) -> str:
-    return cluster.dagster.query(STATUS, run=run_id)["runOrError"]["status"]
 
 
 def _again(cluster: Cluster, run_id: str) -> list[str]:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.cluster.platform import (
-    RUN,
+    cancel,
     description_of_places,
     helm,
+    jobs_of,
     launch_ping,
     ping,
     seconds_to_success,
     skaffold_dev,
+    status_of,
     until,
     upgrade_location,
 )
@@ -59,9 +61,9 @@ def test_upgrading_one_location_loses_no_run_and_touches_no_other_pod(cluster: C
     run(["docker", "tag", image, newer])
     run(["kind", "load", "docker-image", newer, "--name", CLUSTER])
     under_way = launch_ping(cluster, "spatial", seconds=45)
-    until(lambda: "STARTED" in cluster.dagster.query(RUN, run=under_way)["runOrError"]["status"], seconds=30)
+    until(lambda: status_of(cluster, under_way) == "STARTED", seconds=30)
     upgrade_location(cluster, "spatial", "newer", "--wait", "--timeout", "3m")
-    assert cluster.dagster.query(RUN, run=under_way)["runOrError"]["status"] == "STARTED"
+    assert status_of(cluster, under_way) == "STARTED"
     assert cluster.image_of("spatial").endswith(":newer")
     assert _ids(cluster.pods("deployment!=spatial")) == _ids(others)
     assert seconds_to_success(cluster, under_way) > 45
@@ -77,10 +79,18 @@ def test_the_celery_profile_takes_a_runs_steps_through_its_queue(cluster: Cluste
     assert _step_pods(cluster)
 
 
+def test_the_steps_of_a_cancelled_run_go_as_well_with_celery(cluster: Cluster) -> None:
+    cancelled = launch_ping(cluster, "spatial", seconds=1800)
+    until(lambda: len(jobs_of(cluster, cancelled)) == 2, seconds=120)
+    cancel(cluster, cancelled)
+    # Seen to be over within a minute, and given two minutes.
+    until(lambda: jobs_of(cluster, cancelled) == [], seconds=300)
+
+
 def test_celerys_workers_take_steps_again_after_their_broker_was_away(cluster: Cluster) -> None:
     before = _step_pods(cluster)
-    cluster.kubectl("delete", "pod", "terrane-redis-0")
-    cluster.kubectl("wait", "--for=condition=Ready", "pod/terrane-redis-0", "--timeout=120s")
+    cluster.kubectl("delete", "pod", "terrane-broker-0")
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/terrane-broker-0", "--timeout=120s")
     assert ping(cluster, "spatial") < 120
     assert _step_pods(cluster) > before
 
@@ -94,7 +104,7 @@ def test_uninstalling_leaves_the_volumes_the_passwords_and_nothing_else(cluster:
     left = {o["metadata"]["name"] for o in objects} - kept
     assert {name for name in left if not name.startswith("sh.helm.release")} == set()
     claims = {o["metadata"]["name"] for o in cluster.objects("persistentvolumeclaims")}
-    stores = {f"data-terrane-{store}-0" for store in ("minio", "postgis", "postgres", "redis")}
+    stores = {f"data-terrane-{store}-0" for store in ("broker", "minio", "postgis", "postgres", "redis")}
     assert claims == stores | {f"terrane-source-of-{location}" for location in cluster.project.locations}
 
 

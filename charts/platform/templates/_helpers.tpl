@@ -49,7 +49,38 @@ rm -f /tmp/migrated && dagster instance migrate && touch /tmp/migrated && exec d
 {{- with .Values.dagsterDaemon.logFormat }} --log-format {{ . }} {{- end -}}
 {{- end -}}
 
+{{/*
+What takes away the Jobs of runs that have ended while their pods have not: a container beside the daemon, by its image and its
+account. It goes into the daemon's values beforehand as well, once, before whatever containers are given there.
+*/}}
+{{- define "terrane.runPods" -}}
+name: run-pods
+image: {{ include "dagster.dagsterImage.name" (list $ .Values.dagsterDaemon.image) | quote }}
+imagePullPolicy: {{ .Values.dagsterDaemon.image.pullPolicy }}
+command: [python, -m, terrane.run_pods]
+env:
+  - {name: UI_URL, value: {{ printf "http://%s:%v%s" (include "dagster.webserver.fullname" .) .Values.dagsterWebserver.service.port (.Values.dagsterWebserver.pathPrefix | default "") | quote }}}
+securityContext: {{- toJson .Values.dagsterDaemon.securityContext | nindent 2 }}
+# A file that it touches after each round. Without one for five minutes it hangs.
+livenessProbe:
+  exec: {command: [sh, -c, 'test -n "$(find /tmp/run-pods -mmin -5)"']}
+  initialDelaySeconds: 300
+  periodSeconds: 60
+  failureThreshold: 5
+resources:
+  requests: {cpu: 10m, memory: 32Mi}
+  limits: {memory: 64Mi}
+volumeMounts:
+  - {name: tmp, mountPath: /tmp}
+{{- end -}}
+
 {{- define "dagster.chart" -}}
+{{- with .Values.dagsterDaemon -}}
+{{- if not .hasRunPods -}}
+{{- $_ := set . "hasRunPods" true -}}
+{{- $_ := set . "extraContainers" (prepend (.extraContainers | default list) (include "terrane.runPods" $ | fromYaml)) -}}
+{{- end -}}
+{{- end -}}
 {{- with .Values.global.imageRegistry -}}
 {{- $registry := . -}}
 {{- with ($.Values.postgresql | default dict).image }}{{ $_ := set . "registry" $registry }}{{ end -}}

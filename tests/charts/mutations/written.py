@@ -436,6 +436,13 @@ PROCESSES = [
     drop("a server that hangs is not ended", "Deployment/terrane-feature-server", f"{SERVER} > livenessProbe"),
     drop("requests fail at a restart", "Deployment/terrane-feature-server", f"{SERVER} > lifecycle"),
     drop("a UI that hangs is not ended", WEBSERVER, f"{DAGSTER} > livenessProbe"),
+    drop("nobody takes away the pods of runs that are over", DAEMON, f"{POD} > containers > name=run-pods"),
+    put(
+        "what takes pods away asks another UI",
+        DAEMON,
+        f"{POD} > containers > name=run-pods > env > name=UI_URL > value",
+        "http://another:3001",
+    ),
     drop("a daemon that hangs is not ended", DAEMON, f"{DAGSTER} > livenessProbe"),
     drop("a location is there before it has loaded", ANALYTICS, f"{CODE} > startupProbe"),
     put("a location is gone until it has loaded", ANALYTICS, "spec > strategy > rollingUpdate > maxUnavailable", 1),
