@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 from collections.abc import Callable
@@ -123,6 +124,12 @@ def test_of_a_log_without_errors_the_last_line_is_told() -> None:
 
 def test_an_empty_log_is_told_as_such() -> None:
     assert cause("") == "it said nothing"
+
+
+def test_the_ingress_controller_has_one_version_and_no_other_tomorrow() -> None:
+    manifest = (Project.here().root / kind.INGRESS).read_text()
+    (image,) = kind.ingress_images(manifest)
+    assert re.fullmatch(r"docker\.io/library/traefik:v\d+\.\d+\.\d+", image)
 
 
 def _mapped() -> dict[int, int]:

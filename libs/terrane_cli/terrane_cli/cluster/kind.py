@@ -15,7 +15,6 @@ from terrane_cli.project import Project
 NODE = f"{CLUSTER}-control-plane"
 INGRESS = "libs/terrane_cli/terrane_cli/cluster/ingress.yaml"
 NODE_TIMEOUT_S = 120
-INGRESS_IMAGE = "docker.io/library/traefik:v3"
 
 
 def cluster_exists() -> bool:
@@ -75,10 +74,17 @@ def ensure_ingress(project: Project) -> bool:
     """Installs Traefik on the node's ports, unless the cluster has an IngressClass; says whether it did."""
     if kubectl_json("get", "ingressclasses")["items"]:
         return False
-    load_images([INGRESS_IMAGE])
-    kubectl("--namespace", "ingress", "apply", "-f", str(project.root / INGRESS))
+    manifest = project.root / INGRESS
+    load_images(ingress_images(manifest.read_text()))
+    kubectl("--namespace", "ingress", "apply", "-f", str(manifest))
     kubectl("--namespace", "ingress", "rollout", "status", "deployment/traefik", "--timeout", "180s")
     return True
+
+
+def ingress_images(manifest: str) -> list[str]:
+    """The images that the ingress controller's Deployment names."""
+    deployments = [o for o in yaml.safe_load_all(manifest) if o and o["kind"] == "Deployment"]
+    return [c["image"] for o in deployments for c in o["spec"]["template"]["spec"]["containers"]]
 
 
 def delete_cluster() -> bool:
