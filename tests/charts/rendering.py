@@ -92,6 +92,10 @@ class Render:
         """The text of dagster.yaml."""
         return self.get("ConfigMap", "terrane-dagster-instance")["data"]["dagster.yaml"]
 
+    def configuration(self) -> Object:
+        """What dagster.yaml says, read by libyaml: ten times as fast, in a hundred tests."""
+        return yaml.load(self.instance(), Loader=yaml.CSafeLoader)
+
     def secrets(self) -> dict[str, dict[str, str]]:
         """What every Secret holds, in the clear, by name."""
         return {

@@ -96,7 +96,7 @@ def test_the_workspace_names_every_location_once(every: Render) -> None:
 
 @pytest.mark.parametrize("profile", ["default", "production"])
 def test_the_instance_is_as_it_was_decided(profile: str, rendered: Rendering) -> None:
-    config = yaml.safe_load(rendered(profile).instance())
+    config = rendered(profile).configuration()
     database = {
         "username": "dagster",
         "password": {"env": "DAGSTER_PG_PASSWORD"},
@@ -163,7 +163,7 @@ def test_the_instance_is_as_it_was_decided(profile: str, rendered: Rendering) ->
 
 
 def test_kinds_runs_ask_for_less(rendered: Rendering) -> None:
-    config = yaml.safe_load(rendered("kind").instance())["run_launcher"]["config"]["run_k8s_config"]
+    config = rendered("kind").configuration()["run_launcher"]["config"]["run_k8s_config"]
     assert config["container_config"]["resources"] == {
         "requests": {"cpu": "50m", "memory": "256Mi"},
         "limits": {"memory": "1Gi"},
@@ -171,7 +171,7 @@ def test_kinds_runs_ask_for_less(rendered: Rendering) -> None:
 
 
 def test_celerys_launcher_gives_every_run_what_any_needs(rendered: Rendering) -> None:
-    config = yaml.safe_load(rendered("celery").instance())
+    config = rendered("celery").configuration()
     assert config["run_launcher"] == {
         "module": "dagster_celery_k8s",
         "class": "CeleryK8sRunLauncher",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import functools
+import json
 import logging
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,23 +36,21 @@ def laptop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return yaml.safe_load((write_instance(project, Settings.load(project)) / "dagster.yaml").read_text())
 
 
-def test_a_run_that_died_frees_its_place_in_a_pool(every: Render, tmp_path: Path, monkeypatch: Any) -> None:
-    monitoring = yaml.safe_load(every.instance())["run_monitoring"]
-    assert _second_run_gets_the_place(monitoring, tmp_path, monkeypatch)
+def test_a_run_that_died_frees_its_place_in_a_pool(every: Render) -> None:
+    assert _second_run_gets_the_place(every.configuration()["run_monitoring"])
 
 
-def test_so_it_does_on_a_laptop(laptop: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _second_run_gets_the_place(laptop["run_monitoring"], tmp_path, monkeypatch)
+def test_so_it_does_on_a_laptop(laptop: dict[str, Any]) -> None:
+    assert _second_run_gets_the_place(laptop["run_monitoring"])
 
 
-def test_without_the_setting_it_would_not(every: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monitoring = yaml.safe_load(every.instance())["run_monitoring"]
-    off = {**monitoring, "free_slots_after_run_end_seconds": 0}
-    assert not _second_run_gets_the_place(off, tmp_path, monkeypatch)
+def test_without_the_setting_it_would_not(every: Render) -> None:
+    monitoring = every.configuration()["run_monitoring"]
+    assert not _second_run_gets_the_place({**monitoring, "free_slots_after_run_end_seconds": 0})
 
 
 def test_what_hangs_ends(every: Render) -> None:
-    config = yaml.safe_load(every.instance())
+    config = every.configuration()
     monitoring = config["run_monitoring"]
     assert monitoring["max_runtime_seconds"] == LONGEST_RUN_SECONDS
     assert monitoring["start_timeout_seconds"] == 300
@@ -67,7 +67,7 @@ def test_what_hangs_ends(every: Render) -> None:
 def test_laptop_and_cluster_have_one_configuration_but_for_what_is_named_here(
     rendered: Rendering, laptop: dict[str, Any]
 ) -> None:
-    cluster = yaml.safe_load(rendered("kind").instance())
+    cluster = rendered("kind").configuration()
     # Where things are, and how runs are started.
     for own in ("scheduler", "schedule_storage", "run_storage", "event_log_storage", "run_launcher", "compute_logs"):
         cluster.pop(own)
@@ -89,10 +89,16 @@ def test_laptop_and_cluster_have_one_configuration_but_for_what_is_named_here(
     assert cluster == laptop
 
 
-def _second_run_gets_the_place(monitoring: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
+def _second_run_gets_the_place(monitoring: dict[str, Any]) -> bool:
     """Whether, a minute after a run died in a pool of one, another run may take its place."""
-    overrides = {"run_monitoring": monitoring, "telemetry": {"enabled": False}}
-    with DagsterInstance.local_temp(str(folder), overrides=overrides) as instance:
+    return _asked_of_dagster(json.dumps(monitoring, sort_keys=True))
+
+
+@functools.cache
+def _asked_of_dagster(monitoring: str) -> bool:
+    """The same, once for equal settings: an instance takes a second to make, and most profiles have the same."""
+    overrides = {"run_monitoring": json.loads(monitoring), "telemetry": {"enabled": False}}
+    with DagsterInstance.local_temp(overrides=overrides) as instance, pytest.MonkeyPatch.context() as patch:
         storage = instance.event_log_storage
         storage.set_concurrency_slots("feast", 1)
         died, next_one = (create_run_for_test(instance, job_name=name) for name in ("died", "next_one"))
@@ -103,7 +109,7 @@ def _second_run_gets_the_place(monitoring: dict[str, Any], folder: Path, monkeyp
         assert run
         assert run.status == DagsterRunStatus.FAILURE
         later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=1)
-        monkeypatch.setattr(concurrency, "get_current_datetime", lambda: later)
+        patch.setattr(concurrency, "get_current_datetime", lambda: later)
         daemon: Any = SimpleNamespace(instance=instance)
         assert [*concurrency.execute_concurrency_slots_iteration(daemon, logging.getLogger())].count(None) >= 1
         return storage.claim_concurrency_slot("feast", next_one.run_id, "step").is_claimed

@@ -98,7 +98,7 @@ def test_whatever_loads_the_instance_has_every_variable_that_it_names(profile: s
 
 
 def test_one_location_cannot_take_every_place_for_runs(every: Render) -> None:
-    limits = yaml.safe_load(every.instance())["concurrency"]
+    limits = every.configuration()["concurrency"]
     assert limits["pools"]["default_limit"] == 1
     per_location = next(x for x in limits["runs"]["tag_concurrency_limits"] if x["key"] == "dagster/code_location")
     assert per_location["value"] == {"applyLimitPerUniqueValue": True}
@@ -106,7 +106,7 @@ def test_one_location_cannot_take_every_place_for_runs(every: Render) -> None:
 
 
 def test_lost_runs_are_found_and_run_again_and_nobody_is_told(every: Render) -> None:
-    config = yaml.safe_load(every.instance())
+    config = every.configuration()
     assert config["run_monitoring"]["enabled"]
     assert config["run_monitoring"]["max_resume_run_attempts"] == 0
     assert config["run_retries"] == {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False}

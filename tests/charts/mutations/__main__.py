@@ -13,21 +13,22 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from benchmarks.report import merge_figures
 from tests.charts import rendering
+from tests.charts.mutations.children import answers
 from tests.charts.mutations.drawn import draw
 from tests.charts.mutations.fault import Fault
 from tests.charts.mutations.written import WRITTEN
 
+from terrane_cli.cluster.charts import official_chart
 from terrane_cli.project import Project
 
 SEED, DRAWN = 20_261_127, 200
 COMMAND = "make mutate-charts"
-# A child that takes longer hangs, which no fault excuses: it counts as a survivor.
-LONGEST_SECONDS = 300
 # Modules whose tests ask no render of a fault's, or ask it of servers.
 LEFT_OUT = (
     "store_servers",
@@ -39,7 +40,7 @@ LEFT_OUT = (
     "chart_docs",
     "notes",
 )
-# Those that notice most come first, for a child ends at the first test that fails.
+# Those that notice most come first, for a child ends at the first test that fails; then those that noticed so far.
 FIRST = ("test_processes", "test_identity", "test_network", "test_volumes", "test_configuration", "test_hooks")
 
 
@@ -47,11 +48,13 @@ class Mutations:
     """A plugin of pytest: after the tests, the same tests once for each fault."""
 
     def __init__(self, project: Project) -> None:
-        self._project = project
-        self.kept = _kept(project)
+        # Read once: who edits a chart or a test while this runs must not have the rest kept as theirs.
+        self._file = _state(project)
+        self.kept = _kept(self._file)
         self.faults: dict[str, list[str]] = {"planted": [], "drawn": []}
         self.skipped = 0
         self._failed = ""
+        self._catches = Counter[str]()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         order = {name: place for place, name in enumerate(FIRST)}
@@ -59,7 +62,7 @@ class Mutations:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and not self._failed:
-            self._failed = report.nodeid.split("/")[-1]
+            self._failed = _name(report)
         self.skipped += report.skipped
 
     @pytest.hookimpl(tryfirst=True)
@@ -69,13 +72,15 @@ class Mutations:
             raise session.Failed(f"without any fault: {failed}")
         print(f"\n{len(session.items)} tests without a fault: {time.monotonic() - began:.0f} s", flush=True)
         for kind, faults in (("planted", WRITTEN), ("drawn", draw(_objects(), DRAWN, SEED))):
-            for fault in faults:
+            self.faults[kind] = [f"{kind}: {fault.name}" for fault in faults]
+            left = [f for f, name in zip(faults, self.faults[kind], strict=True) if name not in self.kept]
+            for fault, caught in answers(left, lambda fault: self._first_to_fail(session, fault)):
                 name = f"{kind}: {fault.name}"
-                self.faults[kind].append(name)
-                if name not in self.kept:
-                    self.kept[name] = self._catcher(session, fault)
-                    _keep(self._project, name, self.kept[name])
-                    print(f"{self.kept[name] or 'SURVIVED'}  {name}", flush=True)
+                self.kept[name] = caught
+                self._catches[caught] += 1
+                _keep(self._file, name, caught)
+                print(f"{caught or 'SURVIVED'}  {name}", flush=True)
+        print(f"All of it: {time.monotonic() - began:.0f} s", flush=True)
         return True
 
     def _run(self, session: pytest.Session) -> str:
@@ -88,28 +93,11 @@ class Mutations:
                 break
         return self._failed
 
-    def _catcher(self, session: pytest.Session, fault: Fault) -> str:
+    def _first_to_fail(self, session: pytest.Session, fault: Fault) -> str:
         """The first test that fails with the fault; empty when none does."""
-        reading, writing = os.pipe()
-        child = os.fork()
-        if not child:
-            os.close(reading)
-            silence = os.open(os.devnull, os.O_WRONLY)
-            for stream in (1, 2):
-                os.dup2(silence, stream)
-            rendering.fault = fault
-            os.write(writing, self._run(session).encode())
-            os._exit(0)
-        os.close(writing)
-        deadline = time.monotonic() + LONGEST_SECONDS
-        while os.waitpid(child, os.WNOHANG) == (0, 0):
-            if time.monotonic() > deadline:
-                os.kill(child, 9)
-                os.waitpid(child, 0)
-                break
-            time.sleep(0.01)
-        with os.fdopen(reading) as answer:
-            return answer.read()
+        rendering.fault = fault
+        session.items.sort(key=lambda item: -self._catches[_name(item)])
+        return self._run(session)
 
 
 def main() -> int:
@@ -141,6 +129,10 @@ def main() -> int:
     return 0
 
 
+def _name(test: pytest.Item | pytest.TestReport) -> str:
+    return test.nodeid.split("/")[-1]
+
+
 def _objects() -> list[rendering.Object]:
     """The objects of all profiles, each once."""
     found = {}
@@ -151,24 +143,23 @@ def _objects() -> list[rendering.Object]:
 
 
 def _state(project: Project) -> Path:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(official_chart(project).read_bytes())
     for folder in ("charts", "tests/charts"):
         for file in sorted((project.root / folder).rglob("*")):
-            if file.is_file() and file.suffix in {".yaml", ".json", ".tpl", ".py", ".txt"}:
+            if file.is_file() and file.suffix not in {".pyc", ".tgz", ".lock"}:
                 digest.update(str(file.relative_to(project.root)).encode() + file.read_bytes())
     return project.state / "mutate-charts" / f"{digest.hexdigest()[:16]}.jsonl"
 
 
-def _kept(project: Project) -> dict[str, str]:
-    file = _state(project)
+def _kept(file: Path) -> dict[str, str]:
     file.parent.mkdir(parents=True, exist_ok=True)
     lines = file.read_text().splitlines() if file.exists() else []
     return {name: caught for line in lines for name, caught in json.loads(line).items()}
 
 
-def _keep(project: Project, name: str, caught: str) -> None:
-    with _state(project).open("a") as file:
-        file.write(json.dumps({name: caught}) + "\n")
+def _keep(file: Path, name: str, caught: str) -> None:
+    with file.open("a") as kept:
+        kept.write(json.dumps({name: caught}) + "\n")
 
 
 if __name__ == "__main__":
