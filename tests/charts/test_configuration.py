@@ -252,6 +252,8 @@ def test_each_role_owns_its_databases_and_nobody_else_may_connect(rendered: Rend
         assert "set log_min_error_statement to panic;" in sql
         assert "pg_advisory_lock(hashtext('terrane/provision'))" in sql
         assert '--file "${0%/*}/provision.sql"' in data["provision.sh"]
+        # The one that tests/charts/test_store_servers.py runs.
+        assert data["provision.sh"] == rendered("kind").get("ConfigMap", "terrane-postgres")["data"]["provision.sh"]
 
 
 def test_redis_starts_with_its_password_and_in_the_shells_place(rendered: Rendering) -> None:

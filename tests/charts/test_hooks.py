@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.charts.conftest import Rendering
 from tests.charts.rendering import Render
@@ -48,6 +50,15 @@ def test_the_files_of_locations_are_there_before_their_code_servers(rendered: Re
     shared = {"location": "analytics", "image": "terrane/analytics:dev", "folder": "dev"}
     render = rendered("kind", *(f"{SOURCE}.{key}={value}" for key, value in shared.items()))
     assert _hooks(render) == HOOKS | DEVELOPMENT
+
+
+@pytest.mark.parametrize("name", ["ui", "features"])
+def test_helm_test_runs_the_scripts_that_are_tried_on_servers(name: str, every: Render, charts: Path) -> None:
+    pod = every.get("Pod", f"terrane-test-{name}")["spec"]
+    assert pod["restartPolicy"] == "Never"
+    (container,) = pod["containers"]
+    assert container["command"] == ["python", "-c"]
+    assert container["args"] == [(charts / f"platform/files/tests/{name}.py").read_text()]
 
 
 def test_every_job_ends(every: Render) -> None:

@@ -41,6 +41,8 @@ def test_every_service_leads_to_the_pods_and_the_port_it_is_for(every: Render, p
     for service in every.of("Service"):
         (port,) = service["spec"]["ports"]
         (workload,) = _chosen(every, service["spec"]["selector"])
+        # It goes by all that the workload goes by: another release in the namespace has pods of the same names.
+        assert workload["spec"]["selector"]["matchLabels"].items() <= service["spec"]["selector"].items()
         found[service["metadata"]["name"]] = (workload["metadata"]["name"], port["name"], port["port"])
         ports = {p["name"]: p["containerPort"] for p in _container(workload).get("ports", [])}
         # A port by name is the container's; without one the number is the same.

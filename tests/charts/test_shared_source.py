@@ -49,7 +49,10 @@ def _filling(rendered: Rendering, folder: str, session: str) -> dict[str, Any]:
     job = rendered("kind", *words, f"development.session={session}").get("Job", "terrane-sources")
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["image"] == image
-    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/volume"}
+    # The whole of the volume, in which each image's files have a folder.
+    assert container["volumeMounts"] == [{"name": "features", "mountPath": "/volume"}]
+    claim = {"persistentVolumeClaim": {"claimName": "terrane-source-of-features"}}
+    assert job["spec"]["template"]["spec"]["volumes"] == [{"name": "features", **claim}]
     return container
 
 

@@ -11,6 +11,15 @@ from tests.charts.rendering import PROFILES, Object, Render
 pytestmark = pytest.mark.unit
 
 PURPOSES = ("dagster", "warehouse", "spatial", "redis", "s3", "source", "postgres", "postgis", "broker")
+# Of stores, those that write what they are given into a file of their own.
+SUMS_OF_STORES: dict[str, set[str]] = {
+    "postgres": set(),
+    "postgis": set(),
+    "minio": set(),
+    "redis": {"configuration"},
+    "broker": {"configuration"},
+    "source": {"credentials"},
+}
 GIVEN = tuple(f"credentials.{purpose}.create=false" for purpose in (*PURPOSES, "celery"))
 
 
@@ -87,6 +96,25 @@ def test_a_changed_secret_replaces_the_pods_of_ours_that_read_it(rendered: Rende
     first, second = (rendered("kind", *same, turn=turn) for turn in (1, 2))
     ours = {"terrane-feature-server", "terrane-source"}
     assert [_annotations(first)[name] == _annotations(second)[name] for name in ours] == [True, True]
+
+
+def test_every_pod_is_replaced_with_what_it_reads_at_its_start(every: Render, profile: str) -> None:
+    found = {
+        name: {key.removeprefix("checksum/") for key in annotations or {} if key.startswith("checksum/")}
+        for name, annotations in _annotations(every).items()
+    }
+    access = {"access"} if profile == "production" else set()
+    for name, sums in found.items():
+        if "user-deployments" in name:
+            assert sums == {"dagster-user-deployment"}, name
+        elif "celery-workers" in name:
+            assert sums == {"dagster-instance"}, name
+        elif "webserver" in name or "daemon" in name:
+            assert sums == {"dagster-instance", "dagster-workspace"}, name
+        elif name == "terrane-feature-server":
+            assert sums == {"addresses", "credentials", *access}
+        else:
+            assert sums == SUMS_OF_STORES[name.removeprefix("terrane-")], name
 
 
 def _pod(workload: Object) -> Object:

@@ -240,7 +240,7 @@ HOOKS = [
     put(
         "files of another folder",
         "Job/terrane-sources",
-        f"{POD} > containers > name=analytics > volumeMounts > name=analytics > subPath",
+        f"{POD} > containers > name=features > volumeMounts > name=features > subPath",
         "other",
     ),
 ]
