@@ -24,7 +24,7 @@ from tests.charts.mutations.drawn import draw
 from tests.charts.mutations.fault import Fault
 from tests.charts.mutations.written import WRITTEN
 
-from terrane_cli.cluster.charts import official_chart
+from terrane_cli.charts.dependencies import official_chart
 from terrane_cli.project import Project
 
 SEED, DRAWN = 20_261_127, 200
