@@ -39,19 +39,17 @@ def spatial(again: bool) -> None:
     definitions = defs()
     with dg.DagsterInstance.get() as instance:
         (request,) = _evaluate(definitions, instance, "manifests", resources)
-        _run(
-            definitions,
-            instance,
-            *(key.to_user_string() for key in request.asset_selection),
-            config=request.run_config,
-            tags=request.tags,
-        )
+        keys = [key.to_user_string() for key in request.asset_selection]
+        _run(definitions, instance, *keys, tags=request.tags, partition=request.partition_key)
+        with ledger.open() as opened:
+            platform = opened.platform()
         for status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE):
             job = definitions.resolve_implicit_global_asset_job_def()
             left = instance.create_run_for_job(job, status=status, run_id=str(uuid.uuid4())).run_id
             with run_schema.connect(compute, left) as connection:
-                run_schema.create(connection, left, "places-1")
-        _evaluate(definitions, instance, "sweeper", resources)
+                run_schema.create(connection, left, platform)
+        for job in ("sweeper", "places_retention"):
+            definitions.resolve_job_def(job).execute_in_process(instance=instance)
 
 
 def analytics(again: bool) -> None:
@@ -102,11 +100,15 @@ def _deliver(landing_zone: Any, batch_id: str) -> None:
 def _evaluate(
     definitions: dg.Definitions, instance: dg.DagsterInstance, name: str, resources: dict[str, Any]
 ) -> list[Any]:
-    """The runs that one evaluation of a sensor asks for."""
+    """The runs that one evaluation of a sensor asks for; the partitions that it adds are there then."""
     sensor = definitions.get_repository_def().get_sensor_def(name)
     wanted = {key: resources[key] for key in sensor.required_resource_keys}
     result = sensor(dg.build_sensor_context(instance=instance, definitions=definitions, resources=wanted))
-    return list(result.run_requests or []) if isinstance(result, dg.SensorResult) else []
+    if not isinstance(result, dg.SensorResult):
+        return []
+    for added in result.dynamic_partitions_requests or []:
+        instance.add_dynamic_partitions(added.partitions_def_name, list(added.partition_keys))
+    return list(result.run_requests or [])
 
 
 def _run(
@@ -115,6 +117,7 @@ def _run(
     *keys: str,
     config: dict[str, Any] | None = None,
     tags: dict[str, str] | None = None,
+    partition: str | None = None,
 ) -> None:
     """One run of the assets with their checks. Raises what its first failed step raised."""
     definitions.resolve_implicit_global_asset_job_def().execute_in_process(
@@ -122,6 +125,7 @@ def _run(
         asset_selection=[dg.AssetKey.from_user_string(key) for key in keys],
         run_config=config or {},
         tags=tags or {},
+        partition_key=partition,
     )
 
 

@@ -60,7 +60,7 @@ def test_staging_shares_the_stores_and_no_name_in_them(rendered: Rendering) -> N
 
 
 def test_nothing_runs_by_itself_in_staging_but_what_tidies_up(rendered: Rendering) -> None:
-    assert _data(rendered("staging"), "execution")["TERRANE_AUTOMATION"] == "sweeper"
+    assert _data(rendered("staging"), "execution")["TERRANE_AUTOMATION"] == "sweeps,failed_runs,cancelled_runs"
     assert _data(rendered("staging", "execution.automation=all"), "execution")["TERRANE_AUTOMATION"] == "all"
 
 

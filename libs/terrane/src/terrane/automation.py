@@ -1,6 +1,6 @@
 """Which sensors and schedules run by themselves in this environment: `TERRANE_AUTOMATION`.
 
-`all`, `none`, or names with commas between them, as `sweeper,manifests,analytics_automation`; what is not named waits
+`all`, `none`, or names with commas between them, as `sweeps,manifests,analytics_automation`; what is not named waits
 until somebody switches it on in the UI, where it stays as it was put. Automation conditions are evaluated by the sensor
 `<location>_automation`. Unset, everything runs in the environment without a name and nothing in one with a name: a copy
 of a platform on the same stores and the same source does nothing that nobody asked for.
