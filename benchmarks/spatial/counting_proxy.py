@@ -34,7 +34,9 @@ def counted(store: ObjectStoreResource) -> Iterator[tuple[ObjectStoreResource, C
         proxy.daemon_threads = True
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
         try:
-            yield store.model_copy(update={"endpoint": f"127.0.0.1:{proxy.server_address[1]}"}), lambda: len(seen)
+            # A copy would keep the configuration that Dagster took from the first.
+            fields = store.model_dump(include={"access_key", "secret_key", "region"})
+            yield ObjectStoreResource(endpoint=f"127.0.0.1:{proxy.server_address[1]}", **fields), lambda: len(seen)
         finally:
             proxy.shutdown()
 
