@@ -31,6 +31,7 @@ from dagster.components.core.defs_module import (
 )
 
 from terrane.automation import by_environment
+from terrane.ownership import Ownership, ownership
 
 VARIABLE = "TERRANE_BROKEN_DEFINITIONS"
 LEFT_OUT = "left_out"
@@ -99,7 +100,10 @@ def load_definitions(folder: Path, beside: dg.Definitions | None = None) -> dg.D
     if os.environ.get(VARIABLE) != LEFT_OUT:
         return by_environment(dg.Definitions.merge(dg.load_from_defs_folder(path_within_project=folder), beside))
     definitions, broken = load_what_is_good(folder, beside)
-    return by_environment(dg.Definitions.merge(definitions, *map(placeholder, broken)) if broken else definitions)
+    if broken:
+        owned = ownership(ComponentTree.for_project(folder).project_root)
+        definitions = dg.Definitions.merge(definitions, *(placeholder(each, owned) for each in broken))
+    return by_environment(definitions)
 
 
 def load_what_is_good(folder: Path, beside: dg.Definitions) -> tuple[dg.Definitions, list[Broken]]:
@@ -128,7 +132,7 @@ def load_what_is_good(folder: Path, beside: dg.Definitions) -> tuple[dg.Definiti
     return dg.Definitions.merge(tree.build_defs(), beside), broken
 
 
-def placeholder(broken: Broken) -> dg.Definitions:
+def placeholder(broken: Broken, owned: Ownership) -> dg.Definitions:
     """The asset that stands for a file that does not load; its run fails with the reason."""
     reason = f"{broken.place} does not load: {broken.reason}"
 
@@ -136,8 +140,8 @@ def placeholder(broken: Broken) -> dg.Definitions:
         key=[PREFIX, re.sub(r"\W+", "_", broken.file)],
         group_name=PREFIX,
         kinds={"error"},
-        tags={"broken": "true"},
-        owners=["team:platform"],
+        tags={"broken": "true", **owned.tags},
+        owners=owned.owners,
         description=f"{reason}\n\nWhat the file defines is not there until it loads; all other files are.",
         metadata={"file": broken.file, "line": broken.line or 0, "freshness": "none: it is there until the file loads"},
         automation_condition=dg.AutomationCondition.on_missing(),

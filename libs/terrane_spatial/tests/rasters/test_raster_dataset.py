@@ -41,6 +41,7 @@ def definitions() -> Iterator[dg.Definitions]:
     """The dataset `terrain`, declared in YAML."""
     yaml = {"type": "terrane_spatial.components.RasterDataset", "attributes": ATTRIBUTES}
     with create_defs_folder_sandbox() as sandbox:
+        (sandbox.project_root / "location.yaml").write_text("owner: team:heights\ndomain: relief\n")
         path = sandbox.scaffold_component(component_cls=RasterDataset, defs_yaml_contents=yaml)
         with sandbox.load_component_and_build_defs(defs_path=path) as (_, made):
             yield made
@@ -196,4 +197,4 @@ def test_the_asset_says_who_owns_it_and_how_fresh_it_must_be(definitions: dg.Def
     (spec,) = assets[0].specs
     assert [dep.asset_key.path for dep in spec.deps] == [["landing_zone", "terrain"]]
     assert spec.freshness_policy
-    assert spec.owners == ["team:spatial"]
+    assert (spec.owners, spec.tags["domain"]) == (["team:heights"], "relief")

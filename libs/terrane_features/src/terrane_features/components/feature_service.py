@@ -5,11 +5,12 @@ Nothing runs for it, so it is a specification alone: it shows whom a change of g
 
 import dagster as dg
 
-from terrane_features.components.lineage import OWNERS, TAGS, service_key, view_key
+from terrane.ownership import Ownership
+from terrane_features.components.lineage import service_key, view_key
 from terrane_features.repository.model import FeatureService
 
 
-def feature_service(service: FeatureService) -> dg.AssetSpec:
+def feature_service(service: FeatureService, owned: Ownership) -> dg.AssetSpec:
     """The asset of one service."""
     return dg.AssetSpec(
         service_key(service.name),
@@ -18,6 +19,6 @@ def feature_service(service: FeatureService) -> dg.AssetSpec:
         kinds={"feast"},
         description=f"{service.description}\n\nAsked for as `feature_service: {service.name}`.".strip(),
         metadata={"feature_views": ", ".join(service.views), "freshness": "none: it is as fresh as its views"},
-        owners=OWNERS,
-        tags=TAGS,
+        owners=owned.owners,
+        tags=owned.tags,
     )

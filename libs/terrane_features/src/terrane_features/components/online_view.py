@@ -19,15 +19,7 @@ from terrane_features.checks.results import (
     rows_checks,
     specs,
 )
-from terrane_features.components.lineage import (
-    OWNERS,
-    POOL,
-    REGISTRY,
-    TAGS,
-    online_key,
-    source_keys,
-    when_upstream_or_code_changes,
-)
+from terrane_features.components.lineage import Lineage, online_key, source_keys, when_upstream_or_code_changes
 from terrane_features.components.metadata import metadata_of
 from terrane_features.components.settings import CheckSettings
 from terrane_features.failures import explained
@@ -53,14 +45,14 @@ class OnlineViewConfig(dg.Config):
     allow_mass_deletion: bool = False
 
 
-def online_view(view: FeatureView, settings: CheckSettings) -> dg.AssetsDefinition:
+def online_view(view: FeatureView, settings: CheckSettings, lineage: Lineage) -> dg.AssetsDefinition:
     """The asset of one view, and its checks."""
     key = online_key(view)
     within = timedelta(hours=settings.fresh_within_hours)
 
     @dg.asset(
         key=key,
-        deps=[*source_keys(view), REGISTRY],
+        deps=[*source_keys(view), lineage.registry_key],
         group_name="serving",
         kinds={"feast", "redis"},
         description=f"{view.description}\n\nFrom {view.table}: one hash in Redis for each {', '.join(view.key_names)}.",
@@ -68,9 +60,9 @@ def online_view(view: FeatureView, settings: CheckSettings) -> dg.AssetsDefiniti
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=within),
         metadata={"dagster/table_name": view.table, "fields": ", ".join(feature.name for feature in view.features)},
         check_specs=specs(key),
-        owners=OWNERS,
-        tags=TAGS,
-        pool=POOL,
+        owners=lineage.owned.owners,
+        tags=lineage.owned.tags,
+        pool=lineage.pool,
     )
     def online(
         context: dg.AssetExecutionContext,

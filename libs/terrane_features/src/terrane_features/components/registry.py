@@ -6,7 +6,7 @@ import dagster as dg
 
 from terrane.postgres import PostgresResource
 from terrane_features.checks.results import BLOCKING, COLUMNS, FILES, columns_check, problems_check
-from terrane_features.components.lineage import OWNERS, POOL, REGISTRY, TAGS, source_keys, when_upstream_or_code_changes
+from terrane_features.components.lineage import Lineage, source_keys, when_upstream_or_code_changes
 from terrane_features.failures import explained
 from terrane_features.registry.apply import Outcome, register
 from terrane_features.repository.model import Repository
@@ -24,11 +24,12 @@ class RegistryConfig(dg.Config):
     allow_deletions: bool = False
 
 
-def registry(repository: Repository) -> dg.AssetsDefinition:
+def registry(repository: Repository, lineage: Lineage) -> dg.AssetsDefinition:
     """The asset of a repository's registry; its code version is the digest of the repository."""
+    key = lineage.registry_key
 
     @dg.asset(
-        key=REGISTRY,
+        key=key,
         deps=sorted({key for view in repository.views for key in source_keys(view)}),
         group_name="internal",
         kinds={"feast", "postgres"},
@@ -37,12 +38,12 @@ def registry(repository: Repository) -> dg.AssetsDefinition:
         automation_condition=when_upstream_or_code_changes(),
         metadata={"freshness": "none: it changes when somebody changes a definition, however long that takes"},
         check_specs=[
-            dg.AssetCheckSpec(COLUMNS, asset=REGISTRY, description=BLOCKING[COLUMNS], blocking=True),
-            dg.AssetCheckSpec(FILES, asset=REGISTRY, description="Every file of the repository can be imported."),
+            dg.AssetCheckSpec(COLUMNS, asset=key, description=BLOCKING[COLUMNS], blocking=True),
+            dg.AssetCheckSpec(FILES, asset=key, description="Every file of the repository can be imported."),
         ],
-        owners=OWNERS,
-        tags=TAGS,
-        pool=POOL,
+        owners=lineage.owned.owners,
+        tags=lineage.owned.tags,
+        pool=lineage.pool,
     )
     def feast_registry(
         context: dg.AssetExecutionContext,

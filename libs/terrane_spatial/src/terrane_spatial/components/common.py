@@ -1,4 +1,4 @@
-"""What the datasets' assets have in common: their owner, the two assets of each, how fresh they must be."""
+"""What the datasets' assets have in common: the two assets of each, and how fresh they must be."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -8,15 +8,13 @@ import dagster as dg
 from pydantic import Field
 
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
+from terrane.ownership import Ownership
 from terrane_spatial.components.mistakes import of_freshness
 from terrane_spatial.limits import VARIABLES, Limits, from_environment
 from terrane_spatial.publishing import stac_index
 from terrane_spatial.runs.names import batches_of, index, landed, published
 from terrane_spatial.runs.retention import retention, retention_of
 from terrane_spatial.runs.work import Dataset
-
-OWNER = "team:spatial"
-DOMAIN = {"domain": "spatial"}
 
 
 class Freshness(dg.Model, dg.Resolvable):
@@ -71,15 +69,15 @@ def limit_mistakes(declared: dict[str, float]) -> dict[str, str]:
     return {}
 
 
-def landing_spec(dataset: str, tags: dict[str, str]) -> dg.AssetSpec:
+def landing_spec(dataset: str, tags: dict[str, str], owned: Ownership) -> dg.AssetSpec:
     """The external asset of the dataset's batches in the landing zone."""
     return dg.AssetSpec(
         landed(dataset),
         description=f"Batches of {dataset} that a producer put into the landing zone and the sensor accepted.",
         group_name="ingestion",
-        owners=[OWNER],
+        owners=owned.owners,
         kinds={"s3"},
-        tags={**DOMAIN, **tags},
+        tags={**owned.tags, **tags},
         metadata={"freshness": "none: its producer decides when a batch comes"},
         partitions_def=batches_of(dataset),
     )
@@ -91,6 +89,7 @@ def lake_asset(
     kinds: set[str],
     tags: dict[str, str],
     freshness: Freshness,
+    owned: Ownership,
     checks: Sequence[dg.AssetCheckSpec] = (),
 ) -> dg.AssetsDefinition:
     """The asset of the lake that the composed ops make of the batches in the landing zone."""
@@ -99,16 +98,16 @@ def lake_asset(
         ins={"batches": dg.AssetIn(landed(dataset.name), dagster_type=dg.Nothing)},
         description=dataset.description,
         group_name="transformations",
-        owners=[OWNER],
+        owners=owned.owners,
         kinds=kinds,
-        tags={**DOMAIN, **tags},
+        tags={**owned.tags, **tags},
         check_specs=checks,
         partitions_def=batches_of(dataset.name),
     )(compose)
     return asset.map_asset_specs(freshness.applied_to)
 
 
-def index_asset(dataset: Dataset, tags: dict[str, str]) -> dg.AssetsDefinition:
+def index_asset(dataset: Dataset, tags: dict[str, str], owned: Ownership) -> dg.AssetsDefinition:
     """The STAC collection and index of the dataset's batches, made beside the runs that publish."""
     # Dagster's any_deps_updated goes through all partitions at every look.
     newer: Any = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.newly_updated())
@@ -123,9 +122,9 @@ def index_asset(dataset: Dataset, tags: dict[str, str]) -> dg.AssetsDefinition:
         automation_condition=condition.with_label("within a minute of a publication"),
         description=f"STAC collection of {dataset.name}, and its items as stac-geoparquet, of what is published.",
         group_name="internal",
-        owners=[OWNER],
+        owners=owned.owners,
         kinds={"parquet"},
-        tags={**DOMAIN, **tags},
+        tags={**owned.tags, **tags},
         metadata={"freshness": "none: it is brought up to date within minutes of a publication"},
         retry_policy=dg.RetryPolicy(max_retries=3, delay=15, backoff=dg.Backoff.EXPONENTIAL),
     )

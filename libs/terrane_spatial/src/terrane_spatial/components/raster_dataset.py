@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from terrane.ownership import ownership
 from terrane_spatial.components.common import (
     Freshness,
     Keep,
@@ -16,12 +17,14 @@ from terrane_spatial.components.common import (
     limits_of,
 )
 from terrane_spatial.components.mistakes import of_dataset, refuse
+from terrane_spatial.components.scaffolding import RasterScaffolder
 from terrane_spatial.files.formats import RASTERS, declared
 from terrane_spatial.rasters.ops import convert_op
 from terrane_spatial.runs.names import CONVERT
 from terrane_spatial.runs.work import Dataset
 
 
+@dg.scaffold_with(RasterScaffolder)
 class RasterDataset(dg.Component, dg.Model, dg.Resolvable):
     """A dataset whose batches are rasters: each is checked, made a cloud-optimised GeoTIFF, and published.
 
@@ -64,7 +67,8 @@ class RasterDataset(dg.Component, dg.Model, dg.Resolvable):
         def compose(batches: Any) -> Any:
             return convert.alias(CONVERT)(batches)
 
-        lake = lake_asset(dataset, compose, {"gdal", "geotiff"}, self.tags, self.freshness)
+        owned = ownership(Path(context.project_root))
+        lake = lake_asset(dataset, compose, {"gdal", "geotiff"}, self.tags, self.freshness, owned)
         job, schedule = self.retention.of(dataset)
-        assets = [landing_spec(self.dataset, self.tags), lake, index_asset(dataset, self.tags)]
+        assets = [landing_spec(self.dataset, self.tags, owned), lake, index_asset(dataset, self.tags, owned)]
         return dg.Definitions(assets=assets, jobs=[job], schedules=[schedule])
