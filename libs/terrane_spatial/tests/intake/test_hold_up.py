@@ -147,14 +147,15 @@ def _refuse(*_: Any, **__: Any) -> None:
 
 
 def test_a_rejection_tells_every_reason_at_once(platform: Platform) -> None:
-    missing = {"key": "batches/none/countries.gpkg", "size": 1, "sha256": "0" * 64}
-    platform.put_sample("bad", dataset="rivers", files=[missing])
+    missing = {"key": "batches/none/lakes.gpkg", "size": 1, "sha256": "0" * 64}
+    wrong = {"key": platform.put_sample("small")["files"][0]["key"], "size": 1, "sha256": "0" * 64}
+    platform.put_sample("bad", files=[missing, wrong])
     platform.tick()
     marker = platform.marker("bad")
     assert marker
     told = "; ".join(marker["reasons"])
-    assert "there is no dataset 'rivers'" in told
-    assert "there is no object batches/none/countries.gpkg" in told
+    assert "the manifest says 1" in told
+    assert "there is no object batches/none/lakes.gpkg" in told
 
 
 def test_decided_manifests_are_moved_so_that_a_look_lists_only_what_is_new(platform_anywhere: Platform) -> None:

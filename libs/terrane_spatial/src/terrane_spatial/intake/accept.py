@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from terrane_spatial.errors import BatchRejectedError, printable
 from terrane_spatial.intake import landing_zone
+from terrane_spatial.intake.declared import is_left
 from terrane_spatial.intake.ledger import Arrival, Batch, Ledger
 from terrane_spatial.intake.manifest import BATCH_ID, MAX_MANIFEST_BYTES, Manifest, batch_id_of, parse
 
@@ -36,7 +37,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Desk:
-    """Where manifests are taken in: the landing zone, the ledger, and the datasets that there are."""
+    """Where manifests are taken in: the landing zone, the ledger, and the datasets whose manifests are decided here."""
 
     landing: Bucket
     ledger: Ledger
@@ -52,6 +53,7 @@ class Intake:
         rejected: batch id to reasons, of those found bad.
         put_off: manifest's key to reason, of those that could not be decided and are tried again.
         set_aside: the same of those that are not tried again until they are written anew.
+        waiting: the same of those whose dataset no running location declares.
         left: manifests that the time did not suffice for.
     """
 
@@ -59,18 +61,23 @@ class Intake:
     rejected: dict[str, list[str]] = field(default_factory=dict)
     put_off: dict[str, str] = field(default_factory=dict)
     set_aside: dict[str, str] = field(default_factory=dict)
+    waiting: dict[str, str] = field(default_factory=dict)
     left: int = 0
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """A manifest that was looked at. `reasons` are against it; `manifest` is None when it is none."""
+    """A manifest that was looked at. `reasons` are against it; `manifest` is None when it is none.
+
+    `elsewhere` is set of one that is of no dataset of this location.
+    """
 
     found: landing_zone.ManifestObject
     text: str
     sha256: str
     manifest: Manifest | None
     reasons: list[str]
+    elsewhere: bool = False
 
 
 def take_in(desk: Desk, budget_s: float = BUDGET_S) -> Intake:
@@ -80,8 +87,12 @@ def take_in(desk: Desk, budget_s: float = BUDGET_S) -> Intake:
     """
     begun, intake = time.monotonic(), Intake()
     listing = landing_zone.list_new(desk.landing)
-    waiting = desk.ledger.put_off([m.key for m in listing.manifests])
-    due = _first_and_last(m for m in listing.manifests if waiting.get(m.key) != m.etag)
+    keys = [m.key for m in listing.manifests]
+    put_off, elsewhere = (desk.ledger.put_off(keys), desk.ledger.elsewhere(keys)) if keys else ({}, {})
+    looked_at = [m for m in listing.manifests if put_off.get(m.key) != m.etag]
+    left = {m.key for m in looked_at if is_left(elsewhere, m.key, m.etag, desk.datasets)}
+    intake.waiting = {key: elsewhere[key].reason for key in sorted(left) if not elsewhere[key].running}
+    due = _first_and_last(m for m in looked_at if m.key not in left)
     with ThreadPoolExecutor(AT_ONCE, "intake") as pool:
         for at in range(0, len(due), CHUNK):
             if at and time.monotonic() - begun > budget_s:
@@ -89,6 +100,7 @@ def take_in(desk: Desk, budget_s: float = BUDGET_S) -> Intake:
                 break
             _decide(desk, pool, due[at : at + CHUNK], intake)
         _each(pool, listing.old_markers, lambda key: landing_zone.move(desk.landing, key))
+        _each(pool, listing.old_notes, lambda key: landing_zone.remove_note(desk.landing, key))
     return intake
 
 
@@ -111,6 +123,8 @@ def _decide(desk: Desk, pool: ThreadPoolExecutor, found: list[landing_zone.Manif
     entered: dict[landing_zone.ManifestObject, tuple[_Seen | None, list[str]]] = {}
     for manifest, look in seen.items():
         try:
+            if look and look.elsewhere and _leave(desk, look, intake):
+                continue
             entered[manifest] = (look, _enter(desk, look, known.get(batch_id_of(manifest.key)), intake) if look else [])
         except Exception as error:
             _raise_if_lost(error)
@@ -137,8 +151,22 @@ def _look(desk: Desk, found: landing_zone.ManifestObject, known: Batch | None) -
         manifest = parse(found.key, content)
     except BatchRejectedError as error:
         return _Seen(found, text, sha256, None, error.reasons)
-    reasons = [*_unknown_dataset(manifest, desk.datasets), *landing_zone.missing_files(desk.landing, manifest)]
-    return _Seen(found, text, sha256, manifest, BatchRejectedError(reasons).reasons if reasons else [])
+    reasons = landing_zone.missing_files(desk.landing, manifest)
+    told = BatchRejectedError(reasons).reasons if reasons else []
+    return _Seen(found, text, sha256, manifest, told, elsewhere=manifest.dataset not in desk.datasets)
+
+
+def _leave(desk: Desk, seen: _Seen, intake: Intake) -> bool:
+    """Whether the manifest stays for the location that declares its dataset; if not, it has reasons now."""
+    assert seen.manifest
+    waits = desk.ledger.note_elsewhere(seen.found.key, seen.found.etag, seen.manifest.dataset)
+    if waits.is_refused:
+        seen.reasons.insert(0, waits.reason)
+        return False
+    if not waits.running:
+        intake.waiting[seen.found.key] = waits.reason
+        landing_zone.write_note(desk.landing, seen.found.key, seen.sha256, waits.reason)
+    return True
 
 
 def _enter(desk: Desk, seen: _Seen, known: Batch | None, intake: Intake) -> list[str]:
@@ -206,9 +234,3 @@ def _raise_if_lost(error: Exception) -> None:
 
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         raise error
-
-
-def _unknown_dataset(manifest: Manifest, datasets: Collection[str]) -> list[str]:
-    if manifest.dataset in datasets:
-        return []
-    return [f"dataset: there is no dataset {manifest.dataset!r}; expected one of {', '.join(sorted(datasets))}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -11,7 +12,17 @@ from typing import TYPE_CHECKING
 
 from terrane.object_store import put
 from terrane_spatial.errors import BatchRejectedError
-from terrane_spatial.intake.manifest import DECIDED, FOLDER, REJECTED_SUFFIX, SUFFIX, Manifest, ManifestFile, marker_key
+from terrane_spatial.intake.manifest import (
+    DECIDED,
+    FOLDER,
+    REJECTED_SUFFIX,
+    SUFFIX,
+    WAITING_SUFFIX,
+    Manifest,
+    ManifestFile,
+    marker_key,
+    note_key,
+)
 
 if TYPE_CHECKING:
     from terrane.object_store import Bucket
@@ -49,10 +60,12 @@ class Listing:
     Attributes:
         manifests: by key.
         old_markers: keys of markers that have lain long enough to be seen.
+        old_notes: keys of notes whose manifest waits no longer.
     """
 
     manifests: list[ManifestObject]
     old_markers: list[str]
+    old_notes: list[str]
 
 
 def list_new(landing: Bucket) -> Listing:
@@ -60,15 +73,20 @@ def list_new(landing: Bucket) -> Listing:
     import obstore
 
     found = {str(o["path"]): o for o in obstore.list_with_delimiter(landing, prefix=FOLDER)["objects"]}
+    notes = [key for key in found if key.endswith(WAITING_SUFFIX)]
     markers = [key for key in found if key.endswith(REJECTED_SUFFIX)]
-    keys = sorted(key for key in found if key.endswith(SUFFIX) and not key.endswith(REJECTED_SUFFIX))
+    keys = sorted(key for key in found if key.endswith(SUFFIX) and not key.endswith((REJECTED_SUFFIX, WAITING_SUFFIX)))
     oldest = datetime.now(UTC) - timedelta(days=MARKER_DAYS)
 
     def manifest(key: str) -> ManifestObject:
         entry = found[key]
         return ManifestObject(key, entry.get("e_tag"), entry["last_modified"], marker_key(key) in found)
 
-    return Listing([manifest(key) for key in keys], [key for key in markers if found[key]["last_modified"] < oldest])
+    return Listing(
+        [manifest(key) for key in keys],
+        [key for key in markers if found[key]["last_modified"] < oldest],
+        [key for key in notes if key.removesuffix(WAITING_SUFFIX) + SUFFIX not in found],
+    )
 
 
 def move(landing: Bucket, key: str, etag: str | None = None, again: bool = False) -> None:
@@ -117,6 +135,20 @@ def write_marker(landing: Bucket, manifest: str, sha256: str, reasons: list[str]
         put(landing, marker_key(manifest), text, create=True)
     except AlreadyExistsError:
         return
+
+
+def write_note(landing: Bucket, manifest: str, sha256: str, reason: str) -> None:
+    """Puts beside the manifest why it waits; the note goes when the manifest does."""
+    content = {"version": 1, "manifest": manifest, "manifest_sha256": sha256, "waiting": reason}
+    put(landing, note_key(manifest), json.dumps(content, indent=2, ensure_ascii=False).encode())
+
+
+def remove_note(landing: Bucket, key: str) -> None:
+    """Deletes the note of a manifest that is decided; another location may have done so."""
+    import obstore
+
+    with contextlib.suppress(FileNotFoundError):
+        obstore.delete(landing, key)
 
 
 def missing_files(landing: Bucket, manifest: Manifest) -> list[str]:

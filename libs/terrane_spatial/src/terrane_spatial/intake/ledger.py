@@ -8,7 +8,7 @@ published.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from terrane import names
 from terrane.postgres import PostgresResource
+from terrane_spatial.intake import declared
+from terrane_spatial.intake.declared import Elsewhere
 
 if TYPE_CHECKING:
     import psycopg
@@ -106,6 +108,7 @@ CHANGES = (
     create index batches_waiting on {ledger}.batches (dataset, landed_at, batch_id)
         where state = 'accepted' and run_id is null;
     """,
+    declared.TABLES,
 )
 # Between tries of a manifest that could not be decided; after the last it is set aside.
 BACK_OFF_S = (10, 60, 300, 1800)
@@ -160,9 +163,10 @@ class Ledger:
             [dataset, at_most],
         )
 
-    def unreported(self) -> list[Batch]:
-        """Accepted batches of which nobody was told yet that they landed, oldest first, at most a thousand."""
-        return self._batches("where reported_at is null and dataset is not null order by seen_at limit 1000", [])
+    def unreported(self, datasets: Collection[str]) -> list[Batch]:
+        """Accepted batches of the datasets that nobody was told of, oldest first, at most a thousand."""
+        where = "where reported_at is null and dataset = any(%s) order by seen_at limit 1000"
+        return self._batches(where, [sorted(datasets)])
 
     def reported(self, batch_id: str) -> None:
         """It was told that the batch landed."""
@@ -199,6 +203,19 @@ class Ledger:
     def decided(self, keys: Sequence[str]) -> None:
         """Nothing stands against deciding these manifests any more."""
         self._execute("delete from {ledger}.put_off where key = any(%s)", [list(keys)])
+        declared.forget(self._execute, keys)
+
+    def declare(self, location: str, datasets: Collection[str]) -> set[str]:
+        """Those of the datasets whose manifests are this location's to decide, from now on."""
+        return declared.declare(self._execute, location, datasets)
+
+    def elsewhere(self, keys: Sequence[str]) -> dict[str, Elsewhere]:
+        """Those of the manifests that are known to be of a dataset that some location did not declare."""
+        return declared.elsewhere(self._execute, keys)
+
+    def note_elsewhere(self, key: str, etag: str | None, dataset: str) -> Elsewhere:
+        """The manifest is of a dataset that the location that looks does not declare."""
+        return declared.note(self._execute, key, etag, dataset)
 
     def running(self) -> list[Batch]:
         """Accepted batches that have a run, and of which the ledger knows no end."""

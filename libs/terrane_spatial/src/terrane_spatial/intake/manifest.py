@@ -25,6 +25,7 @@ FOLDER = "manifests/"
 DECIDED = "manifests/decided/"
 SUFFIX = ".json"
 REJECTED_SUFFIX = ".rejected.json"
+WAITING_SUFFIX = ".waiting.json"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILES = 1000
 MAX_FILE_BYTES = 1 << 40
@@ -43,10 +44,10 @@ MAX_KEY_BYTES = 1024
 
 def _batch_id(value: str) -> str:
     # Dagster takes no partition key with three dots.
-    if not BATCH_ID.match(value) or value.endswith(".rejected") or "..." in value:
+    if not BATCH_ID.match(value) or value.endswith((".rejected", ".waiting")) or "..." in value:
         raise ValueError(
             "expected at most 100 lower-case letters, digits, '.', '_' or '-', "
-            "beginning with a letter or digit, without '...' and not ending in '.rejected'"
+            "beginning with a letter or digit, without '...' and not ending in '.rejected' or '.waiting'"
         )
     return value
 
@@ -168,6 +169,11 @@ def manifest_key(batch_id: str) -> str:
 def marker_key(manifest: str) -> str:
     """The key of the marker that says why the manifest of that key was rejected."""
     return manifest.removesuffix(SUFFIX) + REJECTED_SUFFIX
+
+
+def note_key(manifest: str) -> str:
+    """The key of the note that says why the manifest of that key waits."""
+    return manifest.removesuffix(SUFFIX) + WAITING_SUFFIX
 
 
 def batch_id_of(key: str) -> str:

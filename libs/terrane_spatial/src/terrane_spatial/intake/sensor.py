@@ -16,6 +16,8 @@ from terrane_spatial.intake.manifest import Manifest, manifest_key, parse
 from terrane_spatial.limits import from_environment
 from terrane_spatial.runs.names import BATCH_TAG, DATASET_TAG, LAKE, batches_of, landed, published
 
+# The location of a sensor that is evaluated without a code server, as in a test.
+DIRECTLY = "evaluated directly"
 # Of the minute that Dagster gives a sensor: reporting goes on at the next look.
 REPORTING_S = 8.0
 QUEUED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
@@ -31,8 +33,12 @@ QUEUED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.Dagste
 def manifests(
     context: dg.SensorEvaluationContext, store: ObjectStoreResource, ledger: LedgerResource
 ) -> dg.SensorResult | dg.SkipReason:
-    datasets = _datasets(context)
+    declared = _datasets(context)
     with ledger.open() as opened:
+        datasets = opened.declare(_location(context), declared)
+        if declared - datasets:
+            shown = ", ".join(sorted(declared - datasets))
+            context.log.error("another running location declares %s too, and takes its batches", shown)
         intake = take_in(Desk(store.bucket(LANDING_ZONE), opened, datasets))
         _tell(context, intake)
         _report(context, opened, datasets)
@@ -57,14 +63,13 @@ def _tell(context: dg.SensorEvaluationContext, intake: Intake) -> None:
 
 def _report(context: dg.SensorEvaluationContext, ledger: Ledger, datasets: set[str]) -> None:
     """Records of each batch that it landed, as a partition; again of one whose record may not have been kept."""
-    begun, unreported = time.monotonic(), ledger.unreported()
-    for dataset in sorted(datasets & {batch.dataset for batch in unreported if batch.dataset}):
+    begun, unreported = time.monotonic(), ledger.unreported(datasets)
+    for dataset in sorted({batch.dataset for batch in unreported if batch.dataset}):
         landed_now = [batch.batch_id for batch in unreported if batch.dataset == dataset]
         context.instance.add_dynamic_partitions(str(batches_of(dataset).name), landed_now)
     for batch in unreported:
-        if batch.dataset in datasets:
-            manifest = parse(manifest_key(batch.batch_id), batch.manifest.encode())
-            context.instance.report_runless_asset_event(_landed(manifest))
+        manifest = parse(manifest_key(batch.batch_id), batch.manifest.encode())
+        context.instance.report_runless_asset_event(_landed(manifest))
         ledger.reported(batch.batch_id)
         if time.monotonic() - begun > REPORTING_S:
             return
@@ -95,6 +100,12 @@ def _without_runs(context: dg.SensorEvaluationContext, ledger: Ledger, batches: 
     for batch_id, run_id in launched.items():
         ledger.assign(batch_id, run_id)
     return [batch for batch in batches if batch.batch_id not in launched]
+
+
+def _location(context: dg.SensorEvaluationContext) -> str:
+    """The name of the code location that the sensor is in."""
+    origin = context.code_location_origin
+    return origin.location_name if origin else DIRECTLY
 
 
 def _datasets(context: dg.SensorEvaluationContext) -> set[str]:
@@ -128,6 +139,7 @@ def _summary(intake: Intake, landing_zone: str) -> str:
         "rejected": intake.rejected,
         "put off": intake.put_off,
         "set aside": intake.set_aside,
+        "waiting for a location that declares their dataset": intake.waiting,
     }
     told = [f"{len(keys)} manifests {what}: {', '.join(keys)}" for what, keys in counts.items() if keys]
     return "; ".join(told) or f"nothing new in {landing_zone}"
