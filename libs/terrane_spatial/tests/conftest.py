@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 # Dagster waits between tries; what is tried again is tested, and not how long it takes.
 os.environ["TERRANE_SPATIAL_RETRY_DELAY_S"] = "0.01"
 pytest_plugins = ["terrane_dev.testing"]
+
+PYPROJECT = """\
+[project]
+name = "rivers"
+version = "0.1.0"
+[tool.dg]
+directory_type = "project"
+[tool.dg.project]
+root_module = "rivers"
+"""
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +69,13 @@ def platform_anywhere(
 ) -> Platform:
     """The location on real PostGIS and a folder, then on S3: a test that takes it runs twice."""
     return make_platform(object_store)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A location's folder as `dg` wants it, without definitions."""
+    for package in (tmp_path / "src/rivers", tmp_path / "src/rivers/defs"):
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT)
+    return tmp_path

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from terrane_spatial.transforms.library.cleaning import Repair
-from terrane_spatial.transforms.parsing import LIBRARY, Script, StepsError, check_tables, parse
+from terrane_spatial.transforms.parsing import LIBRARY, Script, StepsError, parse
 
 pytestmark = pytest.mark.unit
 
@@ -92,25 +92,3 @@ def test_a_mistake_is_named(entry: Any, said: str) -> None:
 def test_every_mistake_is_told_at_once() -> None:
     said = mistake({"repair": {}}, {"clip": {"table": "roads"}}, {"mend": {}})
     assert [part in said for part in ("step 1 (repair)", "step 2 (clip)", "step 3: there is no step")] == [True] * 3
-
-
-def checked(*entries: Any, folder: Path = Path("/nonexistent")) -> None:
-    check_tables("roads", parse("roads", entries, folder), ["roads", "zones"])
-
-
-def test_a_table_that_nothing_makes_is_found_before_anything_runs() -> None:
-    with pytest.raises(StepsError, match=r"step 1 \(repair\): there is no table rods yet; there are roads, zones"):
-        checked({"repair": {"table": "rods"}})
-    with pytest.raises(StepsError, match=r"step 1 \(clip\): there is no table zone yet"):
-        checked({"clip": {"table": "roads", "to": "zone"}})
-    checked({"repair": {"table": "roads", "into": "mended"}}, {"clip": {"table": "mended", "to": "zones"}})
-
-
-def test_a_table_that_sql_may_have_made_is_left_for_the_run_to_find(tmp_path: Path) -> None:
-    (tmp_path / "own.sql").write_text("create table rods as select * from roads")
-    checked({"sql": "own.sql"}, {"repair": {"table": "rods"}}, folder=tmp_path)
-
-
-def test_a_table_is_not_made_twice() -> None:
-    with pytest.raises(StepsError, match=r"step 1 \(repair\), into: there is a table zones already"):
-        checked({"repair": {"table": "roads", "into": "zones"}})

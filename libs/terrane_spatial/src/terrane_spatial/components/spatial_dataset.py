@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 import dagster as dg
 from pydantic import Field
 
+from terrane.ownership import Ownership, ownership
+from terrane.yaml_lines import component_file, line_of
 from terrane_spatial.components.common import (
     Freshness,
     Keep,
@@ -16,12 +18,15 @@ from terrane_spatial.components.common import (
     limits_of,
 )
 from terrane_spatial.components.mistakes import of_dataset, of_preview, of_tables, refuse
+from terrane_spatial.components.scaffolding import DatasetScaffolder
 from terrane_spatial.files.formats import VECTORS, declared
 from terrane_spatial.runs import names
 from terrane_spatial.runs.names import published
 from terrane_spatial.runs.ops import CHECK, export_op, load_op, transform_op
 from terrane_spatial.runs.work import Dataset
-from terrane_spatial.transforms.parsing import SCRIPT, Script, StepsError, check_tables, parse
+from terrane_spatial.transforms.parsing import SCRIPT, Mistake, Script, StepsError, parse
+from terrane_spatial.transforms.references import check_references
+from terrane_spatial.transforms.schema import describe_steps
 from terrane_spatial.transforms.step import Step
 
 
@@ -37,6 +42,7 @@ def _as_written(_: dg.ResolutionContext, steps: list[dict[str, Any]]) -> list[di
     return steps
 
 
+@dg.scaffold_with(DatasetScaffolder)
 class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
     """A dataset whose batches are loaded into PostGIS, transformed by steps and SQL, and published into the lake.
 
@@ -53,6 +59,7 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
     inputs: list[str] = Field(description="The tables a batch must bring, one a file, named for the file.")
     steps: Annotated[list[dict[str, Any]], dg.Resolver(_as_written, model_field_type=list[dict[str, Any]])] = Field(
         default_factory=list,
+        json_schema_extra=describe_steps,
         description="What is done, in order: each the name of a step of the library with its parameters, or sql: file.",
     )
     sql: list[str] = Field(
@@ -87,7 +94,7 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
             **limit_mistakes(self.limits),
         }
         refuse(folder, self.dataset, mistakes)
-        steps = self._steps(folder)
+        steps = self._checked_steps(folder)
         drawn = (self.preview.polygons, self.preview.points)
         refuse(folder, self.dataset, of_preview(drawn, self.inputs, self.outputs, steps))
         dataset = Dataset(
@@ -104,22 +111,35 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
             limits=limits_of(self.limits),
         )
         job, schedule = self.retention.of(dataset)
-        assets = [landing_spec(self.dataset, self.tags), self._asset(dataset), index_asset(dataset, self.tags)]
+        owned = ownership(Path(context.project_root))
+        landing, lake = landing_spec(self.dataset, self.tags, owned), self._asset(dataset, owned)
+        assets = [landing, lake, index_asset(dataset, self.tags, owned)]
         return dg.Definitions(assets=assets, jobs=[job], schedules=[schedule])
+
+    def _checked_steps(self, folder: Path) -> tuple[Step | Script, ...]:
+        """The steps, once nothing refers to what is not there. Raises ValueError with file, line and reason."""
+        try:
+            made = self._steps(folder)
+            check_references(self.dataset, made, self.inputs, self.outputs)
+        except StepsError as error:
+            file = component_file(folder)
+            places = [line_of(file, mistake.place, {"dataset": self.dataset}) for mistake in error.mistakes]
+            told = [f"{file}:{line}: {m.sentence}" for line, m in zip(places, error.mistakes, strict=True)]
+            raise ValueError(f"dataset {self.dataset}: " + "; ".join(told)) from None
+        return made
 
     def _steps(self, folder: Path) -> tuple[Step | Script, ...]:
         if self.steps and self.sql:
-            raise StepsError(f"dataset {self.dataset} has both steps and sql: put its files among the steps")
+            told = "there are both steps and sql: put its files among the steps"
+            raise StepsError(self.dataset, [Mistake(("sql",), told)])
         absent = [name for name in self.sql if not (folder / name).is_file()]
         if absent:
             raise FileNotFoundError(
                 f"dataset {self.dataset} names SQL files that are not in {folder}: {', '.join(absent)}"
             )
-        made = parse(self.dataset, self.steps or [{SCRIPT: name} for name in self.sql], folder)
-        check_tables(self.dataset, made, self.inputs)
-        return made
+        return parse(self.dataset, self.steps or [{SCRIPT: name} for name in self.sql], folder)
 
-    def _asset(self, dataset: Dataset) -> dg.AssetsDefinition:
+    def _asset(self, dataset: Dataset, owned: Ownership) -> dg.AssetsDefinition:
         key = published(self.dataset)
         load, transform, export = load_op(dataset), transform_op(dataset, key), export_op(dataset)
 
@@ -137,4 +157,4 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
             description="Every row of every input is published, dropped with a reason, or a duplicate.",
         )
         kinds = {"gdal", "postgres", "parquet"}
-        return lake_asset(dataset, compose, kinds, self.tags, self.freshness, [conservation])
+        return lake_asset(dataset, compose, kinds, self.tags, self.freshness, owned, [conservation])

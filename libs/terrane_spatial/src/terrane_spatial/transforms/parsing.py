@@ -33,8 +33,20 @@ class Script:
     path: Path
 
 
+@dataclass(frozen=True)
+class Mistake:
+    """What is wrong, in a sentence, and where: names and numbers from the component's attributes inwards."""
+
+    place: tuple[str | int, ...]
+    sentence: str
+
+
 class StepsError(ValueError):
-    """The steps of a dataset's YAML are not what they must be."""
+    """A dataset's YAML is not what it must be: steps, or what refers to them."""
+
+    def __init__(self, dataset: str, mistakes: Sequence[Mistake]):
+        super().__init__(f"dataset {dataset}: " + "; ".join(mistake.sentence for mistake in mistakes))
+        self.mistakes = tuple(mistakes)
 
 
 def parse(dataset: str, entries: Sequence[Mapping[str, Any]], folder: Path) -> tuple[Step | Script, ...]:
@@ -48,37 +60,20 @@ def parse(dataset: str, entries: Sequence[Mapping[str, Any]], folder: Path) -> t
         StepsError: with a sentence for each mistake.
     """
     steps: list[Step | Script] = []
-    mistakes: list[str] = []
+    mistakes: list[Mistake] = []
     for number, entry in enumerate(entries, start=1):
         try:
             steps.append(_step(entry, folder))
         except ValidationError as error:
             name = next(iter(entry))
-            mistakes += [f"step {number} ({name}), {_sentence(LIBRARY[name], detail)}" for detail in error.errors()]
+            for detail in error.errors():
+                told = f"step {number} ({name}), {_sentence(LIBRARY[name], detail)}"
+                mistakes.append(Mistake(("steps", number - 1, name, *detail["loc"]), told))
         except ValueError as error:
-            mistakes.append(f"step {number}: {error}")
+            mistakes.append(Mistake(("steps", number - 1), f"step {number}: {error}"))
     if mistakes:
-        raise StepsError(f"dataset {dataset}: " + "; ".join(mistakes))
+        raise StepsError(dataset, mistakes)
     return tuple(steps)
-
-
-def check_tables(dataset: str, steps: Sequence[Step | Script], inputs: Sequence[str]) -> None:
-    """Raises StepsError when a step works on a table that nothing makes, as far as can be told without reading SQL."""
-    known, own_sql = set(inputs), False
-    for number, step in enumerate(steps, start=1):
-        if isinstance(step, Script):
-            own_sql = True
-            continue
-        unknown = [name for name in (step.table, *step.others()) if name not in known]
-        place = f"dataset {dataset}: step {number} ({step.kind})"
-        if unknown and not own_sql:
-            raise StepsError(
-                f"{place}: there is no table {unknown[0]} yet; there are {', '.join(sorted(known))}. "
-                "A table is an input, or is made by an earlier step's parameter into"
-            )
-        if step.into in known:
-            raise StepsError(f"{place}, into: there is a table {step.into} already; name another, or leave into out")
-        known |= {step.table, step.target, *step.others()}
 
 
 def _step(entry: Any, folder: Path) -> Step | Script:

@@ -32,7 +32,8 @@ def _column(value: str) -> str:
     return value
 
 
-TableName = Annotated[str, AfterValidator(_table)]
+# In words of JSON Schema, which anchors nothing by itself.
+TableName = Annotated[str, AfterValidator(_table), Field(json_schema_extra={"pattern": r"^[a-z][a-z0-9_]{0,58}$"})]
 ColumnName = Annotated[str, AfterValidator(_column)]
 Srid = Annotated[int, Field(ge=1, le=998_999)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -42,6 +43,8 @@ Aggregate = (
 )
 Aggregates = dict[ColumnName, Aggregate]
 NO_AGGREGATES: Aggregates = {}
+# Names of columns without the geometry, where they are known.
+Columns = frozenset[str] | None
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,10 @@ class Step(BaseModel):
     def columns_read_of_other(self) -> Mapping[str, Sequence[str]]:
         """By parameter, the columns of the other table that must be there."""
         return {}
+
+    def columns_made(self, columns: Columns) -> Columns:
+        """The columns of its result, from those of `table`; None where those are not known and decide."""
+        return columns
 
     def same_system(self) -> bool:
         """Whether the other table must be in the reference system of `table`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, LiteralStri
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from terrane_spatial.transforms.step import ColumnName, Relation, Step, columns_of
+from terrane_spatial.transforms.step import ColumnName, Columns, Relation, Step, columns_of
 
 if TYPE_CHECKING:
     from psycopg.sql import Composable
@@ -45,6 +45,9 @@ class Select(Step):
 
     def columns_read(self) -> Mapping[str, Sequence[str]]:
         return {"columns": [self._source(chosen) for chosen in self.columns.values()]}
+
+    def columns_made(self, columns: Columns) -> Columns:
+        return frozenset(self.columns)
 
     def query(self, table: Relation, other: Relation | None) -> Composable:
         from psycopg import sql

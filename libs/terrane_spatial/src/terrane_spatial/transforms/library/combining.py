@@ -11,6 +11,7 @@ from terrane_spatial.transforms.step import (
     NO_AGGREGATES,
     Aggregates,
     ColumnName,
+    Columns,
     Positive,
     Relation,
     Step,
@@ -45,6 +46,9 @@ class Dissolve(Step):
 
     def columns_read(self) -> Mapping[str, Sequence[str]]:
         return {"by": self.by, "aggregates": columns_in(self.aggregates)}
+
+    def columns_made(self, columns: Columns) -> Columns:
+        return frozenset([*self.by, *self.aggregates])
 
     def query(self, table: Relation, other: Relation | None) -> Composable:
         from psycopg import sql
@@ -86,6 +90,9 @@ class AggregateToGrid(Step):
 
     def columns_read(self) -> Mapping[str, Sequence[str]]:
         return {"aggregates": columns_in(self.aggregates)}
+
+    def columns_made(self, columns: Columns) -> Columns:
+        return frozenset(["cell_x", "cell_y", *self.aggregates])
 
     def query(self, table: Relation, other: Relation | None) -> Composable:
         from psycopg import sql
@@ -170,6 +177,9 @@ class SpatialJoin(Step):
             "order_by": self.order_by,
             "aggregates": columns_in(self.aggregates),
         }
+
+    def columns_made(self, columns: Columns) -> Columns:
+        return None if columns is None else columns | {*self.columns, *self.aggregates}
 
     def indexed(self) -> str | None:
         return self.table if self.columns else self.other
