@@ -1,4 +1,4 @@
-"""A location as a release of its own, beside a platform that deploys the others."""
+"""Locations as releases of their own, one or several, beside a platform that deploys the others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def own(name: str, project: Project, location_chart: Path, tmp_path_factory: pyt
 @pytest.fixture(scope="module")
 def platform(name: str, project: Project, charts: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
     """The platform's release beside it."""
-    beside = _written(platform_values(project, name), tmp_path_factory)
+    beside = _written(platform_values(project, [name]), tmp_path_factory)
     return template(Command(charts / "platform", (*profile_values(charts, "kind"), beside)))
 
 
@@ -73,6 +73,28 @@ def test_its_runs_find_what_they_need_in_the_namespace(name: str, own: Render, p
     assert set(context["env_config_maps"]) <= there
     secrets = {v["valueFrom"]["secretKeyRef"]["name"] for v in context["env"]}
     assert secrets <= platform.names("Secret")
+
+
+@pytest.mark.parametrize("count", range(2, len(Project.here().locations) + 1))
+def test_any_number_of_them_is_each_a_release_of_its_own(
+    count: int, project: Project, location_chart: Path, charts: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    names = project.locations[-count:]
+    beside = _written(platform_values(project, names), tmp_path_factory)
+    platform = template(Command(charts / "platform", (*profile_values(charts, "kind"), beside)))
+    alone = [
+        template(Command(location_chart, (_written(location_values(project, name), tmp_path_factory),), release=name))
+        for name in names
+    ]
+    assert [_locations(render) for render in alone] == [[name] for name in names]
+    assert _locations(platform) == sorted(set(project.locations) - set(names))
+    objects = [(o["kind"], o["metadata"]["name"]) for render in (platform, *alone) for o in render.objects]
+    assert len(objects) == len(set(objects))
+    text = platform.get("ConfigMap", "terrane-dagster-workspace-yaml")["data"]["workspace.yaml"]
+    hosts = {entry["grpc_server"]["host"] for entry in yaml.safe_load(text)["load_from"]}
+    assert hosts == set(project.locations)
+    services = {o["metadata"]["name"] for render in (platform, *alone) for o in render.of("Service")}
+    assert hosts <= services
 
 
 def test_a_location_that_is_none_is_named(project: Project) -> None:

@@ -1,10 +1,11 @@
-"""Values for a location that is released by itself, and for the platform's release without it.
+"""Values for locations that are each released by themselves, and for the platform's release without them.
 
 Both are made from values/locations.yaml, so that an entry stays where it is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -29,17 +30,19 @@ def location_values(project: Project, name: str) -> dict[str, Any]:
     }
 
 
-def platform_values(project: Project, name: str) -> dict[str, Any]:
+def platform_values(project: Project, names: Sequence[str]) -> dict[str, Any]:
     """Values of the platform's release, after values/locations.yaml: it deploys every other location, and serves all.
+
+    Helm replaces a list as a whole, so that one file has to name all locations that are released by themselves.
 
     Raises CliError for a name that is none.
     """
-    own, entries = _entry(project, name), _entries(project)
+    own, entries = [_entry(project, name) for name in names], _entries(project)
     servers = [{"host": entry["name"], "port": entry["port"], "name": entry["name"]} for entry in entries]
     return {
         "dagster": {
             "dagsterWebserver": {"workspace": {"enabled": True, "servers": servers}},
-            "dagster-user-deployments": {"deployments": [entry for entry in entries if entry != own]},
+            "dagster-user-deployments": {"deployments": [entry for entry in entries if entry not in own]},
         }
     }
 

@@ -109,15 +109,19 @@ def charts() -> None:
 
 @release()
 def values(
-    location: Name,
-    platform: Annotated[bool, typer.Option("--platform", help="Those of the platform's release beside it.")] = False,
+    locations: Annotated[list[str], typer.Argument(help="One; with --platform all that are released alone.")],
+    platform: Annotated[bool, typer.Option("--platform", help="Those of the platform's release beside them.")] = False,
 ) -> None:
     """Write the values for a release of one location."""
     import yaml
 
     from terrane_cli.charts import releases
 
-    found = (releases.platform_values if platform else releases.location_values)(Project.here(), location)
+    if not platform and len(locations) > 1:
+        raise CliError("a release is one location's: name one, or say --platform for what is beside several")
+    project = Project.here()
+    beside = releases.platform_values(project, locations)
+    found = beside if platform else releases.location_values(project, locations[0])
     # By way of JSON, in which what occurs twice is written twice.
     print(yaml.safe_dump(json.loads(json.dumps(found)), sort_keys=False), end="")
 
