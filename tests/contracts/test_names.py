@@ -27,7 +27,6 @@ ALLOWED = {
     ("libs/terrane_features/src/terrane_features/components/lineage.py", "feast"): "the pool of one Dagster",
     ("libs/terrane_spatial/src/terrane_spatial/runs/ops.py", "ledger"): "the key of a resource",
     ("libs/terrane_cli/terrane_cli/locations/description.py", "feast"): "a name that no location may have",
-    ("libs/terrane_cli/terrane_cli/locations/making.py", "gold"): "the key of an asset",
 }
 _SCHEMA = "|".join(names.SCHEMAS)
 _STATEMENT = re.compile(

@@ -55,3 +55,11 @@ def test_an_unknown_attribute_is_refused() -> None:
     with pytest.raises(Exception, match="nightly") as refused:
         load(cron_string="0 3 * * *")
     assert "cron_string" in str(refused.value.__cause__)
+
+
+def test_what_dg_scaffolds_loads() -> None:
+    with create_defs_folder_sandbox() as sandbox:
+        folder = sandbox.scaffold_component(ScheduledJob, defs_path="every-night")
+        (folder.parent / "assets.py").write_text(ASSETS)
+        with sandbox.build_all_defs() as defs:
+            assert len(set(defs.resolve_job_def("every_night").asset_layer.executable_asset_keys)) == 2

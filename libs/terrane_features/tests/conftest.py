@@ -12,8 +12,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from terrane.ownership import Ownership
 from terrane.postgres import PostgresResource
 from terrane_dev.testing import RedisServer
+from terrane_features.components.lineage import Lineage
 from terrane_features.components.online_view import online_view
 from terrane_features.components.registry import registry
 from terrane_features.components.settings import CheckSettings
@@ -78,9 +80,10 @@ class Stores:
     ) -> dg.ExecuteInProcessResult:
         """Materialises the registry and every view, as one run; or the views alone."""
         repository = self.feast.repository()
-        views = [online_view(view, CheckSettings()) for view in repository.views]
+        lineage = Lineage(Ownership("team:features", "features"))
+        views = [online_view(view, CheckSettings(), lineage) for view in repository.views]
         return dg.materialize(
-            [registry(repository), *views],
+            [registry(repository, lineage), *views],
             selection=views if only_views else None,
             resources={
                 "feast": self.feast,

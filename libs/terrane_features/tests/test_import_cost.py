@@ -11,6 +11,8 @@ pytestmark = pytest.mark.integration
 RUN = """
 import sys
 import dagster as dg
+from terrane.ownership import Ownership
+from terrane_features.components.lineage import Lineage
 from terrane_features.components.registry import registry
 from terrane_features.resources import FeastResource
 from terrane.postgres import PostgresResource
@@ -18,7 +20,8 @@ from terrane.postgres import PostgresResource
 feast = FeastResource(repo_path=sys.argv[1])
 warehouse = PostgresResource.from_process("WAREHOUSE")
 resources = {"feast": feast, "warehouse": warehouse}
-result = dg.materialize([registry(feast.repository())], resources=resources)
+lineage = Lineage(Ownership("team:features", "features"))
+result = dg.materialize([registry(feast.repository(), lineage)], resources=resources)
 assert result.success
 print("feast" in sys.modules, "pyarrow" in sys.modules, "pandas" in sys.modules)
 """

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import string
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from terrane.scaffolding import fill
 from terrane_cli.commands import CliError
 from terrane_cli.locations import generate
 from terrane_cli.locations.description import Kind, LocationError, check_name, read_location
@@ -28,13 +28,15 @@ ANY = "any"
 # The asset that a template makes, for the tests it comes with.
 KEYS = {
     Kind.PLAIN: ["exports", "{name}_numbers"],
-    Kind.DBT: ["gold", "{name}_days"],
+    Kind.DBT: ["{name}", "days"],
     Kind.SPATIAL: ["data_lake", "{name}"],
+    Kind.FEATURES: ["online", "{name}_numbers"],
 }
 PURPOSES = {
     Kind.PLAIN: "Assets of plain Python",
     Kind.DBT: "Models of a dbt project in the warehouse",
     Kind.SPATIAL: "Spatial batches, from the landing zone through PostGIS into the lake",
+    Kind.FEATURES: "Features of a Feast repository, from the warehouse into Redis",
 }
 Tell = Callable[[str], None]
 
@@ -50,15 +52,13 @@ class Made:
 def make(project: Project, name: str, kind: Kind, tell: Tell = lambda _: None) -> Made:
     """Makes a location that loads: definitions, an asset, a check, tests, locks, an environment, its place elsewhere.
 
-    Raises LocationError, with nothing left behind, for a name that is taken or can't be one, for a kind that has no
-    template, and where lock, environment or definitions fail.
+    Raises LocationError, with nothing left behind, for a name that is taken or can't be one, and where lock,
+    environment or definitions fail.
     """
     check_name(name)
     folder = project.location_folder(name)
     if folder.exists():
         raise LocationError(f"code_locations/{name} is there already")
-    if kind not in KEYS:
-        raise LocationError(f"there is no template for kind {kind}; there are {', '.join(KEYS)}")
     # What is wrong with another is told before anything is made.
     generate.derived(project)
     try:
@@ -104,12 +104,10 @@ def check(project: Project, name: str) -> None:
 
 def _write_files(project: Project, name: str, kind: Kind) -> None:
     words = _words(project, name, kind)
-    for template in (TEMPLATES / ANY, TEMPLATES / kind):
-        for file in sorted(template.rglob("*.in")):
-            relative = str(file.relative_to(template)).removesuffix(".in").replace("NAME", name)
-            target = project.location_folder(name) / relative
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(string.Template(file.read_text()).substitute(words))
+    # What a kind begins with beside its definitions is its library's example, which `dg scaffold defs` takes as well.
+    example = project.root / f"libs/terrane_{kind}/src/terrane_{kind}/example"
+    for templates in (TEMPLATES / ANY, example, TEMPLATES / kind):
+        fill(templates, project.location_folder(name), words)
 
 
 def _words(project: Project, name: str, kind: Kind) -> dict[str, str]:

@@ -60,7 +60,11 @@ def test_it_is_an_asset_with_checks_from_its_own_table_and_the_service_is_downst
     assert {key.name for key in graph.get(VISITS).check_keys} == {*BLOCKING, *WARNING}
     service = graph.get(TRAVEL)
     assert service.parent_keys == {VISITS, JOURNAL}
-    assert (service.is_materializable, service.group_name, service.owners) == (False, "serving", ["team:features"])
+    assert (service.is_materializable, service.group_name, service.owners) == (
+        False,
+        "serving",
+        [f"team:{Path.cwd().name}"],
+    )
 
 
 @pytest.mark.integration

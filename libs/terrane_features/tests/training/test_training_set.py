@@ -9,12 +9,12 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from dagster.components.testing import create_defs_folder_sandbox
 from histories import generate, put
 
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
 from terrane.publishing import download, list_commits
-from terrane_features.components import TrainingSet
 from terrane_features.components.training_set import FILE
 
 pytestmark = pytest.mark.integration
@@ -44,7 +44,10 @@ def build(players, folder_store: ObjectStoreResource) -> Callable[..., dg.Defini
             "attributes": attributes(players.feast.folder, **changes),
         }
         with create_defs_folder_sandbox() as sandbox:
-            path = sandbox.scaffold_component(component_cls=TrainingSet, defs_yaml_contents=content)
+            (sandbox.project_root / "location.yaml").write_text("owner: team:lessons\n")
+            path = sandbox.defs_folder_path / "lessons"
+            path.mkdir()
+            (path / "defs.yaml").write_text(yaml.safe_dump(content))
             with sandbox.load_component_and_build_defs(defs_path=path) as (_, made):
                 stores = {"feast": players.feast, "warehouse": players.warehouse, "object_store": folder_store}
                 return dg.Definitions.merge(made, dg.Definitions(resources=stores))
@@ -61,7 +64,7 @@ def test_it_is_an_asset_downstream_of_the_tables_it_reads_and_nothing_starts_it(
     tables = {dg.AssetKey(["gold", table]) for table in ("scores", "stays", "labels")}
     assert node.parent_keys == {dg.AssetKey(["feast", "registry"]), *tables}
     assert node.automation_condition is None
-    assert (node.group_name, node.owners, node.kinds) == ("exports", ["team:features"], {"feast", "parquet"})
+    assert (node.group_name, node.owners, node.kinds) == ("exports", ["team:lessons"], {"feast", "parquet"})
     assert node.metadata["freshness"]
 
 

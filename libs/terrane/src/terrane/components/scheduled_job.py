@@ -6,7 +6,23 @@ from typing import Literal
 
 import dagster as dg
 
+from terrane.scaffolding import name_of
 
+
+class Scaffolder(dg.Scaffolder):
+    """Writes a nightly job over all assets, switched off."""
+
+    def scaffold(self, request: dg.ScaffoldRequest) -> None:
+        attributes = {
+            "name": name_of(request),
+            "selection": "*",
+            "cron_schedule": "0 3 * * *",
+            "description": "Makes every asset anew at night; off until somebody wants it.",
+        }
+        dg.scaffold_component(request, attributes)
+
+
+@dg.scaffold_with(Scaffolder)
 @dataclass
 class ScheduledJob(dg.Component, dg.Resolvable):
     """A job `<name>` and its schedule `<name>_schedule`.

@@ -13,13 +13,16 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from terrane import names
 from terrane.errors import Permanent, as_failures, database_errors
+from terrane.ownership import Ownership, ownership
 from terrane.policies import once_all_settled
 from terrane.postgres import PostgresResource
+from terrane_dbt.components.scaffolding import Scaffolder
 from terrane_dbt.dbt_project.cli import dbt_cli, dbt_project
 from terrane_dbt.dbt_project.failure import explain
 from terrane_dbt.dbt_project.manifest import ensure_manifest, keep_partial_parse
 
 
+@dg.scaffold_with(Scaffolder)
 @dataclass
 class DbtModels(dg.Component, dg.Resolvable):
     """Models as `<schema>/<model>`, sources as `<schema>/<table>`, tests as checks; one `dbt build` a run.
@@ -45,7 +48,7 @@ class DbtModels(dg.Component, dg.Resolvable):
             manifest=ensure_manifest(project.project_dir),
             project=project,
             name=self.name,
-            dagster_dbt_translator=Translator(fresh),
+            dagster_dbt_translator=Translator(fresh, ownership(Path(context.project_root))),
         )
         def build(context: dg.AssetExecutionContext, warehouse: PostgresResource) -> Iterator[Any]:
             with as_failures():
@@ -57,9 +60,10 @@ class DbtModels(dg.Component, dg.Resolvable):
 class Translator(DagsterDbtTranslator):
     """Gives models what every asset of the platform has."""
 
-    def __init__(self, freshness: dg.FreshnessPolicy):
+    def __init__(self, freshness: dg.FreshnessPolicy, owned: Ownership):
         super().__init__()
         self._freshness = freshness
+        self._owned = owned
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         spec = super().get_asset_spec(manifest, unique_id, project)
@@ -68,8 +72,8 @@ class Translator(DagsterDbtTranslator):
             return spec
         return spec.replace_attributes(
             group_name="transformations",
-            owners=["team:analytics"],
-            tags={**spec.tags, "domain": "analytics"},
+            owners=self._owned.owners,
+            tags={**spec.tags, **self._owned.tags},
             freshness_policy=self._freshness,
             automation_condition=once_all_settled(source_keys(manifest)),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import cached_property
 from importlib.metadata import version
@@ -10,6 +9,8 @@ from pathlib import Path
 
 from dagster_dbt import DbtCliResource, DbtProject
 from packaging.version import Version
+
+from terrane_dbt.dbt_project.manifest import profiles_folder
 
 
 class LeanDbtCli(DbtCliResource):
@@ -37,7 +38,5 @@ def dbt_cli(project: DbtProject) -> LeanDbtCli:
 
 
 def dbt_project(folder: Path) -> DbtProject:
-    """The project, with the profiles of DBT_PROFILES_DIR where there are any, or its own."""
-    named = os.environ.get("DBT_PROFILES_DIR")
-    there = named and Path(named, "profiles.yml").is_file()
-    return DbtProject(folder, profiles_dir=named if there and named else folder)
+    """The project, with the profiles that `profiles_folder` finds for it."""
+    return DbtProject(folder, profiles_dir=profiles_folder(folder))

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ TARGET = "target"
 MANIFEST = "manifest.json"
 PARTIAL_PARSE = "partial_parse.msgpack"
 STAMP = "manifest.sha256"
+PROJECT, PROFILES = "dbt_project.yml", "profiles.yml"
 OUTPUTS = {TARGET, "logs", "dbt_packages"}
 CHATTER = ("Running with", "Registered adapter", "Unable to do partial parsing", "Performance info")
 CONNECTION = {"HOST": "unset", "PORT": "0", "USER": "unset", "PASSWORD": "unset", "DB": "unset"}
@@ -49,6 +51,21 @@ def ensure_manifest(project: Path) -> Path:
             _parse(project, target)
             (target / STAMP).write_text(digest)
     return target / MANIFEST
+
+
+def profiles_folder(project: Path) -> Path:
+    """DBT_PROFILES_DIR, where that has the project's profile, or the project's own folder.
+
+    The variable is the platform's, and a location beside may have a project with a profile of another name.
+    """
+    named = os.environ.get("DBT_PROFILES_DIR")
+    file = Path(named, PROFILES) if named else None
+    if file is None or not file.is_file():
+        return project
+    # What a profile holds is dbt's to read: it is Jinja, in which names of profiles stand alone.
+    declared = re.search(r"^profile:\s*[\"']?([\w-]+)", (project / PROJECT).read_text(), re.MULTILINE)
+    has_it = declared and re.search(rf"^[\"']?{re.escape(declared[1])}[\"']?:", file.read_text(), re.MULTILINE)
+    return file.parent if has_it else project
 
 
 def keep_partial_parse(project: Path, scratch: Path) -> None:
@@ -91,7 +108,7 @@ def _parse(project: Path, target: Path) -> None:
     environment = {f"WAREHOUSE_{name}": value for name, value in CONNECTION.items()} | os.environ
     # Asset keys are made of schemas, and are the same in every environment; an image carries one manifest for all.
     environment.pop(ENVIRONMENT, None)
-    environment["DBT_PROFILES_DIR"] = environment.get("DBT_PROFILES_DIR") or str(project)
+    environment["DBT_PROFILES_DIR"] = str(profiles_folder(project))
     with tempfile.TemporaryDirectory(dir=target, prefix="parse-") as scratch:
         if (target / PARTIAL_PARSE).exists():
             shutil.copy(target / PARTIAL_PARSE, scratch)

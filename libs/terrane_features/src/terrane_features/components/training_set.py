@@ -7,11 +7,13 @@ from pathlib import Path
 import dagster as dg
 
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
+from terrane.ownership import ownership
 from terrane.postgres import PostgresResource
 from terrane.publishing import commit_key, publish
-from terrane_features.components.lineage import OWNERS, REGISTRY, TAGS, source_keys
+from terrane_features.components.lineage import REGISTRY, Lineage, source_keys
+from terrane_features.components.scaffolding import TrainingSetScaffolder
 from terrane_features.repository.model import FeatureView
-from terrane_features.repository.read import locate, read_repository
+from terrane_features.repository.read import REPOSITORY_VARIABLE, locate, read_repository
 from terrane_features.resources import FeastResource
 from terrane_features.training.entities import EntitiesRefused, clean
 from terrane_features.training.point_in_time import NoSuchService, NotJoined, write_training_set
@@ -19,6 +21,7 @@ from terrane_features.training.point_in_time import NoSuchService, NotJoined, wr
 FILE = "rows.parquet"
 
 
+@dg.scaffold_with(TrainingSetScaffolder)
 @dataclass
 class TrainingSet(dg.Component, dg.Resolvable):
     """The asset `training_sets/<name>`: Parquet in the lake, a published batch a run, made when somebody asks.
@@ -28,7 +31,9 @@ class TrainingSet(dg.Component, dg.Resolvable):
         feature_service: whose features are joined.
         entities: SQL of the warehouse with the join keys, `event_timestamp` (timestamptz) and, say, a label; `{gold}`
             is that schema of the environment.
-        repository: the folder with feature_store.yaml, where FEAST_REPO_PATH does not name another.
+        repository: the folder with feature_store.yaml, where the variable does not name another.
+        variable: that may name another folder; empty where none may.
+        registry: the second level of the registry's key.
         deps: assets that the query reads, as `gold/labels`.
         full_feature_names: call a feature `<view>__<feature>`, for services in which two views share a name.
         known_at_the_time: leave out what was written only after a row's moment; without it, later corrections leak in.
@@ -38,22 +43,25 @@ class TrainingSet(dg.Component, dg.Resolvable):
     feature_service: str
     entities: str
     repository: str
+    variable: str = REPOSITORY_VARIABLE
+    registry: str = REGISTRY
     description: str = ""
     deps: list[str] = field(default_factory=list)
     full_feature_names: bool = False
     known_at_the_time: bool = True
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        repository = read_repository(locate(Path(self.repository)))
+        repository = read_repository(locate(Path(self.repository), self.variable))
         service = repository.service(self.feature_service)
-        return dg.Definitions(assets=[self._asset([repository.view(name) for name in service.views])])
+        lineage = Lineage(ownership(Path(context.project_root)), self.registry)
+        return dg.Definitions(assets=[self._asset([repository.view(name) for name in service.views], lineage)])
 
-    def _asset(self, views: list[FeatureView]) -> dg.AssetsDefinition:
+    def _asset(self, views: list[FeatureView], lineage: Lineage) -> dg.AssetsDefinition:
         read = {dg.AssetKey(dep.split("/")) for dep in self.deps} | {key for view in views for key in source_keys(view)}
 
         @dg.asset(
             key=["training_sets", self.name],
-            deps=sorted({REGISTRY, *read}),
+            deps=sorted({lineage.registry_key, *read}),
             group_name="exports",
             kinds={"feast", "parquet"},
             description=f"{self.description}\n\nRows of {self.feature_service} as they were known then.".strip(),
@@ -62,8 +70,8 @@ class TrainingSet(dg.Component, dg.Resolvable):
                 "entities": dg.MetadataValue.md(f"```sql\n{clean(self.entities)}\n```"),
                 "freshness": "none: it is made when somebody asks for it",
             },
-            owners=OWNERS,
-            tags=TAGS,
+            owners=lineage.owned.owners,
+            tags=lineage.owned.tags,
         )
         def training_set(
             context: dg.AssetExecutionContext,

@@ -33,6 +33,7 @@ from terrane_features.repository.model import (
 )
 from terrane_features.repository.settings import SETTINGS, read_settings, section
 
+REPOSITORY_VARIABLE = "FEAST_REPO_PATH"
 FOLDER, DUMPED = ".terrane", "definitions.json"
 IGNORED = {"__pycache__"}
 DUMP_TIMEOUT_S = 300
@@ -42,9 +43,9 @@ _TABLE = re.compile(rf"^({_NAME})(?:\.({_NAME}))?$")
 _READ_BY_QUERY = re.compile(rf"\b(?:from|join)\s+({_NAME})\.({_NAME})", re.IGNORECASE)
 
 
-def locate(default: Path) -> Path:
-    """The folder of the repository: `FEAST_REPO_PATH`, else `default`."""
-    return Path(os.environ.get("FEAST_REPO_PATH") or default).resolve()
+def locate(default: Path, variable: str = REPOSITORY_VARIABLE) -> Path:
+    """The folder of the repository: the one that the variable names, where it is one and is set, else `default`."""
+    return Path((variable and os.environ.get(variable)) or default).resolve()
 
 
 def read_repository(folder: Path) -> Repository:

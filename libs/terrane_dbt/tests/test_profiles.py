@@ -1,0 +1,45 @@
+"""Which profiles a project is run with: those of DBT_PROFILES_DIR where they are for it, or its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from terrane_dbt.dbt_project.cli import dbt_project
+from terrane_dbt.dbt_project.manifest import profiles_folder
+
+pytestmark = pytest.mark.unit
+
+PROFILE = "{}:\n  target: warehouse\n  outputs: {{warehouse: {{type: postgres}}}}\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "dbt_project.yml").write_text("name: maps\nprofile: maps  # its own\n")
+    (folder / "profiles.yml").write_text(PROFILE.format("maps"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("named", "own"),
+    [("maps", False), ("'maps'", False), ("terrane", True), ("maps_too", True), (None, True)],
+)
+def test_the_variable_s_are_taken_where_the_project_s_is_among_them(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str | None, own: bool
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if named:
+        (elsewhere / "profiles.yml").write_text(PROFILE.format(named))
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(elsewhere))
+    expected = project if own else elsewhere
+    assert profiles_folder(project) == expected
+    assert Path(str(dbt_project(project).profiles_dir)) == expected
+
+
+def test_without_the_variable_they_are_its_own(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DBT_PROFILES_DIR", raising=False)
+    assert profiles_folder(project) == project
