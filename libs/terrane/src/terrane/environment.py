@@ -48,6 +48,7 @@ VARIABLES = (
     ),
     Variable("DAGSTER_HOME", "dagster", "folder of `dagster.yaml`"),
     *_database("DAGSTER_POSTGRES", "dagster", "Dagster's own database"),
+    *_database("LOCATION", "a location with `database`", "a database of the location's own"),
     *_database("WAREHOUSE", "analytics, features, dbt, feast", "the warehouse"),
     *_tls("WAREHOUSE", "analytics, features, dbt, feast", "the warehouse"),
     *_database("POSTGRES", "spatial", "the PostGIS database in which runs compute"),

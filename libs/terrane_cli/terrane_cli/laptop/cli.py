@@ -102,7 +102,8 @@ def exec(  # noqa: A001 - it is what people type
     if location not in environments:
         raise CliError(f"there is no environment {location}; there are {', '.join(environments)}")
     folder = environments[location]
-    variables = Settings.load(project).environment(project)
+    settings = Settings.load(project)
+    variables = settings.environment(project) | settings.location_environment(project, location)
     if "postgres" not in Supervisor(project.state / "run").running():
         print("The platform is not running, so its Dagster instance is left out; `make up` starts it.", file=sys.stderr)
         del variables["DAGSTER_HOME"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from terrane import names
 from terrane_cli.commands import run
+from terrane_cli.laptop.changes import Loaded, digest
 from terrane_cli.laptop.instance import write_instance
 from terrane_cli.laptop.services import Service, Services
 from terrane_cli.laptop.settings import Settings, databases, logs
@@ -26,9 +27,13 @@ class Platform:
         self.project = project
         self.supervisor = Supervisor(project.state / "run")
         self.settings = Settings.load(project)
+        self.loaded = Loaded(project)
 
     def up(self, tell: Tell = lambda _: None) -> None:
-        """Starts what is not running, and returns when all of it answers.
+        """Starts what is not running, has what changed loaded again, and returns when all of it answers.
+
+        Of a platform that runs, code servers of locations that are new start, those of locations that changed load them
+        again, and nothing else is touched.
 
         Raises terrane_dev.servers.process.ServerFailed, with the end of its log, when a process does not come up.
         """
@@ -41,20 +46,24 @@ class Platform:
             self._make_buckets()
             self._start_all([services.source()], tell)
             before = set(self.supervisor.running())
+            changed = {n: digest(self.project, n) for n in self.project.locations if self.loaded.is_changed(n)}
             self._start_locations(services.of_locations(), tell)
             came = set(self.supervisor.running()) - before
             self._start_all(services.dagster(), tell)
             if came and "webserver" in before:
                 # 15 CPU s, so for new servers alone. The daemon reads the workspace again by itself, within a minute.
                 self._reload_workspace()
+            for name in sorted(changed.keys() & before):
+                self._reload_location(name, changed[name], tell)
 
     def forget(self, location: str) -> bool:
         """Stops the code server of a location that was removed, and takes it from the workspace; whether it ran."""
         with only_one(self.project.state / "lock"):
             stopped = self.supervisor.stop(location)
-            self.settings.ports.pop(location, None)
+            self.settings.forget(location)
             self.settings.save(self.project)
             (logs(self.project) / f"{location}.log").unlink(missing_ok=True)
+            self.loaded.forget(location)
             if "webserver" in self.supervisor.running():
                 write_instance(self.project, self.settings)
                 self._reload_workspace()
@@ -70,6 +79,18 @@ class Platform:
         from terrane_cli.dagster_api import DagsterApi
 
         DagsterApi(self.settings.url("webserver")).reload_workspace()
+
+    def _reload_location(self, name: str, as_it_is: str, tell: Tell) -> None:
+        """Has the location's code server load what changed; one that does not load goes on with what it has."""
+        from terrane_cli.dagster_api import DagsterApi
+
+        try:
+            DagsterApi(self.settings.url("webserver")).reload_location(name)
+        except RuntimeError as problem:
+            tell(f"{name} changed and stays as it was: {problem}")
+        else:
+            self.loaded.keep(name, as_it_is)
+            tell(f"{name} changed, and is loaded again")
 
     def _move_ports(self, tell: Tell) -> None:
         for name in self.settings.move_taken_ports(self.supervisor.running()):
@@ -93,7 +114,7 @@ class Platform:
                 service.command,
                 log,
                 account=service.account,
-                environment=environment,
+                environment=environment | self.settings.location_environment(self.project, service.name),
                 folder=service.folder,
                 stdin=service.stdin,
             )
@@ -112,6 +133,8 @@ class Platform:
     def _start_locations(self, services: list[Service], tell: Tell) -> None:
         """Starts what is made of locations; one that has no environment, or whose process ends, stops itself alone."""
         installed = [service for service in services if Path(service.command[0]).exists()]
+        for name in set(self.project.locations) - self.supervisor.running().keys():
+            self.loaded.keep(name, digest(self.project, name))
         for service in services:
             if service not in installed:
                 tell(f"{service.name} is left out: it has no environment, which `make setup` makes")
@@ -119,7 +142,7 @@ class Platform:
 
     def _make_databases(self) -> None:
         port, password = self.settings.ports["postgres"], self.settings.passwords["postgres"]
-        for role, owned in databases().items():
+        for role, owned in databases(self.project).items():
             postgres.ensure_role(port, password, role, self.settings.passwords[role])
             for database, extensions in owned.items():
                 postgres.ensure_database(port, password, database, role, extensions)

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from terrane import names
+from terrane_cli.locations.words import Server, own_database
 from terrane_cli.project import FIRST_CODE_SERVER_PORT, UI_PORT, Project
 from terrane_dev.servers.process import free_port, port_is_free
 
@@ -91,11 +92,24 @@ class Settings:
             "TZ": "UTC",
         }
 
+    def location_environment(self, project: Project, location: str) -> dict[str, str]:
+        """What the processes of one location are given beside: its own database, where it wants one."""
+        role = own_database(location)
+        if role not in wanted_databases(project):
+            return {}
+        own = {"HOST": "127.0.0.1", "PORT": str(self.ports["postgres"])} | self._database(role, role)
+        return {f"LOCATION_{name}": value for name, value in own.items()}
+
+    def forget(self, location: str) -> None:
+        """Forgets a location that was removed: its port, and the password of its database, which stays."""
+        self.ports.pop(location, None)
+        self.passwords.pop(own_database(location), None)
+
     def _database(self, role: str, database: str) -> dict[str, str]:
         return {"USER": role, "PASSWORD": self.passwords[role], "DB": database}
 
     def _complete(self, project: Project) -> None:
-        for name in PASSWORDS:
+        for name in (*PASSWORDS, *wanted_databases(project)):
             # Letters and digits alone: Feast splits its Redis connection at commas and decodes numbers.
             self.passwords.setdefault(name, f"t{secrets.token_hex(16)}")
         self.first_day = self.first_day or _days_ago(DAYS_OF_HISTORY).isoformat()
@@ -113,7 +127,19 @@ class Settings:
         return port
 
 
-def databases() -> dict[str, dict[str, tuple[str, ...]]]:
+def wanted_databases(project: Project) -> dict[str, tuple[str, ...]]:
+    """The databases that locations want for themselves, each of a role of its name, and their extensions."""
+    files = [project.location_folder(name) / "location.yaml" for name in project.locations]
+    if not any("database:" in file.read_text() for file in files if file.is_file()):
+        return {}
+    # A module of pydantic's, 0.1 s: for those alone who want a database.
+    from terrane_cli.locations.description import read_locations
+
+    wanted = {own_database(name): location.database for name, location in read_locations(project)[0].items()}
+    return {name: ("postgis",) if server == Server.POSTGIS else () for name, server in wanted.items() if server}
+
+
+def databases(project: Project) -> dict[str, dict[str, tuple[str, ...]]]:
     """Of each role, the databases it owns, and their extensions.
 
     Dagster's tables have fixed names, so that each environment's Dagster has a database of its own; in the others,
@@ -123,6 +149,7 @@ def databases() -> dict[str, dict[str, tuple[str, ...]]]:
         names.DAGSTER: {names.current().database(names.DAGSTER): ()},
         names.WAREHOUSE: {names.WAREHOUSE: ()},
         names.SPATIAL: {names.SPATIAL_COMPUTE: ("postgis",), names.SPATIAL_ETL: ()},
+        **{name: {name: extensions} for name, extensions in wanted_databases(project).items()},
     }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from terrane_cli.locations.description import Amounts, Location, Need
+from terrane_cli.locations.description import Amounts, Location
+from terrane_cli.locations.words import Need, Server, own_database
 
 # Of each need, the ConfigMap with the address. Compute logs go into the object store, so all have its address.
 ADDRESSES = {
@@ -28,6 +29,9 @@ COMPUTE_LOGS = [
     ("AWS_ACCESS_KEY_ID", "terrane-s3", "MINIO_ROOT_USER"),
     ("AWS_SECRET_ACCESS_KEY", "terrane-s3", "MINIO_ROOT_PASSWORD"),
 ]
+# A location's own database: the purpose of its ConfigMap and Secret, and the variable with its password.
+OWN, OWN_PASSWORD = "{name}-database", "LOCATION_PASSWORD"
+EXTENSIONS = {Server.POSTGRES: "[]", Server.POSTGIS: "[postgis]"}
 HEADER = """\
 # The code locations of the platform, passed with every command: `-f charts/platform/values/locations.yaml`.
 # Written by `make locations` from code_locations/*/location.yaml: a change made here is lost, and found by a test.
@@ -93,7 +97,27 @@ def values(locations: dict[str, Location]) -> str:
     serving = next((name for name, location in locations.items() if location.feature_server), None)
     server = f"image: {{registry: docker.io, repository: terrane/{serving}, tag: dev}}" if serving else "enabled: false"
     entries = "\n" + "\n".join(_entry(name, location) for name, location in locations.items()) if locations else " []\n"
-    return f"{HEADER}featureServer: {{{server}}}\n\n{DEPLOYMENTS}{entries}"
+    return f"{HEADER}featureServer: {{{server}}}\n\n{_databases(locations)}{DEPLOYMENTS}{entries}"
+
+
+def _databases(locations: dict[str, Location]) -> str:
+    """The values of locations' own databases: their addresses and Secrets, and the roles that the stores make."""
+    own = {name: location.database for name, location in locations.items() if location.database}
+    if not own:
+        return ""
+    text = "locationDatabases:\n"
+    for name, server in own.items():
+        database = own_database(name)
+        text += f"  {name}: {{server: {server}, user: {database}, database: {database}, create: true}}\n"
+    for server in Server:
+        roles = [name for name, wanted in own.items() if wanted == server]
+        text += f"{server}:\n  roles:\n" if roles else ""
+        for name in roles:
+            database = own_database(name)
+            secret = f"terrane-{OWN.format(name=name)}"
+            owned = f"{{{database}: {EXTENSIONS[server]}}}"
+            text += f"    {database}: {{secret: {secret}, passwordKey: {OWN_PASSWORD}, databases: {owned}}}\n"
+    return f"{text}\n"
 
 
 def _entry(name: str, location: Location) -> str:
@@ -101,6 +125,9 @@ def _entry(name: str, location: Location) -> str:
     addresses = [ADDRESSES[need] for need in Need if need in needed or need == Need.LAKE]
     # The order in which Kubernetes lists them: stores, logs, and the source last, as they came to be.
     passwords = [variable for need in needed if need != Need.SOURCE for variable in PASSWORDS.get(need, [])]
+    if location.database:
+        addresses.append(f"terrane-{OWN.format(name=name)}-address")
+        passwords.append((OWN_PASSWORD, f"terrane-{OWN.format(name=name)}", OWN_PASSWORD))
     passwords += [*COMPUTE_LOGS, *(PASSWORDS[Need.SOURCE] if Need.SOURCE in needed else [])]
     return ENTRY.format(
         name=name,

@@ -10,8 +10,9 @@ import yaml
 from dagster_shared.yaml_utils import try_parse_yaml_with_source_position
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from terrane import names
 from terrane_cli.commands import CliError
-from terrane_cli.locations.words import Kind, Need
+from terrane_cli.locations.words import Kind, Need, Server
 from terrane_cli.project import Project
 
 FILE = "location.yaml"
@@ -19,6 +20,8 @@ FILE = "location.yaml"
 NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
 # What `importlib` would find instead of the location, or the location instead of.
 TAKEN = {"dagster", "dbt", "feast", "terrane", "tests", "benchmarks", "samples", "workspace"}
+# Schemas of the warehouse that are not one location's: a location that is made has a schema of its own name there.
+SCHEMAS = {*names.SCHEMAS, "public"}
 
 
 class LocationError(CliError):
@@ -48,7 +51,10 @@ class Location(_Part):
 
     Attributes:
         kind: its library.
+        owner: who answers for its assets, as `team:maps` or an address; `team:<name>` where none is named.
+        domain: the tag of its assets; its name where none is named.
         needs: what it is given, and nothing else.
+        database: the server of a database of its own, which nobody else reaches; none without.
         folders: folders of the checkout that its image holds beside it; each with the patterns of what is synced while
             developing on a cluster.
         python_elsewhere: files and folders of Python elsewhere in the checkout that run in its environment.
@@ -59,7 +65,10 @@ class Location(_Part):
     """
 
     kind: Kind
+    owner: str | None = Field(None, pattern=r"^(team:[\w.-]+|[^@\s]+@[^@\s]+)$")
+    domain: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]{1,63}$")
     needs: tuple[Need, ...] = ()
+    database: Server | None = None
     folders: dict[str, tuple[str, ...]] = {}
     python_elsewhere: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
@@ -98,6 +107,8 @@ def check_name(name: str) -> None:
         )
     if keyword.iskeyword(name) or name in sys.stdlib_module_names | TAKEN or name.startswith("terrane"):
         raise LocationError(f"a location can't be called {name}: Python would import something else by that name")
+    if name in SCHEMAS:
+        raise LocationError(f"a location can't be called {name}: the warehouse has a schema of that name")
 
 
 def read_location(project: Project, name: str) -> Location:

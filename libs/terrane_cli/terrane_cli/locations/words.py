@@ -23,3 +23,15 @@ class Need(StrEnum):
     LAKE = "lake"
     SOURCE = "source"
     FEATURE_SERVER = "feature_server"
+
+
+class Server(StrEnum):
+    """Where a location's own database is: on the warehouse's server, or on that of PostGIS, with its extension."""
+
+    POSTGRES = "postgres"
+    POSTGIS = "postgis"
+
+
+def own_database(name: str) -> str:
+    """The name of the location's own database, and of the role that owns it: no other account's."""
+    return f"location_{name}"

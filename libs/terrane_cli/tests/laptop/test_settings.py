@@ -59,6 +59,8 @@ def test_processes_are_given_every_variable_of_the_table(project: Project) -> No
     optional = {v.name for v in VARIABLES if v.name.startswith("FEATURE_SERVER_")} - {"FEATURE_SERVER_URL"}
     # What servers of others want: TLS, users, buckets of other names.
     optional |= {v.name for v in VARIABLES if v.name.endswith(OF_OTHERS)}
+    # And what a location alone is given, that wants a database of its own.
+    optional |= {v.name for v in VARIABLES if v.name.startswith("LOCATION_")}
     assert {v.name for v in VARIABLES} - set(given) <= {"AWS_DEFAULT_REGION", "TERRANE_EXECUTOR"} | optional
 
 
@@ -73,9 +75,9 @@ def test_an_environment_has_a_database_of_dagsters_own_and_shares_the_others(
         "TERRANE_SUFFIX": "__dev",
         "DAGSTER_POSTGRES_DB": "dagster__dev",
     }
-    assert databases()["dagster"] == {"dagster__dev": ()}
+    assert databases(project)["dagster"] == {"dagster__dev": ()}
     monkeypatch.delenv("TERRANE_ENVIRONMENT")
-    assert databases()["dagster"] == {bare["DAGSTER_POSTGRES_DB"]: ()} == {"dagster": ()}
+    assert databases(project)["dagster"] == {bare["DAGSTER_POSTGRES_DB"]: ()} == {"dagster": ()}
 
 
 def test_the_first_day_does_not_move(project: Project) -> None:
@@ -84,3 +86,18 @@ def test_the_first_day_does_not_move(project: Project) -> None:
     kept = json.loads(file.read_text()) | {"first_day": "2020-02-03"}
     file.write_text(json.dumps(kept))
     assert Settings.load(project).environment(project)["INGESTION_START_DATE"] == "2020-02-03"
+
+
+def test_a_location_has_a_database_of_its_own_where_it_wants_one(project: Project) -> None:
+    (project.location_folder("soils") / "location.yaml").write_text("kind: plain\ndatabase: postgis\n")
+    (project.location_folder("hydrology") / "location.yaml").write_text("kind: plain\n")
+    settings = Settings.load(project)
+    assert databases(project)["location_soils"] == {"location_soils": ("postgis",)}
+    given = settings.location_environment(project, "soils")
+    assert given["LOCATION_USER"] == given["LOCATION_DB"] == "location_soils"
+    assert given["LOCATION_PASSWORD"] == settings.passwords["location_soils"]
+    assert settings.location_environment(project, "hydrology") == {}
+    assert "location_soils" not in " ".join(settings.environment(project).values())
+    settings.forget("soils")
+    assert "location_soils" not in settings.passwords
+    assert "soils" not in settings.ports
