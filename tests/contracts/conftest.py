@@ -25,7 +25,9 @@ def locations(project: Project) -> dict[str, dict[str, Any]]:
 
 def _describe(project: Project, location: str) -> dict[str, Any]:
     folder = project.location_folder(location)
-    environment = {k: v for k, v in os.environ.items() if k in KEPT}
+    # Of this checkout, whichever it is that the environment was made for.
+    sources = [str(package / "src") for package in project.local_packages(folder, development=False)]
+    environment = {k: v for k, v in os.environ.items() if k in KEPT} | {"PYTHONPATH": os.pathsep.join(sources)}
     command = [program(folder, "python"), DESCRIBE, location]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{location} does not load:\n{done.stderr[-4000:]}"

@@ -28,7 +28,7 @@ def test_loading_definitions_imports_nothing_heavy_and_needs_no_environment() ->
 
 def test_every_asset_says_who_owns_it_what_it_is_and_how_fresh_it_must_be() -> None:
     specs = {spec.key.to_user_string(): spec for spec in defs().resolve_all_asset_specs()}
-    assert sorted(specs) == ["data_lake/places", "landing_zone/places", "stac/places"]
+    assert set(specs) >= {"data_lake/places", "landing_zone/places", "stac/places"}
     for spec in specs.values():
         assert spec.owners == ["team:spatial"]
         assert spec.kinds
