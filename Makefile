@@ -4,7 +4,7 @@ BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane_dev/src PYTHONDONTWRITEBYTE
 TERRANE = .venv/bin/terrane
 SPATIAL = cd libs/terrane_spatial && ../../code_locations/spatial/.venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments bench-spatial bench-spatial-scale bench-features bench-platform mutate-charts fuzz real-files
+.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments bench-spatial bench-spatial-scale bench-features bench-platform bench-locations mutate-charts fuzz real-files
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {split($$1, names, " "); for (i = 1; i in names; i++) printf "  make %-16s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench-spatial-scale: setup-development  ## Measure intake and publishing after a
 bench-platform: setup-development  ## Measure a local cluster of its own (COLD=1: with nothing cached as well)
 	@.venv/bin/python -m benchmarks.platform $(if $(COLD),--cold)
 
+bench-locations: setup-development  ## Make and remove a location of each kind on a platform that runs, and count what it takes and leaves
+	@.venv/bin/python -m benchmarks.locations $(if $(ROUNDS),--rounds $(ROUNDS))
+
 mutate-charts: setup-development  ## Put faults into the rendered charts, and count which of them the charts' tests notice
 	@.venv/bin/python -m tests.charts.mutations
 
@@ -76,7 +79,7 @@ real-files: setup-development  ## Try every spatial file below FILES: how many l
 	@for program in real_files real_rasters; do \
 	  ($(SPATIAL) -W ignore tests/real_files/$$program.py $(abspath $(FILES))) || exit 1; done
 
-location: setup-cluster  ## Make a location: NAME=maps, KIND=plain, dbt or spatial
+location: setup-cluster  ## Make a location: NAME=maps, KIND=plain, dbt, spatial or features
 	@$(TERRANE) location $(NAME) $(if $(KIND),--kind $(KIND))
 
 location-remove: setup-cluster  ## Remove a location, its code server, and its place everywhere: NAME=maps
