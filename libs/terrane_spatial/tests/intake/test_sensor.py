@@ -163,3 +163,20 @@ def test_an_idle_look_lists_nothing_that_was_decided_and_reads_nothing(platform,
     skipped = platform.tick()
     assert isinstance(skipped, dg.SkipReason)
     assert "nothing new" in (skipped.skip_message or "")
+
+
+def test_dagster_s_own_evaluation_adds_the_partition_and_names_it_in_the_run(platform) -> None:
+    """As the daemon has it from the code server, which checks that the key is a partition."""
+    platform.put_sample("b-1")
+    repository = platform.definitions.get_repository_def()
+    resources = {"store": platform.store, "ledger": platform.ledger}
+    with dg.DagsterInstance.local_temp() as instance:
+        context = dg.build_sensor_context(instance=instance, repository_def=repository, resources=resources)
+        # As it is for a code server, and not for tests, whose context finds no partitions without it.
+        context._instance_ref = instance.get_ref()
+        data = repository.get_sensor_def("manifests").evaluate_tick(context)
+        assert instance.has_dynamic_partition("places_batches", "b-1")
+    (request,) = data.run_requests
+    assert request.tags["dagster/partition"] == "b-1"
+    (added,) = data.dynamic_partitions_requests
+    assert (added.partitions_def_name, list(added.partition_keys)) == ("places_batches", ["b-1"])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -16,7 +15,7 @@ from terrane.publishing import Commit, commit_key
 from terrane_spatial.publishing.stac import PREVIEW_FILE
 
 # Of a value in JSON; a run's events stay below 20 kB.
-MAX_CHARS = 2000
+MAX_CHARS = 1500
 MAX_TABLES = 8
 
 
@@ -31,6 +30,7 @@ def of_summary(summary: Mapping[str, Any], row_count: str) -> dict[str, Any]:
         (f"rows {table} {what}", number)
         for table, each in list(summary.get("tables", {}).items())[:MAX_TABLES]
         for what, number in each.items()
+        if number or what in ("in", "out")
     ]
     seconds, rasters = summary.get("seconds", {}), summary.get("rasters", {})
     spent = seconds.items() if isinstance(seconds, Mapping) else [("", seconds)]
@@ -53,7 +53,7 @@ def of_commit(commit: Commit, lake: str) -> dict[str, Any]:
         "published_by": dg.MetadataValue.dagster_run(commit.run_id),
         "bytes": sum(o.size for o in commit.objects),
         "files": len(commit.objects),
-        "objects": _json([asdict(o) for o in commit.objects]),
+        "objects": _json({o.name: o.size for o in commit.objects}),
         **({"preview": dg.MetadataValue.path(f"{lake}/{pictures[0]}")} if pictures else {}),
     }
 
