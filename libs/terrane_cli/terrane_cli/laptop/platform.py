@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from terrane import names
-from terrane_cli.commands import run
+from terrane_cli.commands import CliError, run
 from terrane_cli.laptop.changes import Loaded, digest
 from terrane_cli.laptop.instance import write_instance
 from terrane_cli.laptop.services import Service, Services
@@ -86,7 +86,7 @@ class Platform:
 
         try:
             DagsterApi(self.settings.url("webserver")).reload_location(name)
-        except RuntimeError as problem:
+        except CliError as problem:
             tell(f"{name} changed and stays as it was: {problem}")
         else:
             self.loaded.keep(name, as_it_is)

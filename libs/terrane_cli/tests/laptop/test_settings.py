@@ -12,6 +12,7 @@ from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit
 
+OF_LIBRARIES = ("FEATURE_SERVER_", "TERRANE_SPATIAL_")
 OF_OTHERS = ("_SSLMODE", "_SSLROOTCERT", "_BUCKET", "_PREFIX", "_USERNAME", "_TLS", "_CA_FILE", "_CA_BUNDLE")
 
 
@@ -55,8 +56,8 @@ def test_processes_are_given_every_variable_of_the_table(project: Project) -> No
     from terrane.environment import VARIABLES
 
     given = Settings.load(project).environment(project)
-    # What has a default, and is for clusters; and how the feature server is to be other than by default.
-    optional = {v.name for v in VARIABLES if v.name.startswith("FEATURE_SERVER_")} - {"FEATURE_SERVER_URL"}
+    # What has a default, and is for clusters; and how the feature server and spatial runs are to be other than that.
+    optional = {v.name for v in VARIABLES if v.name.startswith(OF_LIBRARIES)} - {"FEATURE_SERVER_URL"}
     # What servers of others want: TLS, users, buckets of other names.
     optional |= {v.name for v in VARIABLES if v.name.endswith(OF_OTHERS)}
     # And what a location alone is given, that wants a database of its own.
