@@ -151,6 +151,7 @@ PROBES = {
             ["sh", "-c", 'test -n "$(find /tmp/run-pods -mmin -5)"'],
             initialDelaySeconds=300,
             periodSeconds=60,
+            timeoutSeconds=20,
             failureThreshold=5,
         )
     },
