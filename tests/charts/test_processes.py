@@ -103,12 +103,12 @@ def _get(path: str, port: str | int, **fields: int) -> Object:
 
 POSTGRES_PROBES = {
     "startupProbe": _exec(READY, periodSeconds=1, timeoutSeconds=5, failureThreshold=300),
-    "readinessProbe": _exec(READY, periodSeconds=10, timeoutSeconds=5),
+    "readinessProbe": _exec(READY, periodSeconds=10, timeoutSeconds=10, failureThreshold=6),
     "livenessProbe": _exec(READY, periodSeconds=20, timeoutSeconds=5, failureThreshold=6),
 }
 REDIS_PROBES = {
     "startupProbe": _exec(["sh", "-c", PING], periodSeconds=1, timeoutSeconds=5, failureThreshold=300),
-    "readinessProbe": _exec(["sh", "-c", PING], periodSeconds=10, timeoutSeconds=5),
+    "readinessProbe": _exec(["sh", "-c", PING], periodSeconds=10, timeoutSeconds=10, failureThreshold=6),
     "livenessProbe": _exec(["sh", "-c", f"{PING} -e LOADING"], periodSeconds=20, timeoutSeconds=5, failureThreshold=6),
 }
 WEBSERVER_PROBES = {
@@ -170,7 +170,7 @@ PROBES = {
     "terrane-broker/redis": REDIS_PROBES,
     "terrane-minio/minio": {
         "startupProbe": _get("/minio/health/live", "minio", periodSeconds=1, failureThreshold=120),
-        "readinessProbe": _get("/minio/health/ready", "minio", periodSeconds=10, timeoutSeconds=5),
+        "readinessProbe": _get("/minio/health/ready", "minio", periodSeconds=10, timeoutSeconds=10, failureThreshold=6),
         "livenessProbe": _get("/minio/health/live", "minio", periodSeconds=20, timeoutSeconds=5, failureThreshold=6),
     },
 }
