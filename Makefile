@@ -4,7 +4,7 @@ BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane_dev/src PYTHONDONTWRITEBYTE
 TERRANE = .venv/bin/terrane
 SPATIAL = cd libs/terrane_spatial && ../../code_locations/spatial/.venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments bench-spatial bench-spatial-scale bench-features bench-platform bench-locations mutate-charts fuzz real-files
+.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments bench-spatial bench-spatial-scale bench-features bench-platform bench-locations mutate-charts feast-repositories fuzz real-files
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {split($$1, names, " "); for (i = 1; i in names; i++) printf "  make %-16s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench-spatial bench-features: setup-development  ## Measure a location beside th
 
 bench-spatial-scale: setup-development  ## Measure intake and publishing after a million batches, on MinIO
 	@code_locations/spatial/.venv/bin/python -m benchmarks.spatial.scale
+
+feast-repositories: setup-development  ## Compare 500 Feast repositories made at random with what stock Feast makes of them
+	@code_locations/features/.venv/bin/python -m benchmarks.features.repositories
 
 bench-platform: setup-development  ## Measure a local cluster of its own (COLD=1: with nothing cached as well)
 	@.venv/bin/python -m benchmarks.platform $(if $(COLD),--cold)
