@@ -107,9 +107,10 @@ def _entity(draw: random.Random, seed: int, n: int) -> Entity:
 
 def _view(draw: random.Random, seed: int, n: int, entities: Sequence[Entity]) -> View:
     chosen = draw.sample(entities, draw.randint(1, min(2, len(entities))))
-    features = {f"f{i}_{kind.strip(')').replace('(', '_').lower()}": kind for i, kind in enumerate(
-        draw.choices([*TYPES], k=draw.randint(1, 5))
-    )}
+    features = {
+        f"f{i}_{kind.strip(')').replace('(', '_').lower()}": kind
+        for i, kind in enumerate(draw.choices([*TYPES], k=draw.randint(1, 5)))
+    }
     table = draw.choice([f"t_{seed}_{n}", f'"T {seed} {n}"'])
     return View(f"view_{n}" if draw.random() < 0.8 else f"View{n}", chosen, features, table, draw.random() < 0.9)
 
@@ -172,9 +173,7 @@ def _view_lines(draw: random.Random, seed: int, made: Generated, view: View, at:
         ]
     )
     keys = [f"Field(name={e.key!r}, dtype=types.{KEY_TYPES[e.kind][0]})" for e in view.entities if not e.declares_type]
-    fields = [
-        f"Field(name={name!r}, dtype={_dtype(kind)})" for name, kind in view.features.items()
-    ]
+    fields = [f"Field(name={name!r}, dtype={_dtype(kind)})" for name, kind in view.features.items()]
     ttl = draw.choice(["", ", ttl=for_(days=9000)", ", ttl=for_(hours=30)", ", ttl=for_(0)"])
     more = ", tags={'team': 'x'}" if draw.random() < 0.3 else ""
     online = "" if view.online else ", online=False"
