@@ -59,7 +59,7 @@ def _compared(place: Path, count: int) -> dict[int, dict[str, Any]]:
     if not missing:
         return found
     with stores() as both, place.open("a") as journal:
-        sides = Sides(both.postgres, both.redis)
+        sides = Sides(both.warehouse, both.online)
         for seed in missing:
             found[seed] = result = _compare(sides, seed)
             journal.write(f"{json.dumps(result)}\n")

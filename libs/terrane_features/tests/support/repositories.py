@@ -25,6 +25,7 @@ TYPES: dict[str, tuple[str, Any]] = {
     "Array(String)": ("text[]", lambda n: ["", "ü", str(n)][: n % 4]),
     "Array(Float64)": ("double precision[]", lambda n: [n / 3]),
 }
+POSTGRES = "feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source"
 KEY_TYPES = {"INT64": ("Int64", "bigint"), "STRING": ("String", "text"), "INT32": ("Int32", "integer")}
 
 
@@ -139,7 +140,7 @@ def _views_file(draw: random.Random, seed: int, made: Generated, views: Sequence
         "import os",
         "from datetime import timedelta as for_",
         "from feast import FeatureView, Field",
-        "from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource as Table",
+        f"from {POSTGRES} import PostgreSQLSource as Table",
         "from feast import types",
         f"import {entities}" if whole else f"from {entities} import {names}",
         "",
