@@ -14,6 +14,8 @@ from requests import RequestException
 from terrane_cli.commands import CliError
 
 TIMEOUT_S = 20
+# All locations are loaded before the answer: 16 s for three of them on two idle processors, longer beside other work.
+RELOAD_TIMEOUT_S = 180
 # More than the daily partitions of two months, each of which has its own materialisation.
 MATERIALIZATIONS = 200
 FAILURE_CLASS = "dagster._core.definitions.events.Failure"
@@ -144,16 +146,23 @@ class DagsterApi:
         # Costs the import of Dagster.
         from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
 
+        self._transport.default_timeout = RELOAD_TIMEOUT_S
         try:
             done = DagsterGraphQLClient("", transport=self._transport).reload_repository_location(name)
         except DagsterGraphQLClientError as problem:
             raise NoAnswer(f"no answer from {self.url}: {problem.__cause__}") from None
+        finally:
+            self._transport.default_timeout = TIMEOUT_S
         if done.message:
             raise CliError(f"{name} does not load: {done.message.strip().splitlines()[0]}")
 
     def reload_workspace(self) -> None:
         """Has the webserver read its list of locations again. Raises CliError when it can't."""
-        answer = self.query(RELOAD_WORKSPACE)["reloadWorkspace"]
+        self._transport.default_timeout = RELOAD_TIMEOUT_S
+        try:
+            answer = self.query(RELOAD_WORKSPACE)["reloadWorkspace"]
+        finally:
+            self._transport.default_timeout = TIMEOUT_S
         if answer["__typename"] != "Workspace":
             raise CliError(f"the workspace does not load again: {answer.get('message', answer['__typename'])}")
 
