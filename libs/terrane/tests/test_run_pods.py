@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,3 +104,17 @@ def test_jobs_whose_pods_have_ended_or_that_are_going_are_nobodys_business(serve
     # Where no pod is alive the UI is left in peace.
     assert [asked for asked in servers.asked if "graphql" in asked] == []
     assert sorted(servers.jobs) == ["done", "going"]
+
+
+def test_it_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    (tmp_path / "namespace").write_text("here")
+    # Without an account's token every round fails, and is tried again.
+    account = f"run_pods.ACCOUNT = pathlib.Path({str(tmp_path)!r})"
+    command = [sys.executable, "-c", f"import pathlib; from terrane import run_pods; {account}; run_pods.main()"]
+    environment = os.environ | {"UI_URL": "http://127.0.0.1:9"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr
+        assert "asked again in 60 s" in process.stderr.readline()
+        process.terminate()
+        # By itself: the signal's own end would be -15, which the first process of a container does not have.
+        assert process.wait(timeout=20) == 0

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import ssl
 import sys
 import time
@@ -101,6 +102,8 @@ def _ask(method: str, url: str, body: object, headers: dict[str, str], trust: ss
 
 
 def main() -> None:
+    # As the first process of its container it has no end of its own, and the next daemon waits for this pod's.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     namespace = (ACCOUNT / "namespace").read_text()
     pods = RunPods(ask_kubernetes, statuses_of_runs(os.environ["UI_URL"]), namespace)
     while True:
