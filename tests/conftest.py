@@ -6,6 +6,9 @@ import pytest
 
 from terrane_cli.project import Project
 
+# Servers start where a test asks for one.
+pytest_plugins = ["terrane_dev.managed_stores"]
+
 
 @pytest.fixture(scope="session")
 def project() -> Project:

@@ -22,6 +22,15 @@ from terrane_cli.project import Project
 Object = dict[str, Any]
 WORKLOADS = {"Deployment", "StatefulSet", "Job"}
 HERE = Path(__file__).parent
+# Where every pod that talks to a store has the certificates of authorities, and from where.
+CERTIFICATES = "/etc/terrane/authorities"
+AUTHORITIES: Object = {
+    "name": "authorities",
+    "projected": {
+        "sources": [{kind: {"name": "terrane-authorities", "optional": True}} for kind in ("configMap", "secret")]
+    },
+}
+AUTHORITIES_MOUNT: Object = {"name": "authorities", "mountPath": CERTIFICATES, "readOnly": True}
 LOCATIONS = Project.here().locations
 # Each profile's values, over the chart's own. A path that starts with a dot is beside this file.
 PROFILES = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.charts.conftest import Rendering
-from tests.charts.rendering import LOCATIONS, Render
+from tests.charts.rendering import AUTHORITIES, AUTHORITIES_MOUNT, CERTIFICATES, LOCATIONS, Render
 
 pytestmark = pytest.mark.unit
 
@@ -19,6 +19,8 @@ ADDRESSES = {
         "WAREHOUSE_PORT": "5432",
         "WAREHOUSE_USER": "warehouse",
         "WAREHOUSE_DB": "warehouse",
+        "WAREHOUSE_SSLMODE": "prefer",
+        "WAREHOUSE_SSLROOTCERT": "",
     },
     "spatial": {
         "POSTGRES_HOST": "terrane-postgis",
@@ -26,8 +28,17 @@ ADDRESSES = {
         "POSTGRES_USER": "spatial",
         "POSTGRES_DB": "spatial_compute",
         "POSTGRES_LEDGER_DB": "spatial_etl",
+        "POSTGRES_SSLMODE": "prefer",
+        "POSTGRES_SSLROOTCERT": "",
     },
-    "redis": {"REDIS_HOST": "terrane-redis", "REDIS_PORT": "6379", "REDIS_DB": "0"},
+    "redis": {
+        "REDIS_HOST": "terrane-redis",
+        "REDIS_PORT": "6379",
+        "REDIS_DB": "0",
+        "REDIS_USERNAME": "",
+        "REDIS_TLS": "false",
+        "REDIS_CA_FILE": "null",
+    },
     "execution": {
         "TERRANE_AUTOMATION": "",
         "TERRANE_BROKEN_DEFINITIONS": "left_out",
@@ -39,25 +50,43 @@ ADDRESSES = {
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL_S3": "http://terrane-minio:9000",
         "COMPUTE_LOGS_BUCKET": "compute-logs",
+        "COMPUTE_LOGS_PREFIX": "runs",
     },
     "source": {"SOURCE_API_URL": "http://terrane-source:8080", "INGESTION_START_DATE": "2026-01-01"},
     "features": {"FEATURE_SERVER_URL": "http://terrane-feature-server:6566"},
 }
 PRODUCTION = {
-    "warehouse": {"WAREHOUSE_HOST": "warehouse.example.com"},
-    "spatial": {"POSTGRES_HOST": "postgis.example.com"},
-    "redis": {"REDIS_HOST": "redis.example.com"},
+    "warehouse": {
+        "WAREHOUSE_HOST": "warehouse.example.com",
+        "WAREHOUSE_SSLMODE": "verify-full",
+        "WAREHOUSE_SSLROOTCERT": "/etc/terrane/authorities/postgres.crt",
+    },
+    "spatial": {
+        "POSTGRES_HOST": "postgis.example.com",
+        "POSTGRES_SSLMODE": "verify-full",
+        "POSTGRES_SSLROOTCERT": "/etc/terrane/authorities/postgis.crt",
+    },
+    "redis": {
+        "REDIS_HOST": "redis.example.com",
+        "REDIS_TLS": "true",
+        "REDIS_CA_FILE": "/etc/terrane/authorities/redis.crt",
+    },
     "s3": {
         "MINIO_ENDPOINT": "https://s3.example.com",
         "AWS_DEFAULT_REGION": "eu-central-1",
         "AWS_ENDPOINT_URL_S3": "https://s3.example.com",
+        "LANDING_ZONE_BUCKET": "example-landing-zone",
+        "DATA_LAKE_BUCKET": "example-data-lake",
+        "COMPUTE_LOGS_BUCKET": "example-compute-logs",
+        "COMPUTE_LOGS_PREFIX": "one/team/runs",
+        "S3_PREFIX": "one/team",
     },
     "source": {"SOURCE_API_URL": "https://product.example.com/api"},
 }
 HOME = "/opt/dagster/dagster_home"
 SCRATCH: dict[str, Any] = {
-    "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "home", "emptyDir": {}}],
-    "volume_mounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "home", "mountPath": HOME}],
+    "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "home", "emptyDir": {}}, AUTHORITIES],
+    "volume_mounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "home", "mountPath": HOME}, AUTHORITIES_MOUNT],
 }
 CONFINED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
 CONFINED_POD = {
@@ -103,7 +132,9 @@ def test_the_instance_is_as_it_was_decided(profile: str, rendered: Rendering) ->
         "hostname": "warehouse.example.com" if profile == "production" else "terrane-postgres",
         "db_name": "dagster",
         "port": 5432,
-        "params": {},
+        "params": {"sslmode": "verify-full", "sslrootcert": f"{CERTIFICATES}/postgres.crt"}
+        if profile == "production"
+        else {},
     }
     for part, module, name in (
         ("schedule_storage", "schedule_storage", "PostgresScheduleStorage"),
@@ -127,7 +158,7 @@ def test_the_instance_is_as_it_was_decided(profile: str, rendered: Rendering) ->
             "class": "S3ComputeLogManager",
             "config": {
                 "bucket": {"env": "COMPUTE_LOGS_BUCKET"},
-                "prefix": "runs",
+                "prefix": {"env": "COMPUTE_LOGS_PREFIX"},
                 "verify": True,
                 "skip_empty_files": True,
                 "upload_interval": 30,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.charts.conftest import Rendering
-from tests.charts.rendering import Command, Render, template
+from tests.charts.rendering import CERTIFICATES, Command, Render, template
 
 from terrane_cli.charts.dependencies import dagster_version
 from terrane_cli.project import Project
@@ -135,13 +135,14 @@ def _has_its_files_on_a_volume(deployed: Render, name: str) -> None:
     folder = {variable["name"]: variable["value"] for variable in container["env"]}["FOLDER"]
     assert folder == pod["containers"][0]["volumeMounts"][-1]["subPath"] == "just-built"
     volumes = {v["name"]: v for v in pod["volumes"]}
-    assert set(volumes) == {"tmp", "home", "source"}
+    assert set(volumes) == {"tmp", "home", "authorities", "source"}
     claim = volumes["source"]["persistentVolumeClaim"]["claimName"]
     assert claim == {v["name"]: v for v in filling["volumes"]}[name]["persistentVolumeClaim"]["claimName"]
     assert claim in deployed.names("PersistentVolumeClaim")
     runs = deployed.container_context(name)["k8s"]
     for mounts in (pod["containers"][0]["volumeMounts"], runs["volume_mounts"]):
         paths = {m["name"]: m.get("mountPath", m.get("mount_path")) for m in mounts}
+        assert paths.pop("authorities") == CERTIFICATES
         assert paths == {"tmp": "/tmp", "home": "/opt/dagster/dagster_home", "source": "/opt/terrane"}
     # A run that had to wait for a container before its own would be half a second later.
     assert "init_containers" not in runs.get("run_k8s_config", {}).get("pod_spec_config", {})

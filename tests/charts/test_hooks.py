@@ -42,7 +42,7 @@ SOURCE = "development.sharedSource[0]"
 
 def test_hooks_run_when_and_in_the_order_they_must(rendered: Rendering) -> None:
     assert _hooks(rendered("kind")) == _hooks(rendered("celery")) == HOOKS
-    managed = ("Job/terrane-postgres-provision", "Job/terrane-postgis-provision", "Job/terrane-buckets")
+    managed = ("Job/terrane-postgres-provision", "Job/terrane-postgis-provision")
     assert _hooks(rendered("production")) == {name: hook for name, hook in HOOKS.items() if name not in managed}
 
 

@@ -46,6 +46,7 @@ def test_it_alone_is_given_the_address_and_the_password(render: Render, server: 
     address = render.get("ConfigMap", ADDRESS)["data"]
     assert (address["LOCATION_HOST"], address["LOCATION_PORT"]) == (STORES[server], "5432")
     assert address["LOCATION_USER"] == address["LOCATION_DB"] == ROLE
+    assert (address["LOCATION_SSLMODE"], address["LOCATION_SSLROOTCERT"]) == ("prefer", "")
     assert len(render.secrets()[SECRET]["LOCATION_PASSWORD"]) == 32
     for name in project.locations:
         given = render.container_context(name)["k8s"]

@@ -66,6 +66,7 @@ def test_the_next_command_is_named_with_release_and_namespace(notes: Callable[..
     assert "helm test rock --namespace data --logs" in notes("default", release="rock", namespace="data")
 
 
+CHECKED = ("warehouse.sslMode=verify-full", "dagster.postgresql.postgresqlParams.sslmode=verify-full")
 # What is open in the profile of kind, and the values that close it.
 OPEN = {
     "The UI has no login: whoever reaches": ("dagster.ingress.enabled=false",),
@@ -73,9 +74,21 @@ OPEN = {
     "may read all features": ("featureServer.accessSecret=keys",),
     "features.localhost is not encrypted": ("featureServer.ingress.tlsSecret=c",),
     "may connect to the stores": ("networkPolicy.enabled=true",),
-    "Connections to terrane-postgres are not encrypted": ("postgres.tls.enabled=true", "postgres.tls.secretName=c"),
-    "Connections to terrane-postgis are not encrypted": ("postgis.tls.enabled=true", "postgis.tls.secretName=c"),
-    "Connections to terrane-redis are not encrypted": ("redis.tls.enabled=true", "redis.tls.secretName=c"),
+    "Connections to terrane-postgres are not encrypted": (
+        "postgres.tls.enabled=true",
+        "postgres.tls.secretName=c",
+        *CHECKED,
+    ),
+    "Connections to terrane-postgis are not encrypted": (
+        "postgis.tls.enabled=true",
+        "postgis.tls.secretName=c",
+        "spatial.sslMode=verify-full",
+    ),
+    "Connections to terrane-redis are not encrypted": (
+        "redis.tls.enabled=true",
+        "redis.tls.secretName=c",
+        "onlineStore.tls=true",
+    ),
     "MinIO gets no repairs": ("minio.enabled=false", "s3.endpoint=https://s3.example.com"),
     "come from a sample": ("source.sample.enabled=false",),
 }
@@ -90,6 +103,21 @@ def test_everything_that_is_open_is_named(notes: Callable[..., str]) -> None:
     text = notes("kind", *HOSTS)
     assert [sentence for sentence in OPEN if sentence not in text] == []
     assert len(text.split("OPEN")[1].strip().splitlines()) == len(OPEN)
+
+
+UNCHECKED = {
+    "(warehouse.sslMode)": "warehouse.sslMode=require",
+    "(spatial.sslMode)": "spatial.sslMode=verify-ca",
+    "(onlineStore.tls)": "onlineStore.tls=false",
+    "(dagster.postgresql.postgresqlParams.sslmode)": "dagster.postgresql.postgresqlParams.sslmode=require",
+    "Connections to http://s3.example.com are not encrypted": "s3.endpoint=http://s3.example.com",
+}
+
+
+def test_stores_of_others_are_open_where_nobody_checks_who_answers(notes: Callable[..., str]) -> None:
+    assert [sentence for sentence in UNCHECKED if sentence in notes("production")] == []
+    for sentence, setting in UNCHECKED.items():
+        assert sentence in notes("production", setting), sentence
 
 
 def test_what_is_closed_is_not_named(notes: Callable[..., str]) -> None:

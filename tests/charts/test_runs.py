@@ -56,6 +56,7 @@ EVERYWHERE = {
     "TERRANE_ENVIRONMENT",
     "TERRANE_AUTOMATION",
     "COMPUTE_LOGS_BUCKET",
+    "COMPUTE_LOGS_PREFIX",
 }
 
 
@@ -65,6 +66,7 @@ def _inside_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes.config, "load_incluster_config", lambda: None)
     monkeypatch.setenv("DAGSTER_PG_PASSWORD", "p")
     monkeypatch.setenv("COMPUTE_LOGS_BUCKET", "compute-logs")
+    monkeypatch.setenv("COMPUTE_LOGS_PREFIX", "runs")
     monkeypatch.setenv("DAGSTER_CELERY_BROKER_URL", "redis://redis/1")
     monkeypatch.setenv("DAGSTER_CELERY_BACKEND_URL", "redis://redis/2")
     monkeypatch.setenv("DAGSTER_K8S_PIPELINE_RUN_ENV_CONFIGMAP", "terrane-dagster-pipeline-env")
@@ -116,12 +118,16 @@ def test_lost_runs_are_found_and_run_again_and_nobody_is_told(every: Render) -> 
 
 def test_compute_logs_go_where_everything_else_goes(rendered: Rendering) -> None:
     addresses = rendered("production").get("ConfigMap", "terrane-s3-address")["data"]
-    assert addresses == {
-        "MINIO_ENDPOINT": "https://s3.example.com",
-        "AWS_ENDPOINT_URL_S3": "https://s3.example.com",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "COMPUTE_LOGS_BUCKET": "compute-logs",
-    }
+    assert (
+        addresses.items()
+        >= {
+            "MINIO_ENDPOINT": "https://s3.example.com",
+            "AWS_ENDPOINT_URL_S3": "https://s3.example.com",
+            "AWS_DEFAULT_REGION": "eu-central-1",
+            "COMPUTE_LOGS_BUCKET": "example-compute-logs",
+            "COMPUTE_LOGS_PREFIX": "one/team/runs",
+        }.items()
+    )
     kind = rendered("kind")
     assert kind.get("ConfigMap", "terrane-s3-address")["data"]["AWS_ENDPOINT_URL_S3"] == "http://terrane-minio:9000"
     for name in ("terrane-dagster-webserver", "terrane-dagster-daemon"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.charts.conftest import Rendering
-from tests.charts.rendering import LOCATIONS, Object, Render
+from tests.charts.rendering import AUTHORITIES, CERTIFICATES, LOCATIONS, Object, Render
 
 pytestmark = pytest.mark.unit
 
@@ -110,14 +110,16 @@ def test_dagsters_processes_read_this_releases_configuration(every: Render) -> N
             "/dagster-workspace/": ("dagster-workspace-yaml", None),
             "/tmp": ("tmp", None),
             "/opt/dagster/dagster_home": ("home", None),
+            CERTIFICATES: ("authorities", None),
         }
 
 
 def test_code_servers_write_to_scratch_alone(every: Render) -> None:
     for location in LOCATIONS:
         pod = every.location(location)["spec"]["template"]["spec"]
-        assert pod["volumes"] == [{"name": "tmp", "emptyDir": {}}, {"name": "home", "emptyDir": {}}]
-        assert _mounts(pod) == {"/tmp": ("tmp", None), "/opt/dagster/dagster_home": ("home", None)}
+        assert pod["volumes"] == [{"name": "tmp", "emptyDir": {}}, {"name": "home", "emptyDir": {}}, AUTHORITIES]
+        mounts = {"/tmp": ("tmp", None), "/opt/dagster/dagster_home": ("home", None)}
+        assert _mounts(pod) == {**mounts, CERTIFICATES: ("authorities", None)}
 
 
 def test_workers_read_the_configuration_of_their_queue(rendered: Rendering) -> None:

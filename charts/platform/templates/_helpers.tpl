@@ -144,6 +144,32 @@ would launch the runs of the other.
 {{- end -}}
 {{- end -}}
 
+{{/* The path of a store's `caFile` in a pod, which is a file of terrane-authorities or a path already: <store>. */}}
+{{- define "terrane.caFile" -}}
+{{- with .caFile }}{{ ternary . (printf "/etc/terrane/authorities/%s" .) (hasPrefix "/" .) }}{{ end -}}
+{{- end -}}
+
+{{/* Where those files come from, and go to. */}}
+{{- define "terrane.authoritiesVolume" -}}
+- name: authorities
+  projected:
+    sources:
+      - configMap: {name: terrane-authorities, optional: true}
+      - secret: {name: terrane-authorities, optional: true}
+{{- end -}}
+{{- define "terrane.authoritiesMount" -}}
+- {name: authorities, mountPath: /etc/terrane/authorities, readOnly: true}
+{{- end -}}
+
+{{/* The address of Celery's broker, or of its results: (list $ <password> <database>). */}}
+{{- define "terrane.celeryUrl" -}}
+{{- $root := index . 0 }}{{ $celery := $root.Values.celery -}}
+{{- printf "%s://%s:%s@%s:%v/%v" (ternary "rediss" "redis" $celery.tls) ($celery.user | urlquery) (index . 1 | urlquery) $celery.host $celery.port (index . 2) -}}
+{{- if $celery.tls }}?ssl_cert_reqs=required
+{{- with include "terrane.caFile" $celery }}&ssl_ca_certs={{ . }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* A variable from a Secret: (list <variable> <secret> <key>). */}}
 {{- define "terrane.secretVariable" -}}
 - name: {{ index . 0 }}
@@ -166,6 +192,7 @@ address and the registry's is a URL.
   "s3" (dict "MINIO_ROOT_USER" "terrane" "MINIO_ROOT_PASSWORD" "")
   "source" (dict "API_KEY" "")
 }}
+{{- if .Values.s3.workloadIdentity }}{{ $_ := set $secrets "s3" dict }}{{ end }}
 {{- range $store := list "postgres" "postgis" }}
 {{- if (get $.Values $store).enabled }}{{ $_ := set $secrets $store (dict "postgres-password" "") }}{{ end }}
 {{- end }}

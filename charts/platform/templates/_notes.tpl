@@ -58,6 +58,21 @@ OPEN
 {{- $open = append $open (printf "Connections to %s are not encrypted (%s.tls)." $values.fullnameOverride $store) }}
 {{- end }}
 {{- end }}
+{{- /* Stores of somebody else's, or of the chart with TLS: is the server the one it says? */}}
+{{- $params := .Values.dagster.postgresql.postgresqlParams | default dict }}
+{{- range $store := list
+  (list "postgres" "dagster.postgresql.postgresqlParams.sslmode" (eq ($params.sslmode | default "") "verify-full"))
+  (list "postgres" "warehouse.sslMode" (eq .Values.warehouse.sslMode "verify-full"))
+  (list "postgis" "spatial.sslMode" (eq .Values.spatial.sslMode "verify-full"))
+  (list "redis" "onlineStore.tls" .Values.onlineStore.tls) }}
+{{- $values := get $.Values (index $store 0) | default dict }}
+{{- if and (or (not $values.enabled) ($values.tls).enabled) (not (index $store 2)) }}
+{{- $open = append $open (printf "Whether it talks to the right server is not checked (%s)." (index $store 1)) }}
+{{- end }}
+{{- end }}
+{{- if not (or .Values.minio.enabled (hasPrefix "https://" .Values.s3.endpoint)) }}
+{{- $open = append $open (printf "Connections to %s are not encrypted (s3.endpoint)." .Values.s3.endpoint) }}
+{{- end }}
 {{- if .Values.minio.enabled }}
 {{- $open = append $open "MinIO gets no repairs any more: keep it for development, and real data in an S3 of a provider." }}
 {{- end }}

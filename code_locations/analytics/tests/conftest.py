@@ -21,7 +21,7 @@ from terrane.object_store import ObjectStoreResource  # noqa: E402
 from terrane.postgres import PostgresResource  # noqa: E402
 from terrane.publishing import Commit  # noqa: E402
 
-pytest_plugins = ["terrane_dev.testing"]
+pytest_plugins = ["terrane_dev.testing", "terrane_dev.managed_stores"]
 
 os.environ["INGESTION_START_DATE"] = FIRST_DAY.isoformat()
 

@@ -14,6 +14,7 @@ import pytest
 
 from terrane.ownership import Ownership
 from terrane.postgres import PostgresResource
+from terrane_dev.managed_stores import ManagedPostgres, ManagedRedis
 from terrane_dev.testing import RedisServer
 from terrane_features.components.lineage import Lineage
 from terrane_features.components.online_view import online_view
@@ -23,7 +24,7 @@ from terrane_features.online_store.inspect import inspect_row
 from terrane_features.repository.model import FeatureView
 from terrane_features.resources import FeastResource, FeatureServer
 
-pytest_plugins = ["terrane_dev.testing"]
+pytest_plugins = ["terrane_dev.testing", "terrane_dev.managed_stores"]
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 REPOSITORY = Path(__file__).parents[3] / "feast_repo"
@@ -160,3 +161,24 @@ def stores(
     yield made
     with online_store.client() as client:
         client.flushdb()
+
+
+@pytest.fixture
+def managed(
+    managed_postgres: ManagedPostgres,
+    managed_redis: ManagedRedis,
+    repository_copy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Stores]:
+    """Gold in a managed Postgres and an empty managed Redis, named by the variables that a location is given."""
+    for name, value in (managed_postgres.variables() | managed_redis.variables()).items():
+        monkeypatch.setenv(name, value)
+    stores = Stores(FeastResource(repo_path=str(repository_copy)), PostgresResource.from_process("WAREHOUSE"))
+    stores.sql("drop schema if exists gold cascade; drop schema if exists feast cascade")
+    stores.sql(GOLD_SQL)
+    stores.sql(ROWS_SQL)
+    online = stores.feast.online_store()
+    yield stores
+    with online.client() as client:
+        for key in client.scan_iter():
+            client.delete(key)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Dagster waits between tries; what is tried again is tested, and not how long it takes.
 os.environ["TERRANE_SPATIAL_RETRY_DELAY_S"] = "0.01"
-pytest_plugins = ["terrane_dev.testing"]
+pytest_plugins = ["terrane_dev.testing", "terrane_dev.managed_stores"]
 
 PYPROJECT = """\
 [project]

@@ -17,6 +17,7 @@ CODE = f"{POD} > containers > name=dagster-user-deployments"
 DAEMON = "Deployment/terrane-dagster-daemon"
 WEBSERVER = "Deployment/terrane-dagster-webserver"
 INSTANCE = "ConfigMap/terrane-dagster-instance"
+MAKING = ["python", "-m", "terrane.buckets", "--make"]
 HOOK = "metadata > annotations > helm.sh/hook"
 
 
@@ -352,6 +353,23 @@ CONFIGURATION = [
         "the warehouse is elsewhere", "ConfigMap/terrane-warehouse-address", "data > WAREHOUSE_HOST", "terrane-postgis"
     ),
     put("the lake has no scheme", "ConfigMap/terrane-s3-address", "data > AWS_ENDPOINT_URL_S3", "terrane-minio:9000"),
+    put("the warehouse is not encrypted", "ConfigMap/terrane-warehouse-address", "data > WAREHOUSE_SSLMODE", "disable"),
+    put("whoever answers is PostGIS", "ConfigMap/terrane-spatial-address", "data > POSTGRES_SSLROOTCERT", "/other.crt"),
+    put("the online store is not encrypted", "ConfigMap/terrane-redis-address", "data > REDIS_TLS", "0"),
+    put("logs go into a bucket of others", "ConfigMap/terrane-s3-address", "data > COMPUTE_LOGS_BUCKET", "logs"),
+    drop("the daemon has no certificates", DAEMON, f"{DAGSTER} > volumeMounts > name=authorities"),
+    drop("a location has no certificates", ANALYTICS, f"{CODE} > volumeMounts > name=authorities"),
+    drop(
+        "the feature server has none",
+        "Deployment/terrane-feature-server",
+        f"{SERVER} > volumeMounts > name=authorities",
+    ),
+    drop(
+        "the hook has none",
+        "Job/terrane-buckets",
+        f"{POD} > containers > name=buckets > volumeMounts > name=authorities",
+    ),
+    put("buckets are made unasked", "Job/terrane-buckets", f"{POD} > containers > name=buckets > command", MAKING),
     put("another executor", "ConfigMap/terrane-execution-address", "data > TERRANE_EXECUTOR", "multiprocess"),
     drop("no address of the feature server", "ConfigMap/terrane-features-address", "data > FEATURE_SERVER_URL"),
     line(

@@ -18,6 +18,7 @@ import dagster as dg
 from terrane.store_advice import postgres_advice, redis_advice, s3_advice, says_untrusted
 
 if TYPE_CHECKING:
+    from terrane.object_store import ObjectStoreResource
     from terrane.postgres import PostgresResource
 
 # Classes of SQLSTATE: connection, transaction rollback, resources, operator, system, internal error.
@@ -80,6 +81,8 @@ USER_INFO = re.compile(r"(?<=://)[^/\s@:]*:[^/\s@]*(?=@)")
 PASSWORD_FIELD = re.compile(r"\b(password|passwd|secret|token)(\s*=\s*)('[^']*'|[^\s,;&]+)", re.IGNORECASE)
 # Before the pages in which obstore repeats an error for its own developers.
 DEBUG = " Debug source:"
+# What S3 answers is a page, of which its code says enough.
+S3_ANSWER = re.compile(r"<\?xml.*?<Code>(\w+)</Code>.*", re.DOTALL)
 # Errors of this class quote the value that did not fit.
 DATA_EXCEPTION = "22"
 QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
@@ -151,7 +154,7 @@ def message_of(error: BaseException) -> str:
     if not primary:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         text = lines[0] if sqlstate(error) else " ".join(" ".join(lines).split())
-        text = text.partition(DEBUG)[0]
+        text = S3_ANSWER.sub(r"\1", text.partition(DEBUG)[0])
         if advice := _advice(error):
             text = f"{text.rstrip('.')}; see {advice}"
         return without_secrets(_without_values(text, sqlstate(error)))
@@ -211,6 +214,13 @@ def database_errors(warehouse: PostgresResource, doing: str) -> Iterator[None]:
     """As `store_errors`, of a database."""
     place = f"the warehouse {warehouse.host}:{warehouse.port}/{warehouse.database}"
     with store_errors(place, doing, "compare the table with its columns in defs.yaml"):
+        yield
+
+
+@contextmanager
+def lake_errors(store: ObjectStoreResource, doing: str) -> Iterator[None]:
+    """As `store_errors`, of the object store."""
+    with store_errors(f"the object store {store.url()}", doing, "see that its keys may do it"):
         yield
 
 

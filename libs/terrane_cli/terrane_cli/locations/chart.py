@@ -32,14 +32,17 @@ COMPUTE_LOGS = [
 # A location's own database: the purpose of its ConfigMap and Secret, and the variable with its password.
 OWN, OWN_PASSWORD = "{name}-database", "LOCATION_PASSWORD"
 EXTENSIONS = {Server.POSTGRES: "[]", Server.POSTGIS: "[postgis]"}
+# A Secret that may lack: a workload may have an identity in the place of keys.
+OPTIONAL = "terrane-s3"
 HEADER = """\
 # The code locations of the platform, passed with every command: `-f charts/platform/values/locations.yaml`.
 # Written by `make locations` from code_locations/*/location.yaml: a change made here is lost, and found by a test.
 #
 # A location's name is that of its folder, of its Service, and of its place in the UI. What it is given it passes on to
 # its runs; it is given what it needs and nothing else. Compute logs are written by the run itself, which has their keys
-# as AWS_*. A server whose definitions do not load never takes the place of the one before it, which answers until then.
-# Health is asked by our own program, for Dagster's costs 2 s of CPU each time.
+# as AWS_*; without keys it has an identity (`s3.workloadIdentity`). A server whose definitions do not load never takes
+# the place of the one before it, which answers until then. Health is asked by our own program, for Dagster's costs 2 s
+# of CPU each time.
 
 """
 DEPLOYMENTS = """\
@@ -69,9 +72,15 @@ ENTRY = """\
         volumes:
           - {{name: tmp, emptyDir: {{}}}}
           - {{name: home, emptyDir: {{}}}}
+          - name: authorities
+            projected:
+              sources:
+                - configMap: {{name: terrane-authorities, optional: true}}
+                - secret: {{name: terrane-authorities, optional: true}}
         volumeMounts:
           - {{name: tmp, mountPath: /tmp}}
           - {{name: home, mountPath: /opt/dagster/dagster_home}}
+          - {{name: authorities, mountPath: /etc/terrane/authorities, readOnly: true}}
         includeConfigInLaunchedRuns: {{enabled: true}}
         resources:
           requests: {requests}
@@ -133,8 +142,9 @@ def _entry(name: str, location: Location) -> str:
         name=name,
         addresses="\n".join(f"          - {{name: {name}}}" for name in [*addresses, "terrane-execution-address"]),
         passwords="\n".join(
-            f"          - {{name: {variable}, valueFrom: {{secretKeyRef: {{name: {secret}, key: {key}}}}}}}"
+            f"          - {{name: {variable}, valueFrom: {{secretKeyRef: {{name: {secret}, key: {key}{optional}}}}}}}"
             for variable, secret, key in passwords
+            for optional in [", optional: true" if secret == OPTIONAL else ""]
         ),
         requests=_amounts(location.resources.requests),
         limits=_amounts(location.resources.limits),

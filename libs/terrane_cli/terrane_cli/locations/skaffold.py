@@ -24,7 +24,7 @@ def templates(images: dict[str, Built]) -> str:
             f'{DEPLOYMENTS}[{place}].image.tag: "{tag}"',
             f'development.sharedSource[{place}].image: "{{{{.IMAGE_FULLY_QUALIFIED_terrane_{name}}}}}"',
             f'development.sharedSource[{place}].folder: "{tag}"',
-            f'{DEPLOYMENTS}[{place}].volumeMounts[2].subPath: "{tag}"',
+            f'{DEPLOYMENTS}[{place}].volumeMounts[3].subPath: "{tag}"',
         ]
     return "".join(f"          {line}\n" for line in lines)
 
@@ -37,8 +37,8 @@ def settings(images: dict[str, Built]) -> str:
         text += (
             f"          development.sharedSource[{place}].location: {name}\n"
             f"          {DEPLOYMENTS}[{place}]:\n"
-            f"            volumes[2]: {{name: source, persistentVolumeClaim: {claim}}}\n"
-            f"            volumeMounts[2]: {{name: source, mountPath: /opt/terrane}}\n"
+            f"            volumes[3]: {{name: source, persistentVolumeClaim: {claim}}}\n"
+            f"            volumeMounts[3]: {{name: source, mountPath: /opt/terrane}}\n"
         )
     return text
 

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from terrane import names
+from terrane_features.repository.settings import export_optional
 
 if TYPE_CHECKING:
     import psycopg
@@ -224,6 +225,7 @@ def name_online(view: FeatureView, config: RepoConfig) -> str:
 
 def serving_store(folder: Path) -> FeatureStore:
     """A store of a repository's folder that never waits long, and makes no tables. Imports Feast."""
+    export_optional()
     import_feast_quickly()
     from feast import FeatureStore
 

@@ -13,7 +13,7 @@ from terrane_features.feast_internals import import_feast_quickly, parse_reposit
 from terrane_features.online_store.address import StoreAddress, read_address
 from terrane_features.repository.model import Repository, RepositoryError
 from terrane_features.repository.read import read_repository
-from terrane_features.repository.settings import read_settings
+from terrane_features.repository.settings import export_optional, read_settings
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -56,6 +56,7 @@ class FeastResource(dg.ConfigurableResource):
         Raises RepositoryError when a variable that feature_store.yaml names is not set.
         """
         read_settings(self.folder)
+        export_optional()
         import_feast_quickly()
         from feast import FeatureStore
 

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from terrane import names
+from terrane.store_advice import postgres_advice
+
 RESULTS = "run_results.json"
 BAD = ("error", "fail", "runtime error")
 
@@ -22,9 +25,10 @@ def explain(target: Path, otherwise: str) -> str:
     results = json.loads(file.read_text())["results"] if file.exists() else []
     bad = [result for result in results if result["status"] in BAD]
     if not bad:
+        advice = postgres_advice(otherwise, names.WAREHOUSE.upper())
         return (
-            f"dbt build failed before it built anything: {_line(otherwise)}. Gold is as it was; see that the warehouse "
-            "answers, then materialise the models again"
+            f"dbt build failed before it built anything: {_line(otherwise)}. Gold is as it was; see "
+            f"{advice or 'that the warehouse answers'}, then materialise the models again"
         )
     skipped = [_name(result) for result in results if result["status"] == "skipped" and _is_model(result)]
     left_out = f" Left as they were, since they come after it: {', '.join(skipped)}." if skipped else ""

@@ -107,11 +107,16 @@ def address_of(online: Mapping[str, Any]) -> StoreAddress:
 
 
 def parse(text: str) -> tuple[tuple[tuple[str, int], ...], dict[str, Any]]:
-    """Nodes and options of `host:port,host:port,db=0,password="..."`, whose values are JSON where they can be."""
+    """Nodes and options of `host:port,host:port,db=0,password="..."`, whose values are JSON where they can be.
+
+    What says how to check a certificate is left out without TLS: connections by sentinels do not take it.
+    """
     parts = text.split(",")
     nodes = [part.partition(":") for part in parts if "=" not in part]
-    options = dict(part.split("=", 1) for part in parts if "=" in part)
-    return tuple((host, int(port or 6379)) for host, _, port in nodes), {k: _plain(v) for k, v in options.items()}
+    options = {name: _plain(value) for name, value in (part.split("=", 1) for part in parts if "=" in part)}
+    if not options.get("ssl"):
+        options = {name: value for name, value in options.items() if not name.startswith("ssl")}
+    return tuple((host, int(port or 6379)) for host, _, port in nodes), options
 
 
 def memory_bytes(client: Redis | RedisCluster) -> int:

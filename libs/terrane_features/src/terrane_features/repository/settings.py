@@ -1,6 +1,7 @@
 """feature_store.yaml as Feast reads it: `${NAME}` and `$NAME` replaced from the environment.
 
 What ends the names of Feast's project and schemas, TERRANE_SUFFIX, follows TERRANE_ENVIRONMENT where nobody sets it.
+Feast has no value for a variable that is not set; here those that say how a store is encrypted have one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,14 @@ from terrane import names
 from terrane_features.repository.model import RepositoryError
 
 SETTINGS = "feature_store.yaml"
+# What nobody has to set: the variables, and what libpq's own variable for it is. Redis' values are JSON.
+OPTIONAL = {
+    "WAREHOUSE_SSLMODE": ("PGSSLMODE", "prefer"),
+    "WAREHOUSE_SSLROOTCERT": ("PGSSLROOTCERT", ""),
+    "REDIS_USERNAME": ("", ""),
+    "REDIS_TLS": ("", "false"),
+    "REDIS_CA_FILE": ("", "null"),
+}
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -33,7 +42,8 @@ def read_settings(
     Raises RepositoryError without the file, when variables that it names are not set, or TERRANE_SUFFIX is that of
     another environment.
     """
-    given = dict(os.environ if variables is None else variables)
+    environment = os.environ if variables is None else variables
+    given = {**_optional(environment), **environment}
     try:
         names.export(given)
     except names.BadName as error:
@@ -48,10 +58,20 @@ def read_settings(
     return yaml.safe_load(_VARIABLE.sub(lambda found: given.get(found[1] or found[2], found[0]), text))
 
 
+def export_optional() -> None:
+    """Sets the variables that nobody has to set, for Feast, which reads feature_store.yaml itself."""
+    for name, value in _optional(os.environ).items():
+        os.environ.setdefault(name, value)
+
+
 def section(content: Mapping[str, Any], name: str) -> dict[str, Any]:
     """A store's settings; Feast takes a text alone for its type, and a registry's for its path."""
     found = content.get(name)
     return found if isinstance(found, dict) else {"type": found, "path": found}
+
+
+def _optional(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: environment.get(instead) or value for name, (instead, value) in OPTIONAL.items()}
 
 
 def _text(folder: Path) -> str:

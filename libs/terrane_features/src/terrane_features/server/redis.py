@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, cast
 
+from terrane.store_advice import redis_advice
 from terrane_features.online_store.address import StoreAddress
 
 log = logging.getLogger("terrane_features.server.redis")
@@ -88,7 +89,7 @@ class RedisConnection:
                 connection = await _open(host, port, tls_context(address) if address.tls is not None else None)
                 await _enter(connection, address)
         except (OSError, TimeoutError, _Broken) as error:
-            raise StoreUnavailable(f"{self}: {error or 'no answer'}") from error
+            raise StoreUnavailable(_told(f"{self}: {error or 'no answer'}")) from error
         finally:
             self._connecting = None
         self._connection = connection
@@ -105,7 +106,11 @@ def command(*parts: bytes) -> bytes:
 def tls_context(address: StoreAddress) -> ssl.SSLContext:
     """TLS by redis-py's options: `ssl_` and `ca_certs`, `certfile`, `keyfile`, `check_hostname`, `cert_reqs`."""
     options = dict(address.tls or {})
-    context = ssl.create_default_context(cafile=options.get("ca_certs"))
+    authority = options.get("ca_certs") or None
+    try:
+        context = ssl.create_default_context(cafile=authority)
+    except OSError as error:
+        raise StoreUnavailable(f"{address}: REDIS_CA_FILE names {authority}, which cannot be read: {error}") from error
     context.check_hostname = bool(options.get("check_hostname", True))
     if options.get("cert_reqs") == "none":
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -117,6 +122,12 @@ def tls_context(address: StoreAddress) -> ssl.SSLContext:
 def first_error(replies: Sequence[Any]) -> str:
     """The first reply that is an error, as text; empty when none is."""
     return next((str(reply) for reply in replies if isinstance(reply, Exception)), "")
+
+
+def _told(reason: str) -> str:
+    """The reason, with the variables to look at where Redis refuses us."""
+    advice = redis_advice(reason)
+    return f"{reason}; see {advice}" if advice else reason
 
 
 async def _find(address: StoreAddress) -> Node:
@@ -158,7 +169,7 @@ async def _enter(connection: _Connection, address: StoreAddress) -> None:
     for reply in await connection.ask(b"".join(steps), len(steps)) if steps else ():
         if isinstance(reply, Exception):
             connection.close()
-            raise StoreUnavailable(f"{address} refuses us: {reply}")
+            raise StoreUnavailable(_told(f"{address} refuses us: {reply}"))
 
 
 class _Broken(ConnectionError):

@@ -9,7 +9,7 @@ import dagster as dg
 
 from analytics.lake.export import export_table
 from terrane import names
-from terrane.errors import as_failures
+from terrane.errors import as_failures, lake_errors
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
 from terrane.policies import eager
 from terrane.postgres import PostgresResource
@@ -43,8 +43,9 @@ def user_journal_features(
         file = Path(folder, FILE)
         schema, table = names.current().schema(names.GOLD), GOLD.path[-1]
         rows = export_table(warehouse, schema, table, order_by="user_id", target=file)
-        lake = object_store.bucket(DATA_LAKE)
-        commit = publish(lake, DATASET, context.run_id, context.run_id, {FILE: file}, {"rows": rows})
+        with lake_errors(object_store, "publishing the export"):
+            lake = object_store.bucket(DATA_LAKE)
+            commit = publish(lake, DATASET, context.run_id, context.run_id, {FILE: file}, {"rows": rows})
     tidy(context, lake)
     return dg.MaterializeResult(
         metadata={

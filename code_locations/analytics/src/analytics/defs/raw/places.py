@@ -4,7 +4,7 @@ import dagster as dg
 
 from analytics.components.columns import column_schema
 from analytics.lake.places import PLACES, load_places, newest_commit
-from terrane.errors import as_failures
+from terrane.errors import as_failures, lake_errors
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
 from terrane.policies import when_any_is_new
 from terrane.postgres import PostgresResource
@@ -27,7 +27,7 @@ from terrane.postgres import PostgresResource
     },
 )
 def places(object_store: ObjectStoreResource, warehouse: PostgresResource) -> dg.MaterializeResult:
-    with as_failures():
+    with as_failures(), lake_errors(object_store, "reading the places"):
         lake = object_store.bucket(DATA_LAKE)
         commit = newest_commit(lake)
         rows = load_places(lake, commit, warehouse)

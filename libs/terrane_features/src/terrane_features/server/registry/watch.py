@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
+from terrane.names import WAREHOUSE
+from terrane.store_advice import postgres_advice
 from terrane_features.server.registry.catalog import Catalog
 from terrane_features.server.registry.load import BeingWritten, NotApplied, read_if_changed
 from terrane_features.server.registry.repeat import Repeating
@@ -59,7 +61,9 @@ class RegistryWatcher(Repeating):
             self._report_empty()
         except Exception as error:
             # Whatever it is, the next look may go better, and the old catalog serves until then.
-            self._report(f"{type(error).__name__}: {' '.join(str(error).split())}")
+            advice = postgres_advice(str(error), WAREHOUSE.upper())
+            see = f"; see {advice}" if advice else ""
+            self._report(f"{type(error).__name__}: {' '.join(str(error).split())}{see}")
             return
         self._succeeded()
         self.problem = None
