@@ -53,6 +53,7 @@ def _instance(project: Project, home: Path) -> dict[str, Any]:
             "class": "QueuedRunCoordinator",
             "config": {"dequeue_interval_seconds": 1},
         },
+        "run_launcher": {"module": "terrane_cli.laptop.run_launcher", "class": "LaptopRunLauncher"},
     }
 
 
