@@ -71,7 +71,7 @@ def test_laptop_and_cluster_have_one_configuration_but_for_what_is_named_here(
     # Where things are, and how runs are started.
     for own in ("scheduler", "schedule_storage", "run_storage", "event_log_storage", "run_launcher", "compute_logs"):
         cluster.pop(own)
-    for own in ("storage", "compute_logs"):
+    for own in ("storage", "run_launcher", "compute_logs"):
         laptop.pop(own)
     # A laptop has one person, who waits for less, and fewer processors.
     different = {
