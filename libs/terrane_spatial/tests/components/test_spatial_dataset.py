@@ -146,6 +146,8 @@ def test_sql_files_that_are_not_there_are_named_when_definitions_load(declare: L
         ({"retention": {"days": -1}}, "retention", "has to be above 0"),
         ({"limits": {"retires": 1}}, "limits", "there is no limit retires; there are "),
         ({"limits": {"retries": -1}}, "limits", "retries is -1"),
+        ({"require": {"well": {}}}, "require", "there is no table well; there are wells"),
+        ({"require": {"wells": {"rows": {"most": 3}}}}, "require", "wells.rows.most: Extra inputs are not permitted"),
     ],
     ids=str,
 )
@@ -164,3 +166,13 @@ def test_a_mistake_in_the_yaml_is_found_when_definitions_load_with_file_line_and
 
 def test_a_preview_may_show_what_own_sql_makes(declare: Load) -> None:
     declare(COPY_ALL, preview={"points": "somewhere"})
+
+
+def test_what_a_dataset_requires_blocks_publishing_and_rejects_the_batch(platform: Platform, declare: Load) -> None:
+    result = run(platform, declare(COPY_ALL, require={"wells": {"unique": [["name"]], "rows": {"max": 2}}}))
+    assert not result.success
+    assert "wells has 3 rows, and 1 to 2 are required" in failure_of(result)
+    assert platform.published() == []
+    marker = platform.marker("w-1")
+    assert marker
+    assert "1 to 2 are required" in str(marker)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from terrane_spatial.identifiers import launder
 from terrane_spatial.intake.manifest import DATASET
 from terrane_spatial.transforms.parsing import Script
+from terrane_spatial.transforms.requirements import Requirement
 from terrane_spatial.transforms.step import Step
 
 YAML = "defs.yaml"
@@ -66,6 +70,21 @@ def of_preview(
         return {}
     there = ", ".join(sorted(known))
     return {"preview": f"there is no table {', '.join(wrong)}; there are {there}"}
+
+
+def parsed_requirements(
+    required: Mapping[str, Any], tables: Collection[str]
+) -> tuple[dict[str, Requirement], dict[str, str]]:
+    """What is required of each table, and the mistakes in that."""
+    made, wrong = {}, []
+    for table, told in required.items():
+        try:
+            made[table] = Requirement.model_validate(told)
+        except ValidationError as error:
+            wrong += [f"{'.'.join(map(str, (table, *e['loc'])))}: {e['msg']}" for e in error.errors()]
+        if table not in tables:
+            wrong.append(f"there is no table {table}; there are {', '.join(sorted(tables))}")
+    return made, {"require": "; ".join(wrong)} if wrong else {}
 
 
 def of_freshness(fail_hours: float | None, warn_hours: float | None, reason: str | None) -> dict[str, str]:

@@ -17,7 +17,7 @@ from terrane_spatial.components.common import (
     limit_mistakes,
     limits_of,
 )
-from terrane_spatial.components.mistakes import of_dataset, of_preview, of_tables, refuse
+from terrane_spatial.components.mistakes import of_dataset, of_preview, of_tables, parsed_requirements, refuse
 from terrane_spatial.components.scaffolding import DatasetScaffolder
 from terrane_spatial.files.formats import VECTORS, declared
 from terrane_spatial.runs import names
@@ -37,8 +37,8 @@ class Preview(dg.Model, dg.Resolvable):
     points: str | None = None
 
 
-def _as_written(_: dg.ResolutionContext, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The steps without templating, which would make the number -99 of the text "-99"."""
+def _as_written(_: dg.ResolutionContext, steps: Any) -> Any:
+    """What is written without templating, which would make the number -99 of the text "-99"."""
     return steps
 
 
@@ -74,6 +74,10 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
     exports: list[Literal["flatgeobuf", "pmtiles"]] = Field(
         default_factory=list, description="Formats in which every output is published beside GeoParquet."
     )
+    require: Annotated[dict[str, Any], dg.Resolver(_as_written, model_field_type=dict[str, Any])] = Field(
+        default_factory=dict,
+        description="What a table must be, by the name of an input or an output: columns, bounds, rows, unique.",
+    )
     row_count: str = Field(description="The output whose rows are the asset's row count.")
     preview: Preview = Preview()
     freshness: Freshness
@@ -93,7 +97,8 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
             **self.retention.mistakes(),
             **limit_mistakes(self.limits),
         }
-        refuse(folder, self.dataset, mistakes)
+        requirements, wrong = parsed_requirements(self.require, {*self.inputs, *self.outputs})
+        refuse(folder, self.dataset, {**mistakes, **wrong})
         steps = self._checked_steps(folder)
         drawn = (self.preview.polygons, self.preview.points)
         refuse(folder, self.dataset, of_preview(drawn, self.inputs, self.outputs, steps))
@@ -109,6 +114,7 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
             formats=declared(self.formats),
             row_count=self.row_count,
             limits=limits_of(self.limits),
+            requirements=requirements,
         )
         job, schedule = self.retention.of(dataset)
         owned = ownership(Path(context.project_root))

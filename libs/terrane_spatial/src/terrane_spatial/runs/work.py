@@ -13,6 +13,7 @@ from terrane_spatial.files.formats import BY_NAME, VECTORS, Format
 from terrane_spatial.intake.ledger import LedgerResource
 from terrane_spatial.limits import Limits, from_environment
 from terrane_spatial.transforms.parsing import Script
+from terrane_spatial.transforms.requirements import Requirement
 from terrane_spatial.transforms.step import Step
 
 
@@ -29,6 +30,7 @@ class Dataset:
         exports: further formats of every output: `flatgeobuf`, `pmtiles`.
         row_count: the output whose rows are the asset's; empty for rasters.
         limits: how much its runs may take.
+        requirements: of inputs and outputs, by their names.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Dataset:
     row_count: str = ""
     limits: Limits = field(default_factory=from_environment)
     formats: tuple[Format, ...] = tuple(BY_NAME[name] for name in VECTORS)
+    requirements: Mapping[str, Requirement] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

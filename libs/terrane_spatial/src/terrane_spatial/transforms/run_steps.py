@@ -12,6 +12,7 @@ from terrane_spatial.publishing import postgis_export
 from terrane_spatial.runs.work import Dataset
 from terrane_spatial.transforms import apply_step
 from terrane_spatial.transforms.parsing import Script
+from terrane_spatial.transforms.requirements import require_of_input, require_of_output
 from terrane_spatial.transforms.row_balance import Balance, balance
 
 if TYPE_CHECKING:
@@ -22,7 +23,15 @@ NOT_FLAT = "select distinct st_geometrytype(geometry) from {} where st_geometryt
 
 
 def transform(connection: psycopg.Connection, dataset: Dataset, say: Callable[[str], None]) -> None:
-    """Runs the steps, and makes sure of a table `out_<output>` for each output, in a form that can be published."""
+    """Runs the steps, and makes sure of a table `out_<output>` for each output, in a form that can be published.
+
+    Raises:
+        BatchRejectedError: an input is not what the dataset requires.
+        StageError: a step fails, or an output is not what it must be.
+    """
+    for table in dataset.inputs:
+        if table in dataset.requirements:
+            require_of_input(connection, table, dataset.requirements[table])
     for number, step in enumerate(dataset.steps, start=1):
         start = time.monotonic()
         if isinstance(step, Script):
@@ -34,6 +43,9 @@ def transform(connection: psycopg.Connection, dataset: Dataset, say: Callable[[s
         say(f"{told}, in {time.monotonic() - start:.1f} s")
     for output in dataset.outputs:
         _settle(connection, dataset, output)
+        if output in dataset.requirements and output not in dataset.inputs:
+            out = postgis_export.OUT_PREFIX + output
+            require_of_output(connection, output, out, dataset.requirements[output])
 
 
 def balances(connection: psycopg.Connection, dataset: Dataset) -> list[Balance]:
