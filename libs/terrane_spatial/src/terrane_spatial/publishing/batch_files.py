@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from terrane.object_store import DATA_LAKE
 from terrane.publishing import AlreadyPublished, Commit, publish
+from terrane_spatial import antimeridian
 from terrane_spatial.errors import StageError
 from terrane_spatial.intake.ledger import Batch
 from terrane_spatial.intake.manifest import manifest_key, parse
@@ -119,5 +120,4 @@ def union(bounds: Sequence[tuple[float, float, float, float]]) -> tuple[float, f
     """The box around all boxes. Raises StageError when there is none."""
     if not bounds:
         raise StageError("No row with a geometry is left to publish: see in _tally's reasons why all were dropped")
-    west, south, east, north = zip(*bounds, strict=True)
-    return min(west), min(south), max(east), max(north)
+    return antimeridian.union(bounds)

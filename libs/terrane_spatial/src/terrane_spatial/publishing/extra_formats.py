@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from terrane_spatial.errors import StageError
-from terrane_spatial.publishing.geoparquet import Written
+from terrane_spatial.publishing.geoparquet import BBOX, Written
 from terrane_spatial.publishing.postgis_export import EPSG
 from terrane_spatial.sandbox import child_process, gdal_settings
 
@@ -52,10 +52,13 @@ def write(name: str, table: Written, layer: str) -> Path:
         "target": str(target),
         "driver": export.drivers[0],
         "layer": layer,
-        "geometry_type": table.geometry_types[0] if len(table.geometry_types) == 1 else "Unknown",
+        # What is cut at 180 degrees becomes several parts.
+        "geometry_type": table.geometry_types[0] if len(table.geometry_types) == 1 and name != "pmtiles" else "Unknown",
         "dataset_options": {**export.dataset_options, **({"NAME": layer} if name == "pmtiles" else {})},
         "layer_options": {},
         "epsg": EPSG,
+        "bbox": BBOX,
+        "wrap": name == "pmtiles",
         "limits": LIMITS,
     }
     try:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from terrane_spatial import antimeridian
 from terrane_spatial.publishing.geoparquet import GEOMETRY, Written
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class About:
 
     Attributes:
         data_time: what newest goes by, with its zone.
-        bounds: xmin, ymin, xmax, ymax in degrees.
+        bounds: west, south, east, north in degrees; west is greater where they cross 180 degrees.
     """
 
     dataset: str
@@ -67,13 +68,12 @@ def item_json(
     """
     import pystac
 
-    xmin, ymin, xmax, ymax = about.bounds
-    ring = [[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax], [xmin, ymin]]
+    box = antimeridian.wrapped(about.bounds)
     title = f"{about.dataset} {about.batch_id}"
     item = pystac.Item(
         id=about.batch_id,
-        geometry={"type": "Polygon", "coordinates": [ring]},
-        bbox=[xmin, ymin, xmax, ymax],
+        geometry=antimeridian.footprint(box),
+        bbox=list(box),
         datetime=about.data_time.astimezone(UTC),
         properties={"title": title, "description": about.description, **_one_code(rasters)},
         stac_extensions=[FILE_EXTENSION, PROJECTION_EXTENSION, RASTER_EXTENSION if rasters else TABLE_EXTENSION],
@@ -128,6 +128,8 @@ def _band(band: Band) -> dict[str, Any]:
         "data_type": band.dtype,
         **nodata,
         **({"unit": band.unit} if band.unit else {}),
+        **({"scale": band.scale} if band.scale != 1 else {}),
+        **({"offset": band.offset} if band.offset else {}),
         **({"statistics": measured} if measured else {}),
     }
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from terrane.compare_and_swap import replace
 from terrane.publishing import Commit, CommitTooNew, CommitUnreadable
+from terrane_spatial import antimeridian
 from terrane_spatial.publishing.geoparquet import EDGES, GEOMETRY, VERSION
 from terrane_spatial.publishing.stac import COLLECTION_FILE, INDEX_FILE, INDEX_FOLDER, ITEM_FILE, PARQUET_TYPE
 
@@ -126,10 +127,6 @@ def collection_of(dataset: str, description: str, table: pa.Table) -> dict[str, 
     """The STAC collection of the index's items, which are at least one; it links to the newest of them."""
     pc = _compute()
 
-    def extreme(name: str, edge: str) -> float:
-        values = pc.struct_field(table["bbox"], edge)
-        return pc.min_max(values)[name].as_py()
-
     times = pc.min_max(table["datetime"])
     newest = table.slice(max(0, table.num_rows - MAX_LINKS)).select(["id", "links"]).to_pylist()
     return {
@@ -139,11 +136,7 @@ def collection_of(dataset: str, description: str, table: pa.Table) -> dict[str, 
         "description": description,
         "license": "other",
         "extent": {
-            "spatial": {
-                "bbox": [
-                    [extreme("min", "xmin"), extreme("min", "ymin"), extreme("max", "xmax"), extreme("max", "ymax")]
-                ]
-            },
+            "spatial": {"bbox": [_box_around(table["bbox"])]},
             "temporal": {"interval": [[_iso(times["min"].as_py()), _iso(times["max"].as_py())]]},
         },
         "links": [
@@ -159,6 +152,15 @@ def collection_of(dataset: str, description: str, table: pa.Table) -> dict[str, 
             }
         },
     }
+
+
+def _box_around(boxes: pa.ChunkedArray) -> list[float]:
+    """West, south, east, north of all boxes; across 180 degrees only where one of them crosses it."""
+    pc = _compute()
+    edges = {edge: pc.struct_field(boxes, edge) for edge in EDGES}
+    if pc.any(pc.greater(edges["xmin"], edges["xmax"])).as_py():
+        return list(antimeridian.union(tuple(box[edge] for edge in EDGES) for box in boxes.to_pylist()))
+    return [pc.min_max(edges[edge])["min" if "min" in edge else "max"].as_py() for edge in EDGES]
 
 
 def _parquet(table: pa.Table, dataset: str, description: str) -> bytes:

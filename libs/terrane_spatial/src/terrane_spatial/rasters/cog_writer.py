@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from terrane_spatial import antimeridian
 from terrane_spatial.errors import BatchRejectedError, StageError
 from terrane_spatial.files.formats import Format, of_path
 from terrane_spatial.sandbox import child_process, endings, gdal_settings
@@ -33,6 +34,7 @@ class Band:
     Attributes:
         nodata: the value that is none; None where every value is one.
         minimum, maximum, mean, stddev: of an overview, so nearly the band's; None where all is nodata.
+        scale, offset: what pixels are multiplied by, and what is added then, to have values in the unit.
     """
 
     name: str
@@ -43,6 +45,8 @@ class Band:
     maximum: float | None
     mean: float | None
     stddev: float | None
+    scale: float = 1.0
+    offset: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class Cog:
         driver: that read the source.
         epsg: the number of its reference system; None for one that has none, and then `wkt` alone tells it.
         transform: six numbers from column and row to coordinates, as `a, b, c, d, e, f` of an affine transformation.
-        bounds: west, south, east, north in its own system; `bounds_4326` in degrees.
+        bounds: xmin, ymin, xmax, ymax in its own system, however it is turned.
+        bounds_4326: west, south, east, north in degrees, from -180 to 180; west is greater where it crosses 180.
         overviews: by how much each is smaller than the whole.
         decoded_bytes: of the pixels of all bands.
     """
@@ -159,4 +164,7 @@ def _told_by_child(request: dict[str, Any], limits: Limits, name: str) -> dict[s
 def _cog(target: Path, told: dict[str, Any]) -> Cog:
     lists = ("transform", "bounds", "bounds_4326", "block", "overviews")
     bands = tuple(Band(**band) for band in told["bands"])
-    return Cog(**{**told, **{name: tuple(told[name]) for name in lists}, "path": target, "bands": bands})
+    box = antimeridian.wrapped(tuple(told["bounds_4326"]))
+    return Cog(
+        **{**told, **{name: tuple(told[name]) for name in lists}, "path": target, "bands": bands, "bounds_4326": box}
+    )

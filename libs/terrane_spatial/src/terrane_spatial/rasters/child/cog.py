@@ -161,19 +161,29 @@ def _facts(target: str) -> dict[str, Any]:
     """What a reader of the new file finds in it."""
     with rasterio.open(target, driver="GTiff") as made:
         system = identify(made.crs.to_wkt())
+        bounds = _bounds(made)
         return {
             "width": made.width,
             "height": made.height,
             "epsg": system.epsg if system else None,
             "wkt": made.crs.to_wkt(),
             "transform": list(made.transform)[:6],
-            "bounds": list(made.bounds),
-            "bounds_4326": list(rasterio.warp.transform_bounds(made.crs, "EPSG:4326", *made.bounds)),
+            "bounds": bounds,
+            "bounds_4326": list(rasterio.warp.transform_bounds(made.crs, "EPSG:4326", *bounds)),
             "block": list(made.block_shapes[0]),
             "overviews": made.overviews(1),
             "compression": made.compression.name,
             "bands": [_band(made, number) for number in range(1, made.count + 1)],
         }
+
+
+def _bounds(made: Any) -> list[float]:
+    """The box around its four corners, whichever of them is its first pixel's."""
+    corners = [
+        made.transform * corner for corner in ((0, 0), (made.width, 0), (0, made.height), (made.width, made.height))
+    ]
+    xs, ys = zip(*corners, strict=True)
+    return [min(xs), min(ys), max(xs), max(ys)]
 
 
 def _band(made: Any, number: int) -> dict[str, Any]:
@@ -188,6 +198,8 @@ def _band(made: Any, number: int) -> dict[str, Any]:
         "dtype": made.dtypes[number - 1],
         "nodata": None if nodata is None else float(nodata),
         "unit": made.units[number - 1] or None,
+        "scale": float(made.scales[number - 1]),
+        "offset": float(made.offsets[number - 1]),
         "minimum": float(values.min()) if some else None,
         "maximum": float(values.max()) if some else None,
         "mean": float(values.mean()) if some else None,

@@ -17,10 +17,19 @@ TRY_TRANSFORM = "pg_temp.try_transform"
 Coordinate = Annotated[float, Field(allow_inf_nan=False)]
 
 
+# In degrees, what crosses 180 of them seems to be as wide as the world: it is cut there (RFC 7946, 3.1.9). What was
+# wide before, by more than a quarter of the Earth's girth in metres, may be so.
+ON_BOTH_SIDES = """
+case when st_xmax(brought.geometry) - st_xmin(brought.geometry) between 180 and 360
+      and st_xmax(t.geometry) - st_xmin(t.geometry) between 360 and 10000000
+     then st_wrapx(st_shiftlongitude(brought.geometry), 180, -360) else brought.geometry end
+"""
+
+
 class Reproject(Step):
     """Brings geometries into another reference system, by default the one that is published, longitude and latitude.
 
-    Rows outside of where that system is defined are dropped.
+    Rows outside of where that system is defined are dropped; what crosses 180 degrees is cut there.
 
     Attributes:
         to: the EPSG number of the system.
@@ -45,7 +54,8 @@ class Reproject(Step):
                 case when judged.is_outside then 'dropped' end as _outcome,
                 {reason} as _reason, 1::bigint as _rows
             from {table} as t
-            cross join lateral (select {function}(t.geometry, {to}) as geometry offset 0) as moved
+            cross join lateral (select {function}(t.geometry, {to}) as geometry offset 0) as brought
+            cross join lateral (select {on_both_sides} as geometry offset 0) as moved
             cross join lateral (
                 select moved.geometry is null and t.geometry is not null
                     or not (
@@ -60,6 +70,7 @@ class Reproject(Step):
             table=sql.Identifier(table.name),
             function=sql.SQL(function),
             to=sql.Literal(self.to),
+            on_both_sides=sql.SQL(ON_BOTH_SIDES if self.to == WGS84 else "brought.geometry"),
             reason=sql.Literal(f"outside of EPSG:{self.to}"),
         )
 
