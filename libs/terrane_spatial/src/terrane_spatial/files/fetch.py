@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from terrane_spatial.errors import BatchRejectedError
+from terrane_spatial.files import journal
 from terrane_spatial.files.archives import DEFAULT_LIMITS, Limits, extract
 from terrane_spatial.files.formats import Format, titles
 from terrane_spatial.files.sniffing import HEAD_BYTES, is_zip, points_elsewhere, sniff
@@ -44,6 +45,7 @@ def unpack(arrived: Path, stem: str, name: str, formats: Sequence[Format], limit
     if is_zip(head):
         path = extract(arrived, arrived.parent, stem, name, formats, limits)
         arrived.unlink()
+        journal.take_in(path, name)
     else:
         found = _format(name, head, formats)
         path = arrived.rename(arrived.parent / f"{stem}{found.suffix}")

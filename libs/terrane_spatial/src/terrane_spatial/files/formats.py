@@ -46,7 +46,7 @@ CSV_OPTIONS = (
 )
 
 FORMATS = (
-    Format("geopackage", "GeoPackage", "GPKG", ".gpkg", options=(("LIST_ALL_TABLES", "NO"),)),
+    Format("geopackage", "GeoPackage", "GPKG", ".gpkg", (".gpkg-wal",), options=(("LIST_ALL_TABLES", "NO"),)),
     Format("shapefile", "Shapefile", "ESRI Shapefile", ".shp", (".shx", ".dbf", ".prj", ".cpg"), (".shx", ".dbf")),
     Format("flatgeobuf", "FlatGeobuf", "FlatGeobuf", ".fgb"),
     Format("geojson", "GeoJSON", "GeoJSON", ".geojson"),

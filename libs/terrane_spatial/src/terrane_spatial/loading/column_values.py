@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import base64
+import datetime as dt
 import json
+import math
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from terrane_spatial.arrow_buffers import is_text
 from terrane_spatial.loading.copy_format import column_type
@@ -40,13 +43,47 @@ def plain(column: pa.Array, name: str, counts: Counter[str]) -> pa.Array:
         column = column.dictionary_decode()
     if t.is_nested(column.type):
         _count(counts, "nested values written as JSON", len(column) - column.null_count)
-        texts = [None if v is None else json.dumps(v, ensure_ascii=False, default=str) for v in column.to_pylist()]
-        column = pa.array(texts, pa.string())
+        column = pa.array([None if v is None else as_json(v) for v in column.to_pylist()], pa.string())
+    elif t.is_duration(column.type):
+        # ISO 8601 has a text for it, and Arrow's own is a number without its unit.
+        _count(counts, "durations written as ISO 8601", len(column) - column.null_count)
+        column = pa.array([None if v is None else iso_duration(v) for v in column.to_pylist()], pa.string())
     elif column_type(column.type) == "text" and not is_text(column.type):
         column = pc.cast(column, pa.string())
     if is_text(column.type):
         return _clean_text(column, name, counts)
     return column
+
+
+def as_json(value: Any) -> str:
+    """The value as JSON, which knows no NaN, bytes or times: null, base64 (RFC 4648) and ISO 8601 stand for them."""
+    return json.dumps(_in_json(value), ensure_ascii=False, allow_nan=False)
+
+
+def _in_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _in_json(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_in_json(each) for each in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, dt.timedelta):
+        return iso_duration(value)
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    return value if value is None or isinstance(value, str | int) else str(value)
+
+
+def iso_duration(value: dt.timedelta) -> str:
+    """The duration as ISO 8601 has it: 86405 seconds are P1DT5S."""
+    sign, value = ("-", -value) if value < dt.timedelta() else ("", value)
+    seconds = (
+        f"{value.seconds}.{value.microseconds:06}".rstrip("0").rstrip(".") if value.microseconds else str(value.seconds)
+    )
+    day = f"{value.days}D" if value.days else ""
+    return f"{sign}P{day}" + (f"T{seconds}S" if seconds != "0" or not day else "")
 
 
 def plain_type(arrow: pa.DataType) -> str:

@@ -5,6 +5,7 @@ What was met on the way becomes facts of the load, which the run's report and th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from terrane_spatial.errors import BatchRejectedError
@@ -24,10 +25,6 @@ REJECTED = "rejected"
 CURVES = """
 update {table} set geometry = st_force2d(st_curvetoline(geometry))
 where st_hasarc(geometry) or st_ndims(geometry) > 2
-"""
-BY_DEFINITION = """
-alter table {table} alter column geometry type geometry(Geometry, {srid})
-using st_transform(geometry, {definition}, {srid})
 """
 OUTSIDE = """
 with sample as (select geometry as g from {table} where not st_isempty(geometry) limit {rows})
@@ -49,12 +46,7 @@ def mend_and_check(connection: psycopg.Connection, name: str, table: str, met: M
     if met.unfinished or "GeometryCollection" in met.types:
         drawn = connection.execute(sql.SQL(CURVES).format(table=of_table)).rowcount
         facts.update({"curves drawn as lines": drawn} if drawn else {})
-    if placed.definition:
-        statement = sql.SQL(BY_DEFINITION).format(
-            table=of_table, srid=sql.Literal(placed.srid), definition=sql.Literal(placed.definition)
-        )
-        connection.execute(statement)
-        facts["brought to EPSG:4326 from"] = placed.title
+    facts.update(other_systems(met, placed))
     facts.update(_outside(connection, name, of_table, placed.srid))
     for reason, rows in met.rejected.items():
         connection.execute(
@@ -71,11 +63,24 @@ def layer_facts(layer: Layer, met: Met) -> dict[str, Any]:
         facts["layer says its geometries are"] = layer.geometry_type
     if layer.features >= 0 and layer.features != met.rows:
         facts["layer says its features are"] = layer.features
-    if layer.left_out:
-        facts["columns left out"] = list(layer.left_out)
+    left_out = [*layer.left_out, *([layer.key] if layer.key_hidden and layer.key else [])]
+    if left_out:
+        facts["columns left out"] = left_out
+    if layer.encoding and layer.encoding.upper() not in ("UTF-8", "UTF8"):
+        facts["text read as"] = layer.encoding
+    if layer.brought_from:
+        facts["brought to EPSG:4326 from"] = layer.brought_from
     if met.rejected:
         facts["rejected"] = dict(met.rejected)
-    return {**facts, **met.counts, "confined to the file by": list(layer.confined) or "no kernel"}
+    if met.warnings:
+        facts["GDAL warned"] = dict(met.warnings)
+    return {**facts, **layer.told, **met.counts, "confined to the file by": list(layer.confined) or "no kernel"}
+
+
+def other_systems(met: Met, placed: Placed) -> dict[str, Any]:
+    """The geometries that name another reference system than the one their layer is taken to be in."""
+    others = {f"EPSG:{number}": rows for number, rows in met.systems.items() if number != str(placed.srid)}
+    return {"geometries that say another reference system": others} if others else {}
 
 
 def _outside(connection: psycopg.Connection, name: str, table: Any, srid: int) -> dict[str, Any]:
@@ -98,3 +103,20 @@ def _outside(connection: psycopg.Connection, name: str, table: Any, srid: int) -
             f"latitude in EPSG:{srid}; are they in another order, or in another reference system?"
         )
     return {f"not on Earth, of the first {seen}": outside} if outside else {}
+
+
+# A row has to fit a page of 8 KiB; of values of such types it keeps 18 bytes where they go elsewhere.
+MAX_ROW_BYTES, HEAD_BYTES, POINTER_BYTES = 8160, 24, 18
+FIXED_BYTES = {"boolean": 1, "smallint": 2, "integer": 4, "real": 4, "date": 4}
+ELSEWHERE = ("text", "bytea")
+
+
+def require_narrow(name: str, types: Mapping[str, str]) -> None:
+    """Refuses a table of which not even a row with the shortest texts would fit a page of Postgres."""
+    numbers = [FIXED_BYTES.get(kind, 8) for kind in types.values() if kind not in ELSEWHERE]
+    row = HEAD_BYTES + len(types) // 8 + sum(numbers) + POINTER_BYTES
+    if row > MAX_ROW_BYTES:
+        raise BatchRejectedError(
+            f"{name}: its {len(types)} columns make rows of {row} bytes, and a row of Postgres has to fit "
+            f"{MAX_ROW_BYTES} bytes: send fewer columns of numbers, or several files"
+        )

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,12 @@ from terrane_spatial.loading import copy_format
 from terrane_spatial.loading.column_values import NotUtf8Error, plain, plain_type
 from terrane_spatial.loading.meter import Meter
 from terrane_spatial.loading.postgres_copy import copy_rows
-from terrane_spatial.loading.table_checks import layer_facts, mend_and_check
+from terrane_spatial.loading.table_checks import layer_facts, mend_and_check, require_narrow
+from terrane_spatial.loading.verification import require_the_same
 from terrane_spatial.reading import vector_reader
 from terrane_spatial.reading.layer import EVERY, TEXT
 from terrane_spatial.reading.reference_system import place
-from terrane_spatial.reading.vector_reader import OtherTimesError
+from terrane_spatial.reading.vector_reader import ByHandError, OtherTimesError
 from terrane_spatial.sandbox.endings import tried_twice
 
 if TYPE_CHECKING:
@@ -33,12 +34,31 @@ if TYPE_CHECKING:
     from terrane_spatial.reading.layer import Layer, Met
 
 GEOMETRY = "geometry"
+# What a published table has beside the layer's columns: a box that GeoParquet's readers skip by.
+RESERVED = frozenset({GEOMETRY, "bbox"})
+# Drivers whose text GDAL may not know how to read; the readers by hand know more encodings.
+WITH_TEXT_BY_HAND = frozenset({"ESRI Shapefile", "CSV"})
 # Of one file: a row that PostGIS refuses, and columns of times that differ. After these all times are text.
 MAX_TRIES = 5
 
 
 class RowRefusedError(BatchRejectedError):
     """PostGIS takes a row for no geometry, or for none that it can hold."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How a file is read, as tries before have told.
+
+    Attributes:
+        times: what columns of times are taken for.
+        strict: whether every geometry is parsed before Postgres gets it.
+        by_hand: why it is read by hand; empty where GDAL reads it.
+    """
+
+    times: Mapping[str, str] = field(default_factory=dict)
+    strict: bool = False
+    by_hand: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,8 +80,7 @@ def load_file(
 ) -> Loaded:
     """Loads the file into an unlogged table named for it, which is gone again when this fails.
 
-    Text that is not UTF-8 is read once more in the encoding the file declares; a file that ends the process which reads
-    it is tried twice.
+    What GDAL would change is read once more, by hand; a file that ends the process which reads it is tried twice.
 
     Args:
         connection: of the run, in autocommit.
@@ -83,76 +102,66 @@ def load_file(
 
 def _in_its_encoding(connections: Sequence[psycopg.Connection], path: Path, file: ManifestFile, meter: Meter) -> Loaded:
     try:
-        return _loaded(connections, path, file, file.encoding, meter)
+        return _loaded(connections, path, file, How(), meter)
     except NotUtf8Error as error:
-        column = error.column
-        encoding = _declared_encoding(path, file)
-    if file.encoding or not encoding or encoding.upper() in ("UTF-8", "UTF8"):
         told = f"not {file.encoding}, as the manifest says" if file.encoding else "not UTF-8"
-        raise BatchRejectedError(
-            f"{file.key}: the text of column {column!r} is {told}; give the manifest's file the field encoding"
-        )
-    try:
-        loaded = _loaded(connections, path, file, encoding, meter)
-    except NotUtf8Error:
-        raise BatchRejectedError(f"{file.key}: the text of column {column!r} is neither UTF-8 nor {encoding}") from None
-    return Loaded(loaded.table, loaded.rows, loaded.srid, {**loaded.facts, "text read as": encoding})
-
-
-def _declared_encoding(path: Path, file: ManifestFile) -> str | None:
-    with vector_reader.read(path, file.key, file.layer, times={EVERY: TEXT}) as (layer, reader):
-        for _ in reader:
-            pass
-        return layer.encoding
+        reason = f"{file.key}: the text of column {error.column!r} is {told}"
+        if of_path(path).driver not in WITH_TEXT_BY_HAND:
+            raise BatchRejectedError(f"{reason}; give the manifest's file the field encoding") from None
+    return _loaded(connections, path, file, How(by_hand=reason), meter)
 
 
 def _loaded(
-    connections: Sequence[psycopg.Connection], path: Path, file: ManifestFile, encoding: str | None, meter: Meter
+    connections: Sequence[psycopg.Connection], path: Path, file: ManifestFile, how: How, meter: Meter
 ) -> Loaded:
     """The file, loaded; again, when the try before has told how its rows or its times are to be taken.
 
     Where PostGIS refused a row, that row is rejected before it gets there.
     """
-    times: dict[str, str] = {}
-    strict = False
     for _ in range(MAX_TRIES):
         try:
-            return _load(connections, path, file, encoding, meter, times, strict)
+            return _load(connections, path, file, meter, how)
         except RowRefusedError:
-            if strict:
+            if how.strict:
                 raise
-            strict = True
+            how = replace(how, strict=True)
+        except ByHandError as error:
+            if how.by_hand:
+                raise
+            how = replace(how, by_hand=str(error))
         except OtherTimesError as error:
-            times |= error.times
-    return _load(connections, path, file, encoding, meter, {EVERY: TEXT}, strict=True)
+            how = replace(how, times={**how.times, **error.times})
+    return _load(connections, path, file, meter, replace(how, times={EVERY: TEXT}, strict=True))
 
 
 def _load(
     connections: Sequence[psycopg.Connection],
     path: Path,
     file: ManifestFile,
-    encoding: str | None,
     meter: Meter,
-    times: Mapping[str, str],
-    strict: bool,
+    how: How,
 ) -> Loaded:
     import psycopg
 
     meter.begin()
     counts: Counter[str] = Counter()
     connection = connections[0]
-    how = {"strict": strict, "times": times, "threads": len(connections)}
-    with vector_reader.read(path, file.key, file.layer, encoding, **how) as (layer, reader):
+    options = {"strict": how.strict, "times": how.times, "threads": len(connections), "by_hand": bool(how.by_hand)}
+    with vector_reader.read(path, file.key, file.layer, file.encoding, crs=file.crs, **options) as (layer, reader):
         placed = place(file.key, layer.system, file.crs)
         number = placed.srid
-        names = launder_all([n for n in reader.schema.names if n != layer.geometry_column], {GEOMETRY})
+        names = launder_all([n for n in reader.schema.names if n != layer.geometry_column], RESERVED)
         names[layer.geometry_column] = GEOMETRY
         _known_to_postgis(connection, file.key, number)
-        table = _create_table_statement(file.table, reader.schema, names, 0 if placed.definition else number)
+        require_narrow(
+            file.key, {names[f.name]: plain_type(f.type) for f in reader.schema if names[f.name] != GEOMETRY}
+        )
+        table = _create_table_statement(file.table, reader.schema, names, number)
         try:
             with _made(connection, file.table, table):
                 pieces = _encoded(reader, layer.geometry_column, counts)
                 rows = copy_rows(connections, file.table, read_ahead(pieces), meter)
+                compared = require_the_same(path, file, layer, reader, how.by_hand)
                 _require_rows(file.key, layer, reader.met, rows)
                 renamed = {old: new for old, new in names.items() if old != new and old != layer.geometry_column}
                 with connection.transaction():
@@ -161,7 +170,8 @@ def _load(
                         **counts,
                         **mend_and_check(connection, file.key, file.table, reader.met, placed),
                         **({"renamed": renamed} if renamed else {}),
-                        **_as_text(times),
+                        **compared,
+                        **_as_text(how.times),
                     }
                     connection.execute(
                         "insert into _loads (table_name, rows, srid, facts) values (%s, %s, %s, %s)",
@@ -169,7 +179,7 @@ def _load(
                     )
         except psycopg.InternalError as error:
             told = error.diag.message_primary or error
-            if not strict:
+            if not how.strict:
                 raise RowRefusedError(f"{file.key}: PostGIS refuses a row: {told}") from error
             # Every geometry was parsed before it was sent, so what PostGIS says now is not of a row.
             raise StageError(

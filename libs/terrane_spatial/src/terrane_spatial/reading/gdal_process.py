@@ -48,9 +48,9 @@ def dismiss() -> None:
 class GdalProcess:
     """A process of `reading.child` without credentials, which waits for one request and writes Arrow to `output`."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: list[str] | None = None) -> None:
         self.popen = subprocess.Popen(
-            CHILD,
+            command or CHILD,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

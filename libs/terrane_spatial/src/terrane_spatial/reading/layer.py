@@ -49,6 +49,10 @@ class Layer:
         features: how many; -1 when it does not say.
         left_out: columns that are not read: further geometries, and what only repeats the geometry.
         confined: what the kernel kept from the process that read it.
+        key: the column that numbers its rows, where its format has one; `key_hidden` where it is no column of its own.
+        by_hand: what was met when it was read by hand; None when it was not.
+        brought_from: what its own system calls itself, when coordinates were brought to EPSG:4326 while it was read.
+        told: what is to be told of it, by what it is.
     """
 
     layer: str
@@ -60,6 +64,14 @@ class Layer:
     features: int = -1
     left_out: tuple[str, ...] = ()
     confined: tuple[str, ...] = ()
+    key: str | None = None
+    key_hidden: bool = False
+    by_hand: dict[str, Any] | None = None
+    brought_from: str | None = None
+    told: dict[str, str] = field(default_factory=dict)
+
+
+COUNTED = ("counts", "types", "rejected", "systems", "warnings", "failures")
 
 
 @dataclass
@@ -72,12 +84,17 @@ class Met:
         types: geometries by type.
         rejected: rows taken out, by reason.
         unfinished: of curves, and of those not brought to two dimensions, which PostGIS has to mend.
+        systems: geometries by the number of the reference system that they name themselves.
+        warnings, failures: what GDAL said while it read, by message.
     """
 
     rows: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     types: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
+    systems: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
     unfinished: int = 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -85,7 +102,7 @@ class Met:
 
     @classmethod
     def from_dict(cls, told: dict[str, Any]) -> Met:
-        counters = {name: Counter(told[name]) for name in ("counts", "types", "rejected")}
+        counters = {name: Counter(told[name]) for name in COUNTED}
         return cls(rows=told["rows"], unfinished=told["unfinished"], **counters)
 
 

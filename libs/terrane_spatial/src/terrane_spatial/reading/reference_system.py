@@ -1,7 +1,7 @@
 """The reference system of a layer, as an EPSG number: from the file or from the manifest, never guessed.
 
 What a file says is parsed in the process that reads the file, for it may be made to break the parser. A system without
-a number is brought to EPSG:4326 while it is loaded, when a definition made of plain parameters says all of it.
+a number is brought to EPSG:4326 there, by all of its definition, when that names no file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class System:
     Attributes:
         epsg: its number; None for a system that has none.
         title: what it calls itself.
-        definition: PROJ's parameters of a system without a number, when they are plain.
+        definition: PROJ's parameters of a system without a number, when they are plain; they may lack its datum.
     """
 
     epsg: int | None
@@ -38,11 +38,9 @@ class System:
 
 @dataclass(frozen=True)
 class Placed:
-    """Where a layer's coordinates lie: in a numbered system, or in one to be brought to it by its definition."""
+    """Where a layer's coordinates lie, once it was read."""
 
     srid: int
-    definition: str | None = None
-    title: str = ""
 
 
 def place(name: str, of_file: System | None, of_manifest: str | None) -> Placed:
@@ -65,7 +63,7 @@ def place(name: str, of_file: System | None, of_manifest: str | None) -> Placed:
         if told is not None:
             return Placed(told)
         if of_file.definition and is_plain(of_file.definition):
-            return Placed(4326, of_file.definition, of_file.title)
+            return Placed(4326)
         raise BatchRejectedError(
             f"{name} has the reference system {of_file.title!r}, which has no EPSG number; {GIVE_CRS}"
         )

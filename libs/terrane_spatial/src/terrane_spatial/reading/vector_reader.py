@@ -13,6 +13,7 @@ from terrane_spatial.files.formats import Format, of_path
 from terrane_spatial.reading import gdal_process
 from terrane_spatial.reading.clock import Clock
 from terrane_spatial.reading.gdal_process import GdalProcess
+from terrane_spatial.reading.held_rows import HeldRows
 from terrane_spatial.reading.layer import Layer, Met, size_of
 from terrane_spatial.reading.reference_system import System
 from terrane_spatial.sandbox import endings, gdal_settings
@@ -43,26 +44,59 @@ class OtherTimesError(BatchRejectedError):
         super().__init__(message)
 
 
-class RecordBatches:
-    """The batches of a layer, to be read once; then `met` has what was met in its geometries."""
+class ByHandError(BatchRejectedError):
+    """GDAL would change something of the file; the message says what."""
 
-    def __init__(self, reader: pa.RecordBatchReader, clock: Clock, finish: Callable[[], Met]):
-        self.schema = reader.schema
+
+class RecordBatches:
+    """The batches of a layer, to be read once; then `met` has what was met in it.
+
+    Attributes:
+        schema: of the layer's columns.
+        held: rows to compare with a second reading.
+    """
+
+    def __init__(self, reader: pa.RecordBatchReader, layer: Layer, clock: Clock, finish: Callable[[], Met]):
+        self.hidden = (layer.key,) if layer.key_hidden and layer.key else ()
+        self._names = [name for name in reader.schema.names if name not in self.hidden]
+        self.schema = _libraries().schema([reader.schema.field(name) for name in self._names])
         self.met = Met()
+        self.held = HeldRows(layer.features)
         self._reader = reader
         self._clock = clock
         self._finish = finish
+        self._place = 0
+        self._gone: list[int] = []
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        batches = iter(self._reader)
-        while (batch := self._next(batches)) is not None:
-            yield batch
+        while (batch := self._next()) is not None:
+            yield batch.select(self._names) if self.hidden else batch
         with self._clock.waiting():
             self.met = self._finish()
 
-    def _next(self, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    def _next(self) -> pa.RecordBatch | None:
         with self._clock.waiting():
-            return next(batches, None)
+            try:
+                batch, told = self._reader.read_next_batch_with_custom_metadata()
+            except StopIteration:
+                return None
+        self.held.add(self._places(batch.num_rows, told or {}), batch)
+        return batch
+
+    def _places(self, rows: int, told: Mapping[Any, Any]) -> Any:
+        """The places in the file of a batch's rows: consecutive, but for those that were rejected."""
+        import numpy as np
+
+        if (first := int(told.get(b"first", -1))) >= 0:
+            self._place, self._gone = first, json.loads(told[b"gone"])
+        within = [at for at in self._gone if at >= self._place]
+        if not within:
+            places = np.arange(self._place, self._place + rows)
+        else:
+            span = np.arange(self._place, self._place + rows + len(within))
+            places = np.setdiff1d(span, within, assume_unique=True)[:rows]
+        self._place = int(places[-1]) + 1 if rows else self._place
+        return places
 
 
 def prepare() -> None:
@@ -81,6 +115,8 @@ def read(
     strict: bool = False,
     times: Mapping[str, str] | None = None,
     threads: int = 1,
+    by_hand: bool = False,
+    crs: str | None = None,
 ) -> Iterator[tuple[Layer, RecordBatches]]:
     """The layer and its batches; geometry is WKB in the column the layer names.
 
@@ -93,9 +129,12 @@ def read(
         strict: whether every geometry is parsed, which takes longer, to reject the row that PostGIS would refuse.
         times: what columns of times hold, where an earlier try told.
         threads: with which GDAL may read, where its driver can.
+        by_hand: whether it is read by hand, where GDAL would change something.
+        crs: `EPSG:n` by the manifest; without it, coordinates of a system without a number are brought to EPSG:4326.
 
     Raises:
         OtherTimesError: times of a column differ from those of its first batch; also while batches are read.
+        ByHandError: GDAL should not read it.
         BatchRejectedError: the process refused the file; also while batches are read.
         StageError: the process ended otherwise; CrashedError where the file may have caused that.
     """
@@ -116,6 +155,8 @@ def read(
         "batch_rows": BATCH_ROWS,
         "batch_bytes": BATCH_BYTES,
         "strict": strict,
+        "by_hand": by_hand,
+        "crs": crs,
         "most_bytes": max(FREE_BYTES, size * MAX_RATIO),
         "limits": limits.of_process(),
         "settings": gdal_settings.of_file(kind.driver, threads),
@@ -126,8 +167,8 @@ def read(
             with clock.waiting():
                 process.ask(request)
                 reader = _libraries().ipc.open_stream(process.output)
-            facts = json.loads(reader.schema.metadata[b"layer"])
-            yield _layer(facts), RecordBatches(reader, clock, lambda: _met(name, process, limits, clock))
+            layer_read = _layer(json.loads(reader.schema.metadata[b"layer"]))
+            yield layer_read, RecordBatches(reader, layer_read, clock, lambda: _met(name, process, limits, clock))
             # The clock ends what does not end; a wait with a limit of its own would poll, and lose 50 ms.
             with clock.waiting():
                 process.popen.wait()
@@ -196,6 +237,8 @@ def _failure(name: str, process: GdalProcess, limits: Limits, clock: Clock) -> E
 
 
 def _refusal(name: str, told: dict[str, Any]) -> BatchRejectedError:
+    if "by_hand" in told:
+        return ByHandError(told["by_hand"])
     if "times" in told:
         return OtherTimesError(f"{name}: times of its columns {', '.join(told['times'])} differ in kind", told["times"])
     return BatchRejectedError(f"{name}: {told['refused']}")

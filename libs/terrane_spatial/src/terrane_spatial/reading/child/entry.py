@@ -2,8 +2,8 @@
 
 Its input is one JSON object: the source, batch bounds, limits, GDAL's settings for this file. Its output is an Arrow
 IPC stream whose schema carries what is known of the layer, under the key `layer`. The last line of its error output is
-a JSON object: `met`, what was met in the geometries; or `refused`, the reason why the file is not to be had, or
-`times`, what columns are to be taken for, and then it exits with REFUSED.
+a JSON object: `met`, what was met in the layer; or `refused`, the reason why the file is not to be had, `by_hand`, why
+GDAL should not read it, or `times`, what columns are to be taken for, and then it exits with REFUSED.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ def main() -> int:
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     # What takes longest to import, while the file may still be on its way; not yet GDAL, which reads its settings then.
+    from terrane_spatial.reading.child.opened import ByHandError
     from terrane_spatial.reading.child.stream import stream
     from terrane_spatial.reading.child.times import TimesDifferError
 
@@ -36,6 +37,9 @@ def main() -> int:
         output.close()
     except RefusedError as refusal:
         print(json.dumps({"refused": str(refusal)}), file=sys.stderr)
+        return REFUSED
+    except ByHandError as found:
+        print(json.dumps({"by_hand": str(found)}), file=sys.stderr)
         return REFUSED
     except TimesDifferError as found:
         print(json.dumps({"times": {found.column: found.kind}}), file=sys.stderr)

@@ -5,20 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from terrane_spatial.reading.child.opened import Opened, is_wkb
+from terrane_spatial.reading.child.hearing import Hearing
+from terrane_spatial.reading.child.opened import ByHandError, Opened, is_wkb
+from terrane_spatial.reading.child.records.dbase import declared_encoding
 from terrane_spatial.reading.child.times import typed
 from terrane_spatial.reading.layer import Source
 from terrane_spatial.sandbox.imports import import_pyogrio
 from terrane_spatial.sandbox.protocol import RefusedError
 
 pyogrio = import_pyogrio()
+hearing = Hearing(pyogrio._io)
 GDAL_ERRORS = (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.CRSError)
 # Drivers whose format knows no other zone.
 ALWAYS_UTC = ("GPKG",)
+# Keys of GeoPackages that their writers make up, and that say nothing.
+MADE_UP_KEYS = frozenset({"fid", "ogc_fid"})
 MAX_COLUMNS = 1500
 MAX_COUNTED_LAYERS = 30
 ADVICE = re.compile(r"; It might help|\. It might help|, it might help", re.IGNORECASE)
@@ -34,23 +41,75 @@ def open_source(source: Source, batch_rows: Any) -> Iterator[Opened]:
     Raises:
         RefusedError: the file is not to be had, or not in one piece; also while batches are read.
     """
-    extra = set(pyogrio.list_drivers()) - {source.driver}
-    if extra:
-        raise RuntimeError(f"GDAL has drivers it must not have here: {', '.join(sorted(extra))}")
-    options = {**source.options, "encoding": source.encoding}
+    _refuse_other_drivers(source)
+    encoding, told = encoding_of(source)
+    options = {**source.options, "encoding": encoding}
+    if source.driver == "CSV" and encoding and not _is_utf_8(encoding):
+        raise ByHandError(f"its text is {encoding}")
+    with_keys = source.driver == "GPKG"
     try:
         layer = _choose_layer(source)
         info = pyogrio.read_info(source.path, layer=layer, **options)
         rows = batch_rows(info["features"])
         how = {"batch_size": rows, "use_pyarrow": True, "datetime_as_string": source.driver not in ALWAYS_UTC}
-        with pyogrio.open_arrow(source.path, layer=layer, **how, **options) as found:
+        hearing.forget()
+        with pyogrio.open_arrow(source.path, layer=layer, return_fids=with_keys, **how, **options) as found:
             meta, reader = found
             named = _with_names_of_their_own(reader.schema)
             batches = (_renamed(batch, named) for batch in reader)
             schema, batches = typed(named, _sound(batches, source), source.times)
-            yield Opened(_facts(layer, info, meta, schema), schema, batches)
+            facts = _facts(layer, info, meta, schema)
+            facts["encoding"] = told or ("UTF-8" if _is_utf_8(info["encoding"] or "") else None)
+            yield Opened({**facts, **(_key(meta, schema) if with_keys else {})}, schema, batches)
     except GDAL_ERRORS as error:
         raise _refusal(error, source) from None
+    except UnicodeDecodeError:
+        raise ByHandError("a name or a text of it is cut within a letter, or is not UTF-8") from None
+
+
+def describe(source: Source) -> tuple[str, dict[str, Any]]:
+    """The layer that is wanted, and what GDAL says of it, its names apart, which may be no text."""
+    _refuse_other_drivers(source)
+    try:
+        layer = _choose_layer(source)
+        options = {**source.options, **({"encoding": "ISO-8859-1"} if source.driver == "ESRI Shapefile" else {})}
+        try:
+            return layer, pyogrio.read_info(source.path, layer=layer, **options)
+        except UnicodeDecodeError:
+            return layer, {"crs": None, "geometry_type": None}
+    except GDAL_ERRORS as error:
+        raise _refusal(error, source) from None
+
+
+def with_layer(source: Source, layer: str) -> Source:
+    return replace(source, layer=layer)
+
+
+def encoding_of(source: Source) -> tuple[str | None, str | None]:
+    """The encoding to read text in, where GDAL has to be told; and what the file, or else the manifest, calls it."""
+    if source.encoding or source.driver != "ESRI Shapefile":
+        return source.encoding, source.encoding
+    told, codec = declared_encoding(Path(source.path))
+    return (None if codec is None or _is_utf_8(codec) else codec), told
+
+
+def _is_utf_8(name: str) -> bool:
+    return name.upper().replace("-", "").replace("_", "") == "UTF8"
+
+
+def _refuse_other_drivers(source: Source) -> None:
+    extra = set(pyogrio.list_drivers()) - {source.driver}
+    if extra:
+        raise RuntimeError(f"GDAL has drivers it must not have here: {', '.join(sorted(extra))}")
+
+
+def _key(meta: dict[str, Any], schema: Any) -> dict[str, Any]:
+    """The column of the rows' keys, and whether it says anything, so that it is a column of the layer."""
+    name = next((n for n in (meta.get("fid_column"), "OGC_FID") if n and n in schema.names), None)
+    if name is None:
+        return {}
+    made_up = name.lower() in MADE_UP_KEYS
+    return {"key": name, "key_hidden": made_up or not meta.get("fid_column")}
 
 
 def _with_names_of_their_own(schema: Any) -> Any:

@@ -19,6 +19,7 @@ from terrane_spatial.reading.layer import Met
 from terrane_spatial.wkb import (
     COLLECTION,
     EWKB_M,
+    EWKB_SRID,
     EWKB_Z,
     LINE,
     MULTIPOLYGON,
@@ -36,6 +37,9 @@ CURVED = frozenset({8, 9, 10, 11, 12})
 REFUSED = frozenset({13, 14, 15, 16, 17})
 HAS_Z, HAS_M = "with heights (Z)", "with measures (M)"
 NO_GEOMETRY = "geometry that is no WKB"
+# A reader by hand marks with one byte a geometry that is there and cannot be read.
+UNREADABLE = b"?"
+CANNOT_BE_READ = "geometry that cannot be read"
 EMPTY = "empty geometries"
 NOT_WHOLE = "geometry that is not whole"
 NOT_FINITE = "coordinates that are not finite numbers"
@@ -63,7 +67,9 @@ def clean(geometry: Any, met: Met, strict: bool = False) -> tuple[Any, Any]:
     kinds, dimensions = _kinds(codes)
     for code, number in zip(*np.unique(kinds, return_counts=True), strict=True):
         met.types[_type_name(int(code))] += int(number)
-    bad: dict[str, Any] = {NO_GEOMETRY: short} if short.any() else {}
+    marked = _marked(geometry) if short.any() else short
+    bad: dict[str, Any] = {CANNOT_BE_READ: marked, NO_GEOMETRY: short & ~marked} if short.any() else {}
+    _count_systems(geometry, codes, met)
     rows = np.flatnonzero(_lengths(geometry) >= WKB_HEAD)
     for code in REFUSED & set(kinds.tolist()):
         bad[f"geometry of type {_type_name(code)}"] = _mask(len(geometry), rows[kinds == code])
@@ -86,6 +92,25 @@ def clean(geometry: Any, met: Met, strict: bool = False) -> tuple[Any, Any]:
             _count(met.rejected, reason, int((mask & keep).sum()))
             keep &= ~mask
     return geometry, keep
+
+
+def _marked(geometry: Any) -> Any:
+    """The values of which a reader by hand says that they are no geometry that can be read."""
+    return np.array([value == UNREADABLE for value in geometry.to_pylist()], bool)
+
+
+def _count_systems(geometry: Any, codes: Any, met: Met) -> None:
+    """Counts the reference systems that EWKB names."""
+    named = (codes & EWKB_SRID) != 0
+    if named.any():
+        starts, ends = _starts(geometry)
+        at = starts[named & (ends - starts >= COUNT_END)]
+        content = np.frombuffer(geometry.buffers()[2], np.uint8)
+        numbers = numbers_at(content, at + WKB_HEAD, "<u4")
+        for number, times in zip(
+            *np.unique(np.where(content[at] == 1, numbers, numbers.byteswap()), return_counts=True), strict=True
+        ):
+            met.systems[str(int(number))] += int(times)
 
 
 def _shapes() -> Any:

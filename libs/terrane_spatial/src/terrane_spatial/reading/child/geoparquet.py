@@ -41,6 +41,7 @@ def open_source(source: Source, batch_rows: Any) -> Iterator[Opened]:
             "geometry_column": geometry,
             "features": file.metadata.num_rows,
             "left_out": [name for name in left_out if name in file.schema_arrow.names],
+            "told": _told(column),
         }
         yield Opened(facts, schema, _batches(file, batch_rows(file.metadata.num_rows), names, source))
 
@@ -84,6 +85,13 @@ def _geometry(schema: Any, metadata: Any) -> tuple[str, dict[str, Any], dict[str
     if len(set(schema.names)) < len(schema.names):
         raise RefusedError("it has columns of the same name")
     return name, column, geo
+
+
+def _told(column: dict[str, Any]) -> dict[str, str]:
+    """What the file says of its geometry that is lost where it goes."""
+    if column.get("edges", "planar") == "planar":
+        return {}
+    return {"edges": f"the file says they are {column['edges']}, so great circles; they are taken for straight lines"}
 
 
 def _left_out(geo: dict[str, Any], geometry: str) -> list[str]:

@@ -9,6 +9,10 @@ from typing import Any
 WKB_EXTENSIONS = ("geoarrow.wkb", "ogc.wkb")
 
 
+class ByHandError(Exception):
+    """GDAL would change something of the file, so it is to be read by hand; the message says why."""
+
+
 @dataclass(frozen=True)
 class Opened:
     """A layer that is open.

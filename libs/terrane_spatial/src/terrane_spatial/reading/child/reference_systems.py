@@ -29,9 +29,18 @@ def identify(told: Any) -> System | None:
         if len(text) > MAX_TEXT_CHARS:
             return System(None, f"{text[:80]}...")
         system = pyproj.CRS.from_string(text) if text in ("OGC:CRS84", *OGC_GEOGRAPHIC) else _parse(text)
+        # OGC 12-128r19, requirement 11: numbers 0 and -1 are for systems that nobody has defined.
+        if system.name.lower().startswith("undefined "):
+            return System(None, system.name)
         return _system(_horizontal(system), system)
     except (CRSError, ValueError, RecursionError):
         return System(None, f"{str(told)[:80]}")
+
+
+def parsed_system(told: Any) -> Any:
+    """The horizontal part of what `identify` found a definition in, with the shift of datum that it brings."""
+    system = _parse(json.dumps(told) if isinstance(told, dict) else str(told))
+    return system if system.is_bound else _horizontal(system)
 
 
 def _parse(text: str) -> Any:

@@ -1,0 +1,159 @@
+"""GeoPackage (OGC 12-128r19) by SQLite alone: nothing of the file is run that its schema does not need."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from terrane_spatial.reading.child.flatten import to_two_dimensions
+from terrane_spatial.reading.child.records.table import (
+    DATES,
+    FLAGS,
+    PLAIN,
+    TIMES,
+    UNREADABLE,
+    Record,
+    Table,
+    UnsupportedError,
+)
+from terrane_spatial.reading.layer import Source
+from terrane_spatial.sandbox.protocol import RefusedError
+
+# Table 1 of the specification, and what GDAL reads as one of them; columns of other types are taken as text.
+KNOWN_TYPES = frozenset(
+    (
+        *("BOOLEAN", "TINYINT", "SMALLINT", "MEDIUMINT", "INT", "INTEGER", "FLOAT", "DOUBLE", "REAL"),
+        *("TEXT", "BLOB", "DATE", "DATETIME", "NUMERIC", "INT2"),
+    )
+)
+TAKEN_AS = {"DATE": DATES, "DATETIME": TIMES, "BOOLEAN": FLAGS}
+# Keys that writers make up where a table has none, and which say nothing.
+MADE_UP_KEYS = frozenset({"fid", "ogc_fid"})
+ENVELOPES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
+EMPTY_FLAG, LITTLE_FLAG, EXTENDED_FLAG = 0x10, 0x01, 0x20
+MOST_VALUE_BYTES = 1 << 30
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """Opens the file as it lies there, which nobody writes: no journal is looked for, no lock taken."""
+    connection = sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True)
+    connection.execute("pragma trusted_schema = off")
+    connection.execute("pragma query_only = on")
+    if hasattr(connection, "setlimit"):
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_VALUE_BYTES)
+    return connection
+
+
+def open_geopackage(source: Source) -> Table:
+    try:
+        return _opened(connect(source.path), str(source.layer))
+    except sqlite3.DatabaseError as error:
+        raise UnsupportedError(f"SQLite: {error}") from None
+
+
+def described(connection: sqlite3.Connection, layer: str) -> tuple[list[tuple[str, str, int]], str, str | None]:
+    """The table's columns as name, declared type and place in the key; its geometry; and its key of one integer."""
+    columns = [
+        (name, kind.strip(), key)
+        for _, name, kind, _, _, key in connection.execute(f"pragma table_info({_quoted(layer)})")
+    ]
+    found = connection.execute(
+        "select column_name from gpkg_geometry_columns where lower(table_name) = lower(?)", [layer]
+    ).fetchone()
+    if not columns or found is None:
+        raise UnsupportedError(f"there is no table of features {layer}")
+    keys = [name for name, kind, key in columns if key and kind.upper() == "INTEGER"]
+    geometry = next((name for name, _, _ in columns if name.lower() == found[0].lower()), found[0])
+    return columns, geometry, keys[0] if len([key for _, _, key in columns if key]) == 1 and keys else None
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _opened(connection: sqlite3.Connection, layer: str) -> Table:
+    columns, geometry, key = described(connection, layer)
+    kept = [(n, k) for n, k, _ in columns if n != geometry and not (n == key and n.lower() in MADE_UP_KEYS)]
+    bases = {name: kind.partition("(")[0].strip().upper() for name, kind in kept}
+    odd = {name for name, base in bases.items() if base not in KNOWN_TYPES}
+    chosen = ", ".join(_quoted(name) for name in [*(n for n, _ in kept), geometry])
+    select = f"select {chosen} from {_quoted(layer)}"  # noqa: S608
+    srs = connection.execute(
+        "select srs_id from gpkg_geometry_columns where lower(table_name) = lower(?)", [layer]
+    ).fetchone()[0]
+    odd_places = [at for at, (name, _) in enumerate(kept) if name in odd]
+    contradicting: Counter[int] = Counter()
+
+    def record(row: tuple[Any, ...]) -> Record:
+        values: Sequence[Any] = row[:-1]
+        if odd_places:
+            values = list(values)
+            for at in odd_places:
+                values[at] = _as_text(values[at])
+        number, made = _geometry(row[-1])
+        if number not in (None, srs):
+            contradicting[number] += 1  # type: ignore[index]
+        return Record(values, made)
+
+    def every() -> Iterator[Record]:
+        contradicting.clear()
+        return _refused(map(record, connection.execute(select)))
+
+    def some(keys: Sequence[int]) -> Iterator[Record]:
+        by_key = f"{select} where rowid = ?"
+        for one in keys:
+            found = connection.execute(by_key, [one]).fetchone()
+            yield record(found) if found else Record([], None)
+
+    table = Table(
+        [name for name, _ in kept],
+        every,
+        at=some if key else None,
+        count=connection.execute(f"select count(*) from {_quoted(layer)}").fetchone()[0],  # noqa: S608
+        texts={name: PLAIN if name in odd else TAKEN_AS.get(base, PLAIN) for name, base in bases.items()},
+    )
+    if key and key.lower() in MADE_UP_KEYS:
+        table.left_out[key] = "a key that its writer made up"
+    if contradicting is not None:
+        table.facts["geometries that say another reference system than their table"] = contradicting
+    return table
+
+
+def _refused(records: Iterator[Record]) -> Iterator[Record]:
+    try:
+        yield from records
+    except sqlite3.OperationalError as error:
+        if "UTF-8" in str(error):
+            raise RefusedError(f"it holds text that is not UTF-8: {error}") from None
+        raise RefusedError(f"SQLite cannot read it: {error}") from None
+    except sqlite3.DatabaseError as error:
+        raise RefusedError(f"SQLite cannot read it: {error}") from None
+
+
+def _as_text(value: Any) -> Any:
+    return value if value is None or isinstance(value, str | bytes) else str(value)
+
+
+def _geometry(blob: Any) -> tuple[int | None, bytes | None]:
+    """The system that a GeoPackageBinary names, and its WKB in two dimensions."""
+    if blob is None:
+        return None, None
+    if not isinstance(blob, bytes) or len(blob) < 8 or blob[:2] != b"GP":
+        return None, UNREADABLE
+    flags = blob[3]
+    envelope = ENVELOPES.get((flags >> 1) & 7)
+    if envelope is None or flags & EXTENDED_FLAG:
+        return None, UNREADABLE
+    (number,) = struct.unpack_from("<i" if flags & LITTLE_FLAG else ">i", blob, 4)
+    wkb = blob[8 + envelope :]
+    # ISO WKB that is little endian and has two dimensions already is what most files hold.
+    if wkb[:1] == b"\x01" and wkb[1:5] in PLAIN_HEADS and wkb[1] < 4:
+        return number, wkb
+    return number, to_two_dimensions(wkb) or UNREADABLE
+
+
+PLAIN_HEADS = frozenset(struct.pack("<I", code) for code in range(1, 7))

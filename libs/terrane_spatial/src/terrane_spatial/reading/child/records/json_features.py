@@ -1,0 +1,168 @@
+"""GeoJSON (RFC 7946) and GeoJSON text sequences (RFC 8142, and a feature a line), a feature at a time."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from terrane_spatial.reading.child.records import shapes
+from terrane_spatial.reading.child.records.table import TIMES, Record, Table, UnsupportedError
+from terrane_spatial.reading.layer import Source
+from terrane_spatial.sandbox.protocol import RefusedError
+
+CHUNK = 1 << 20
+SPACE = re.compile(r"[ \t\r\n]*")
+RECORD_MARK = "\x1e"
+IDS = "id"
+DECODER = json.JSONDecoder()
+
+
+def open_geojson(source: Source) -> Table:
+    return Table([], lambda: _rows(_collection(source.path)), otherwise=TIMES)
+
+
+def open_sequence(source: Source) -> Table:
+    return Table([], lambda: _rows(_sequence(source.path)), otherwise=TIMES)
+
+
+def _rows(features: Iterator[Any]) -> Iterator[Record]:
+    for feature in features:
+        if not isinstance(feature, dict) or feature.get("type") not in (
+            "Feature",
+            *shapes.GEOJSON_TYPES,
+            "GeometryCollection",
+        ):
+            raise UnsupportedError("something else than features is among its features")
+        if feature["type"] != "Feature":
+            yield Record({}, shapes.geojson(feature))
+            continue
+        properties = feature.get("properties")
+        values = dict(properties) if isinstance(properties, dict) else {}
+        if "id" in feature and feature["id"] is not None:
+            # RFC 7946, 3.2: a feature's own id, beside which properties may have one too.
+            values = {IDS: feature["id"], **values} if IDS not in values else {**values, "feature id": feature["id"]}
+        yield Record(values, shapes.geojson(feature.get("geometry")))
+
+
+def _collection(path: str) -> Iterator[Any]:
+    """The features of a collection, whatever stands before and after them; or the one feature or geometry."""
+    with _refusals(), _Text(path) as text:
+        text.take("{")
+        root: dict[str, Any] = {}
+        if text.peek() == "}":
+            raise UnsupportedError("it is an empty object")
+        while True:
+            key = text.value()
+            text.take(":")
+            if key == "features" and text.peek() == "[":
+                yield from text.items()
+                root[key] = None
+            else:
+                root[key] = text.value()
+            if text.peek() != ",":
+                break
+            text.take(",")
+        text.take("}")
+        if "features" not in root:
+            yield root
+
+
+def _sequence(path: str) -> Iterator[Any]:
+    """A feature a record: after a mark, or a line each."""
+    with open(path, encoding="utf-8-sig", newline="\n") as opened:
+        number, marked = 0, opened.read(1) == RECORD_MARK
+        opened.seek(0)
+        pieces = _marked(opened) if marked else opened
+        for piece in pieces:
+            if not piece.strip(" \t\r\n\x1e"):
+                continue
+            number += 1
+            try:
+                yield json.loads(piece.strip(" \t\r\n\x1e"))
+            except (ValueError, RecursionError) as error:
+                raise RefusedError(f"its record {number} is no JSON (RFC 7464, 2.1): {error}") from None
+
+
+def _marked(opened: Any) -> Iterator[str]:
+    held = ""
+    while chunk := opened.read(CHUNK):
+        *whole, held = (held + chunk).split(RECORD_MARK)
+        yield from whole
+    yield held
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise RefusedError(f"it is not UTF-8, as RFC 8259 (8.1) has JSON: byte {error.start} of a piece") from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise RefusedError(f"it is no JSON (RFC 8259): {error}") from None
+
+
+class _Text:
+    """A JSON text that is read as far as the next value needs it."""
+
+    def __init__(self, path: str):
+        self._opened = open(path, "rb")  # noqa: SIM115
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._held, self._at, self._ended = "", 0, False
+
+    def __enter__(self) -> _Text:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def peek(self) -> str:
+        """The next sign that is no space; empty at the end."""
+        while True:
+            self._at = SPACE.match(self._held, self._at).end()  # type: ignore[union-attr]
+            if self._at < len(self._held) or self._ended:
+                return self._held[self._at : self._at + 1]
+            self._more()
+
+    def take(self, sign: str) -> None:
+        if self.peek() != sign:
+            raise json.JSONDecodeError(f"expected {sign!r}", self._held[self._at : self._at + 20], 0)
+        self._at += 1
+
+    def value(self) -> Any:
+        """The next value, whole."""
+        self.peek()
+        wanted = CHUNK
+        while True:
+            try:
+                made, end = DECODER.raw_decode(self._held, self._at)
+                # A number may go on in the next chunk.
+                if end < len(self._held) or self._ended:
+                    self._at = end
+                    return made
+            except json.JSONDecodeError:
+                if self._ended:
+                    raise
+            self._more(wanted)
+            wanted *= 2
+
+    def items(self) -> Iterator[Any]:
+        self.take("[")
+        if self.peek() == "]":
+            self.take("]")
+            return
+        while True:
+            yield self.value()
+            if self.peek() != ",":
+                break
+            self.take(",")
+        self.take("]")
+
+    def _more(self, size: int = CHUNK) -> None:
+        chunk = self._opened.read(size)
+        self._ended = not chunk
+        self._held = self._held[self._at :] + self._decoder.decode(chunk, self._ended)
+        self._at = 0

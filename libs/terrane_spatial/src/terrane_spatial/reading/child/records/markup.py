@@ -1,0 +1,214 @@
+"""GML, KML and GPX by expat: the texts of features, each under the name of its element."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from xml.parsers import expat
+
+from terrane_spatial.reading.child.records import shapes
+from terrane_spatial.reading.child.records.table import (
+    FLAGS,
+    NOT_READ,
+    NUMBERS,
+    PLAIN,
+    TIMES,
+    TYPED,
+    UNREADABLE,
+    Record,
+    Table,
+    UnsupportedError,
+)
+from terrane_spatial.reading.layer import Source
+from terrane_spatial.sandbox.protocol import RefusedError
+
+CHUNK = 1 << 16
+MAX_DEPTH = 200
+# What OGC's names of an EPSG system end with, in URNs, addresses and short.
+EPSG_NAME = re.compile(r"EPSG(?:\.xml|[:/][\d.]*)?[:/#](\d{3,6})\Z", re.IGNORECASE)
+DECIMAL = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)\s*\Z", re.ASCII)
+GPX_LAYERS = {"waypoints": "wpt", "routes": "rte", "tracks": "trk"}
+GPX_NUMBERS = ("ele", "magvar", "geoidheight", "sat", "hdop", "vdop", "pdop", "ageofdgpsdata", "dgpsid", "number")
+GPX_TEXTS = ("name", "cmt", "desc", "src", "sym", "type", "fix")
+KML_TYPES = {
+    **dict.fromkeys(("int", "uint", "short", "ushort", "float", "double"), NUMBERS),
+    "bool": FLAGS,
+}
+CONTAINERS = ("Document", "Folder", "kml")
+
+
+@dataclass
+class Element:
+    """An element of a feature, with those in it."""
+
+    name: str
+    attributes: dict[str, str]
+    parts: list[Element] = field(default_factory=list)
+    pieces: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    def find(self, name: str) -> Element | None:
+        return next((part for part in self.parts if part.name == name), None)
+
+
+def _features(path: str, wanted: Any) -> Iterator[tuple[list[Element], Element]]:
+    """The elements that `wanted` says yes to, given those around it, each whole; what lies outside is not kept."""
+    found: list[tuple[list[Element], Element]] = []
+    around: list[Element] = []
+    inside: list[Element] = []
+
+    def begin(name: str, attributes: dict[str, str]) -> None:
+        if len(around) + len(inside) > MAX_DEPTH:
+            raise UnsupportedError("its elements are nested too deeply")
+        made = Element(name.rpartition(":")[2], attributes)
+        if inside:
+            inside[-1].parts.append(made)
+            inside.append(made)
+        elif wanted(around, made):
+            inside.append(made)
+        else:
+            around.append(made)
+
+    def end(_: str) -> None:
+        if not inside:
+            left = around.pop()
+            if around and left.name == "name":
+                around[-1].parts.append(left)
+        elif len(inside) == 1:
+            found.append((list(around), inside.pop()))
+        else:
+            inside.pop()
+
+    def text(data: str) -> None:
+        if inside:
+            inside[-1].pieces.append(data)
+        elif around and around[-1].name == "name":
+            around[-1].pieces.append(data)
+
+    def no_types(*_: Any) -> None:
+        raise UnsupportedError("it has a document type, which this reader does not read")
+
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler = begin, end
+    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = text, no_types
+    try:
+        with open(path, "rb") as opened:
+            while chunk := opened.read(CHUNK):
+                parser.Parse(chunk, False)
+                yield from found
+                found.clear()
+            parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        raise UnsupportedError(f"expat: {error}") from None
+    yield from found
+
+
+def open_gml(source: Source) -> Table:
+    def wanted(around: list[Element], made: Element) -> bool:
+        return (
+            bool(around)
+            and around[-1].name in ("featureMember", "featureMembers", "member", "members")
+            and (made.name == source.layer or source.layer is None)
+        )
+
+    systems: dict[str, None] = {}
+
+    def rows() -> Iterator[Record]:
+        for _, feature in _features(source.path, wanted):
+            for name in _systems(feature):
+                systems.setdefault(name)
+            _refuse_systems(systems)
+            yield Record(_leaves(feature), NOT_READ)
+
+    return Table([], rows, otherwise=TYPED, whole=False)
+
+
+def _leaves(feature: Element) -> dict[str, Any]:
+    """The texts of the elements that hold nothing else; of one that is repeated, none."""
+    values: dict[str, Any] = {}
+    repeated = set()
+    for part in feature.parts:
+        if part.name in values:
+            repeated.add(part.name)
+        if not part.parts:
+            values[part.name] = part.text.strip() or None
+    return {name: value for name, value in values.items() if name not in repeated}
+
+
+def _systems(element: Element) -> Iterator[str]:
+    if name := element.attributes.get("srsName"):
+        number = EPSG_NAME.search(name)
+        yield f"EPSG:{number.group(1)}" if number else name
+    for part in element.parts:
+        yield from _systems(part)
+
+
+def _refuse_systems(systems: dict[str, None]) -> None:
+    if len(systems) > 1:
+        raise RefusedError(f"its features are in several reference systems, {', '.join(systems)}; send them in one")
+
+
+def open_kml(source: Source) -> Table:
+    kinds: dict[str, str] = {}
+
+    def wanted(around: list[Element], made: Element) -> bool:
+        if made.name == "SimpleField":
+            kinds[made.attributes.get("name", "")] = KML_TYPES.get(made.attributes.get("type", ""), PLAIN)
+        return made.name == "Placemark" and all(each.name in CONTAINERS for each in around)
+
+    containers = {id(around[-1]) for around, _ in _kept(source.path, wanted)}
+    if len(containers) > 1:
+        raise UnsupportedError("its placemarks are in several folders")
+
+    def rows() -> Iterator[Record]:
+        for _, placemark in _features(source.path, wanted):
+            yield Record(_of_placemark(placemark), NOT_READ)
+
+    return Table([], rows, texts=kinds, otherwise=PLAIN, whole=False)
+
+
+def _kept(path: str, wanted: Any) -> list[tuple[list[Element], Element]]:
+    return list(_features(path, wanted))
+
+
+def _of_placemark(placemark: Element) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    name = placemark.find("name")
+    if name is not None:
+        values["Name"] = name.text or None
+    extended = placemark.find("ExtendedData")
+    for part in extended.parts if extended else []:
+        if part.name == "Data":
+            value = part.find("value")
+            values[part.attributes.get("name", "")] = value.text or None if value else None
+        elif part.name == "SchemaData":
+            values |= {p.attributes.get("name", ""): p.text or None for p in part.parts if p.name == "SimpleData"}
+    return values
+
+
+def open_gpx(source: Source) -> Table:
+    element = GPX_LAYERS.get(str(source.layer))
+    if element is None:
+        raise UnsupportedError(f"its layer {source.layer} is made of points of others")
+
+    def rows() -> Iterator[Record]:
+        for _, found in _features(source.path, lambda around, made: len(around) == 1 and made.name == element):
+            names = (*GPX_NUMBERS, *GPX_TEXTS, "time")
+            values = {p.name: p.text.strip() or None for p in found.parts if p.name in names and not p.parts}
+            yield Record(values, _waypoint(found) if element == "wpt" else NOT_READ)
+
+    texts = {**dict.fromkeys(GPX_NUMBERS, NUMBERS), "time": TIMES}
+    # Links and extensions have names that GDAL makes; a file that has some is not read by this reader alone.
+    return Table([], rows, texts=texts, otherwise=PLAIN, whole=element == "wpt")
+
+
+def _waypoint(found: Element) -> bytes:
+    """GPX 1.1: lat and lon are xsd:decimal, which has a point, no comma, and at least one digit."""
+    x, y = (found.attributes.get(name, "") for name in ("lon", "lat"))
+    return shapes.point(float(x), float(y)) if DECIMAL.match(x) and DECIMAL.match(y) else UNREADABLE

@@ -1,0 +1,58 @@
+"""What every reader by hand gives: the rows of a layer as plain values, in the order of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+# In place of a geometry: one that is there and cannot be read, and one that this reader does not read.
+UNREADABLE = b"?"
+NOT_READ = b"-"
+# How texts of a column are taken: as they are; as what all of them are written as; or as what the file declares.
+PLAIN, TYPED, NUMBERS, TIMES, DATES, FLAGS = "plain", "typed", "numbers", "times", "dates", "flags"
+
+
+class UnsupportedError(Exception):
+    """A file, or what is wanted of it, that this reader does not know; another has to read it alone."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A row.
+
+    Attributes:
+        values: by the names of the table, in their order; or of a table whose names follow from its rows, by name.
+        geometry: WKB in two dimensions, None for none, UNREADABLE or NOT_READ.
+    """
+
+    values: Sequence[Any] | dict[str, Any]
+    geometry: bytes | None
+
+
+@dataclass
+class Table:
+    """A layer.
+
+    Attributes:
+        names: of the columns; empty where they follow from the rows.
+        rows: reads all rows, each time anew.
+        at: reads the rows with those keys, in their order, where a format can go to them; None where it cannot.
+        count: how many rows there are; None where only reading all of them tells.
+        texts: how the texts of a column are taken; of those not named, `otherwise`.
+        by_place: whether columns are found by their place, because names may be cut or made anew.
+        whole: whether geometry is read too, so that the file can be read by this reader alone.
+        left_out: columns that are not read, and why.
+        facts: what was met, as the run's report tells it.
+    """
+
+    names: list[str]
+    rows: Callable[[], Iterator[Record]]
+    at: Callable[[Sequence[int]], Iterator[Record]] | None = None
+    count: int | None = None
+    texts: dict[str, str] = field(default_factory=dict)
+    otherwise: str = PLAIN
+    by_place: bool = False
+    whole: bool = True
+    left_out: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)

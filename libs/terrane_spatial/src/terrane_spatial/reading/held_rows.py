@@ -1,0 +1,132 @@
+"""The rows of a layer that are held back while it is loaded, to be compared with a second reading of them.
+
+All, of a layer of up to WHOLE_ROWS rows and WHOLE_BYTES; of a larger one a sample, drawn evenly over all of it, with
+the first and the last row, and those with the least, the greatest and the longest values.
+"""
+
+# pyright: reportAttributeAccessIssue=false
+# pyarrow makes its compute functions at import, where a type checker does not see them.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+WHOLE_ROWS, WHOLE_BYTES = 200_000, 100 << 20
+# More than 20,000, so that fewer come out of hardly any draw; and what is held of a layer that does not say its size.
+SAMPLE_ROWS, MAX_SAMPLE_ROWS, SAMPLE_BYTES = 21_000, 42_000, 25 << 20
+# Knuth's multiplier spreads consecutive numbers evenly: the rows below a threshold are a sample, and nest.
+SPREAD, SPAN = 2_654_435_761, 1 << 32
+
+
+class HeldRows:
+    """Rows by their places in the file."""
+
+    def __init__(self, expected: int):
+        self._share = 1.0 if expected <= WHOLE_ROWS else SAMPLE_ROWS / expected
+        self.whole = self._share == 1.0
+        self._held: list[tuple[Any, pa.RecordBatch]] = []
+        self._rows = self._bytes = 0
+        self._last: tuple[Any, pa.RecordBatch] | None = None
+        self._extremes: dict[tuple[int, str], Any] = {}
+
+    def add(self, places: np.ndarray, batch: pa.RecordBatch) -> None:
+        if not len(places):
+            return
+        if self.whole:
+            self._keep(places, batch)
+        else:
+            chosen = self._drawn(places) | self._extreme(batch)
+            chosen[0] |= not self._held
+            self._keep(places[chosen], batch.filter(_mask(chosen)))
+            self._last = (places[-1:], batch.slice(batch.num_rows - 1))
+        limit = WHOLE_ROWS if self.whole else MAX_SAMPLE_ROWS
+        if self._rows > limit or self._bytes > (WHOLE_BYTES if self.whole else 2 * SAMPLE_BYTES):
+            self._thin()
+
+    def table(self) -> tuple[np.ndarray, pa.Table]:
+        """The places, and the rows, in the order of the file; of no rows, none."""
+        import numpy as np
+        import pyarrow as pa
+
+        held = list(self._held)
+        if self._last is not None and (not held or held[-1][0][-1] != self._last[0][0]):
+            held.append(self._last)
+        if not held:
+            return np.empty(0, np.int64), pa.table({})
+        return np.concatenate([places for places, _ in held]), pa.Table.from_batches([batch for _, batch in held])
+
+    def _keep(self, places: np.ndarray, batch: pa.RecordBatch) -> None:
+        if len(places):
+            self._held.append((places, batch))
+            self._rows += len(places)
+            self._bytes += batch.nbytes
+
+    def _drawn(self, places: np.ndarray) -> np.ndarray:
+        return (places * SPREAD) % SPAN < self._share * SPAN
+
+    def _thin(self) -> None:
+        """Goes over to a sample, or to a smaller one."""
+        most = SAMPLE_ROWS if self.whole else MAX_SAMPLE_ROWS // 2
+        self._share *= min(0.5, most / self._rows, SAMPLE_BYTES / self._bytes)
+        self.whole = False
+        held, self._held, self._rows, self._bytes = self._held, [], 0, 0
+        for number, (places, batch) in enumerate(held):
+            chosen = self._drawn(places)
+            chosen[0] |= number == 0
+            self._keep(places[chosen], batch.filter(_mask(chosen)))
+
+    def _extreme(self, batch: pa.RecordBatch) -> np.ndarray:
+        """The rows with values beyond all that were seen: the least and the greatest number, the longest text."""
+        import numpy as np
+
+        chosen = np.zeros(batch.num_rows, bool)
+        for at, column in enumerate(batch.columns):
+            for name, value, place in _edges(column):
+                seen = self._extremes.get((at, name))
+                if seen is None or (value < seen if name == "least" else value > seen):
+                    self._extremes[at, name] = value
+                    chosen[place] = True
+        return chosen
+
+
+def _edges(column: pa.Array) -> list[tuple[str, Any, int]]:
+    """The least and the greatest of numbers, the longest of texts and bytes, and where they are."""
+    import numpy as np
+    import pyarrow.types as t
+
+    from terrane_spatial.arrow_buffers import bounds_of, valid, values_of
+
+    if not len(column) or column.null_count == len(column):
+        return []
+    if t.is_integer(column.type) or t.is_floating(column.type):
+        values = values_of(column)
+        if column.null_count or t.is_floating(column.type):
+            fine = valid(column) & np.isfinite(values)
+            if not fine.any():
+                return []
+            rows = np.flatnonzero(fine)
+            values = values[rows]
+        else:
+            rows = None
+        low, high = int(values.argmin()), int(values.argmax())
+        return [
+            ("least", values[low], low if rows is None else int(rows[low])),
+            ("greatest", values[high], high if rows is None else int(rows[high])),
+        ]
+    if t.is_string(column.type) or t.is_binary(column.type):
+        lengths = np.diff(bounds_of(column))
+        longest = int(lengths.argmax())
+        return [("longest", lengths[longest], longest)]
+    return []
+
+
+def _mask(chosen: np.ndarray) -> pa.Array:
+    import pyarrow as pa
+
+    from terrane_spatial.arrow_buffers import array_of
+
+    return array_of(chosen, pa.bool_())

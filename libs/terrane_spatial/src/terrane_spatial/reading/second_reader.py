@@ -1,0 +1,243 @@
+"""Reading a file a second time, by a hand that shares nothing with the first, and comparing what both have read.
+
+The number of rows is always compared. Every value is, of a layer that is held back whole; of a larger one those of a
+sample. The process is confined as the one of the first reading is.
+"""
+
+# pyright: reportAttributeAccessIssue=false
+# pyarrow makes its compute functions at import, where a type checker does not see them.
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from terrane_spatial.errors import BatchRejectedError
+from terrane_spatial.reading.clock import Clock
+from terrane_spatial.reading.gdal_process import GdalProcess
+from terrane_spatial.reading.same_values import unlike
+from terrane_spatial.sandbox import child_process, endings
+from terrane_spatial.sandbox.protocol import REFUSED, Limits
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from terrane_spatial.reading.held_rows import HeldRows
+
+SECOND = child_process.command("terrane_spatial.reading.child.second_entry")
+GEOMETRY, PLACE, END = "geometry", "row", b"end"
+UNREADABLE, NOT_READ = b"?", b"-"
+POLYGONS = (b"\x03\0\0\0", b"\x06\0\0\0")
+MAX_VALUE_CHARS = 60
+
+
+@dataclass
+class Compared:
+    """What the comparison found.
+
+    Attributes:
+        rows: that the second reader counts; None where there is none.
+        values: how many rows' values were compared, and whether those are all.
+        differences: by column, in how many rows, with an example of each in words.
+        whole: whether the second reader reads the layer by itself, geometries too.
+        facts: what the second reader met.
+        without: why there is no second reader.
+    """
+
+    rows: int | None = None
+    values: int = 0
+    every: bool = False
+    differences: dict[str, str] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    missing: list[str] = field(default_factory=list)
+    whole: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+    without: str | None = None
+
+    def report(self) -> dict[str, Any]:
+        """What the run's report says of it."""
+        if self.without is not None:
+            return {"no second reader": self.without}
+        how = "all" if self.every else "a sample, with the first, the last, the longest and the extreme ones"
+        return {"compared with a second reading": f"{self.rows} rows, the values of {self.values}: {how}"}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The first reading, as far as the second has to know it.
+
+    Attributes:
+        source: the request's source, its layer chosen.
+        geometry: the name of the column; None where its coordinates were changed, so that they cannot be compared.
+        key: the column by whose values rows are found again; None where they are by their places.
+        hidden: columns that are not of the layer.
+    """
+
+    source: dict[str, Any]
+    name: str
+    geometry_column: str
+    geometry_compared: bool
+    key: str | None
+    hidden: tuple[str, ...]
+    limits: Limits
+
+
+def compare(reading: Reading, held: HeldRows) -> Compared:
+    """Compares the rows that are held with a second reading of them.
+
+    Raises:
+        BatchRejectedError: the second reader refuses the file, by its format's specification.
+        StageError: its process ended otherwise.
+    """
+    import pyarrow as pa
+
+    places, first = held.table()
+    if len(places) == 0:
+        return Compared(without="no row was read")
+    request = {
+        "source": reading.source,
+        "limits": reading.limits.of_process(),
+        "places": None if held.whole else places.tolist(),
+        "keys": None if held.whole or reading.key is None else first.column(reading.key).to_pylist(),
+    }
+    found = Compared(values=len(places), every=held.whole)
+    process = GdalProcess(SECOND)
+    clock = Clock(reading.limits.wall_s, process.popen.kill)
+    try:
+        with clock.waiting():
+            process.ask(request)
+            for batch in _batches(process, found):
+                _compare_batch(reading, found, places, first, batch)
+            process.popen.wait()
+    except (pa.ArrowInvalid, OSError) as error:
+        if not process.has_ended():
+            raise
+        return _without(reading, process, clock, error)
+    finally:
+        clock.stop()
+        process.end()
+    if process.popen.returncode:
+        return _without(reading, process, clock, None)
+    return found
+
+
+def _batches(process: GdalProcess, found: Compared) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    while True:
+        reader = pa.ipc.open_stream(process.output)
+        told = (reader.schema.metadata or {}).get(END)
+        if told is not None:
+            facts = json.loads(told)
+            found.rows, found.whole, found.facts = facts["rows"], facts["whole"], facts["facts"]
+            return
+        yield from reader
+
+
+def _without(reading: Reading, process: GdalProcess, clock: Clock, error: Exception | None) -> Compared:
+    """What it means that the process did not end well."""
+    code = process.popen.returncode
+    if clock.expired:
+        raise endings.took_too_long(reading.name, "reading it a second time", reading.limits.wall_s)
+    last = process.last_line()
+    if code == REFUSED:
+        told = json.loads(last)
+        if "refused" in told:
+            raise BatchRejectedError(f"{reading.name}: {told['refused']}")
+        return Compared(without=told["unsupported"])
+    raise endings.failure(reading.name, "reading it a second time", code, last) from error
+
+
+def _compare_batch(
+    reading: Reading, found: Compared, places: np.ndarray, first: pa.Table, batch: pa.RecordBatch
+) -> None:
+    import numpy as np
+
+    if not batch.num_rows:
+        return
+    told = np.asarray(batch.column(PLACE))
+    begin, end = np.searchsorted(places, [told[0], told[-1] + 1])
+    mine = first.slice(begin, end - begin).combine_chunks()
+    at = np.searchsorted(told, places[begin:end])
+    # Rows that the first reader rejected are not held; those that the second does not have end in another count.
+    if not len(at) or (at >= len(told)).any() or (told[at] != places[begin:end]).any():
+        return
+    theirs = batch if len(at) == batch.num_rows else batch.take(_places(at))
+    pairs = _pairs(reading, first.schema.names, [n for n in batch.schema.names if n not in (PLACE, GEOMETRY)])
+    for name, other in pairs.items():
+        column = theirs.column(other) if other else None
+        if column is None:
+            continue
+        ours = mine.column(name).chunk(0) if mine.column(name).num_chunks else mine.column(name).combine_chunks()
+        _note(found, name, unlike(ours, column, batch.schema.field(other)), ours, column, places[begin:end])
+    for name in set(batch.schema.names) - set(pairs.values()) - {PLACE, GEOMETRY}:
+        if theirs.column(name).null_count < theirs.num_rows and name not in found.missing:
+            found.missing.append(name)
+    if reading.geometry_compared:
+        _compare_geometry(reading, found, mine, theirs, places[begin:end])
+
+
+def _places(at: np.ndarray) -> pa.Array:
+    import pyarrow as pa
+
+    from terrane_spatial.arrow_buffers import array_of
+
+    return array_of(at, pa.int64())
+
+
+def _pairs(reading: Reading, names: list[str], theirs: list[str]) -> dict[str, str | None]:
+    """The second's column for each of the first's, by name; where names may be cut, by place."""
+    mine = [name for name in names if name != reading.geometry_column and name not in reading.hidden]
+    lower = {name.casefold(): name for name in theirs}
+    by_name = {name: name if name in theirs else lower.get(name.casefold()) for name in mine}
+    if None in by_name.values() and len(mine) == len(theirs):
+        return dict(zip(mine, theirs, strict=True))
+    return by_name
+
+
+def _compare_geometry(
+    reading: Reading, found: Compared, mine: pa.Table, theirs: pa.RecordBatch, places: np.ndarray
+) -> None:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ours, other = mine.column(reading.geometry_column).combine_chunks(), theirs.column(GEOMETRY)
+    ours = ours if isinstance(ours, pa.Array) else ours.chunk(0)
+    unequal = pc.fill_null(pc.not_equal(ours, other), True)
+    both = pc.and_(pc.is_null(ours), pc.is_null(other))
+    wrong = np.flatnonzero(np.asarray(pc.and_not(unequal, both).to_numpy(zero_copy_only=False), bool))
+    pairs = zip(wrong, ours.take(_places(wrong)).to_pylist(), other.take(_places(wrong)).to_pylist(), strict=True)
+    rings_move = reading.source["driver"] == "ESRI Shapefile"
+    differing = [(at, b) for at, a, b in pairs if b != NOT_READ and not (rings_move and _same_polygon(a, b))]
+    for at, b in differing:
+        what = "a geometry that cannot be read" if b == UNREADABLE else "another geometry" if b else "none"
+        found.counts[reading.geometry_column] += 1
+        found.differences.setdefault(reading.geometry_column, f"row {places[at] + 1}: the file has {what}")
+
+
+def _same_polygon(first: bytes | None, second: bytes | None) -> bool:
+    """Whether both are polygons of the same numbers: each reader orders a shapefile's rings in its way."""
+    if not first or not second or len(first) != len(second) or first[1:5] not in POLYGONS:
+        return False
+    return sorted(first) == sorted(second)
+
+
+def _note(found: Compared, name: str, wrong: np.ndarray, ours: pa.Array, theirs: pa.Array, places: np.ndarray) -> None:
+    if not len(wrong):
+        return
+    at = int(wrong[0])
+    found.counts[name] += len(wrong)
+    found.differences.setdefault(
+        name,
+        f"row {places[at] + 1}, column {name!r}: the file has {_shown(theirs[at])}, GDAL reads {_shown(ours[at])}",
+    )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value.as_py())
+    return text if len(text) <= MAX_VALUE_CHARS else f"{text[:MAX_VALUE_CHARS]}..."
