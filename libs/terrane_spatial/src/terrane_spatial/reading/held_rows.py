@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from terrane_spatial.arrow_buffers import array_of, bounds_of, valid, values_of
+
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
 WHOLE_ROWS, WHOLE_BYTES = 200_000, 100 << 20
 # More than 20,000, so that fewer come out of hardly any draw; and what is held of a layer that does not say its size.
-SAMPLE_ROWS, MAX_SAMPLE_ROWS, SAMPLE_BYTES = 21_000, 42_000, 25 << 20
+SAMPLE_ROWS, MAX_SAMPLE_ROWS, SAMPLE_BYTES = 20_100, 40_200, 25 << 20
 # Knuth's multiplier spreads consecutive numbers evenly: the rows below a threshold are a sample, and nest.
 SPREAD, SPAN = 2_654_435_761, 1 << 32
 
@@ -41,7 +43,7 @@ class HeldRows:
         else:
             chosen = self._drawn(places) | self._extreme(batch)
             chosen[0] |= not self._held
-            self._keep(places[chosen], batch.filter(_mask(chosen)))
+            self._keep_some(places, batch, chosen)
             self._last = (places[-1:], batch.slice(batch.num_rows - 1))
         limit = WHOLE_ROWS if self.whole else MAX_SAMPLE_ROWS
         if self._rows > limit or self._bytes > (WHOLE_BYTES if self.whole else 2 * SAMPLE_BYTES):
@@ -65,6 +67,15 @@ class HeldRows:
             self._rows += len(places)
             self._bytes += batch.nbytes
 
+    def _keep_some(self, places: np.ndarray, batch: pa.RecordBatch, chosen: np.ndarray) -> None:
+        import numpy as np
+        import pyarrow as pa
+
+        rows = np.flatnonzero(chosen)
+        # Rows taken are copied; a slice would keep all of the batch.
+        if len(rows):
+            self._keep(places[rows], batch.take(array_of(rows, pa.int64())))
+
     def _drawn(self, places: np.ndarray) -> np.ndarray:
         return (places * SPREAD) % SPAN < self._share * SPAN
 
@@ -77,7 +88,7 @@ class HeldRows:
         for number, (places, batch) in enumerate(held):
             chosen = self._drawn(places)
             chosen[0] |= number == 0
-            self._keep(places[chosen], batch.filter(_mask(chosen)))
+            self._keep_some(places, batch, chosen)
 
     def _extreme(self, batch: pa.RecordBatch) -> np.ndarray:
         """The rows with values beyond all that were seen: the least and the greatest number, the longest text."""
@@ -97,8 +108,6 @@ def _edges(column: pa.Array) -> list[tuple[str, Any, int]]:
     """The least and the greatest of numbers, the longest of texts and bytes, and where they are."""
     import numpy as np
     import pyarrow.types as t
-
-    from terrane_spatial.arrow_buffers import bounds_of, valid, values_of
 
     if not len(column) or column.null_count == len(column):
         return []
@@ -122,11 +131,3 @@ def _edges(column: pa.Array) -> list[tuple[str, Any, int]]:
         longest = int(lengths.argmax())
         return [("longest", lengths[longest], longest)]
     return []
-
-
-def _mask(chosen: np.ndarray) -> pa.Array:
-    import pyarrow as pa
-
-    from terrane_spatial.arrow_buffers import array_of
-
-    return array_of(chosen, pa.bool_())

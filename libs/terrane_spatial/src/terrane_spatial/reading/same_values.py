@@ -10,28 +10,29 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from terrane_spatial.arrow_buffers import array_of
 from terrane_spatial.reading.texts import INTEGER, NUMBER, day, instant
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-MARK = b"as"
 
-
-def unlike(first: pa.Array, second: pa.Array, field: pa.Field) -> np.ndarray:
+def unlike(first: pa.Array, second: pa.Array, is_json: bool) -> np.ndarray:
     """The places where the two differ.
 
     Args:
-        field: of the second, whose metadata say when its values are JSON.
+        is_json: whether the second's texts are JSON of its values.
     """
     import numpy as np
+    import pyarrow as pa
 
-    suspects = _suspects(first, second) if not field.metadata else np.arange(len(first))
+    suspects = np.arange(len(first)) if is_json else _suspects(first, second)
     if not len(suspects):
         return suspects
-    read = json.loads if field.metadata and MARK in field.metadata else lambda value: value
-    pairs = zip(first.take(suspects).to_pylist(), second.take(suspects).to_pylist(), strict=True)
+    read = json.loads if is_json else lambda value: value
+    at = array_of(suspects.astype(np.int64), pa.int64())
+    pairs = zip(first.take(at).to_pylist(), second.take(at).to_pylist(), strict=True)
     wrong = [not same(a, None if b is None else read(b)) for a, b in pairs]
     return suspects[np.array(wrong, bool)]
 
@@ -63,21 +64,42 @@ def _suspects(first: pa.Array, second: pa.Array) -> np.ndarray:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if first.type != second.type:
-        try:
-            second = second.cast(first.type, safe=True)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            return np.arange(len(first))
-        # Text that is cast to a number has lost how it was written.
-        if not (pa.types.is_integer(first.type) or pa.types.is_floating(first.type)) or pa.types.is_null(second.type):
-            return np.arange(len(first))
+    every = np.arange(len(first))
     try:
+        first, second = _comparable(first, second)
         equal = pc.equal(first, second)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return np.arange(len(first))
+        return every
     both_null = pc.and_(pc.is_null(first), pc.is_null(second))
     fine = pc.or_(pc.fill_null(equal, False), both_null)
-    return np.flatnonzero(~np.asarray(fine.to_numpy(zero_copy_only=False), bool))
+    return np.flatnonzero(
+        np.unpackbits(np.frombuffer(fine.buffers()[1], np.uint8), count=len(fine), bitorder="little") == 0
+    )
+
+
+def _comparable(first: pa.Array, second: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """The two in one type in which equal means the same. Raises ArrowInvalid where there is none for all values."""
+    import pyarrow as pa
+    import pyarrow.types as t
+
+    if first.type == second.type:
+        return first, second
+    if t.is_boolean(first.type) and t.is_integer(second.type):
+        return first.cast(pa.int64()), second
+    # Times are written in one way that Arrow reads, to the digit of its unit; anything else is looked at one by one.
+    if (t.is_timestamp(first.type) or t.is_date(first.type)) and t.is_string(second.type):
+        try:
+            return first, second.cast(first.type)
+        except pa.ArrowInvalid:
+            # GeoPackage's times are of UTC, also where they do not say so.
+            local = pa.timestamp(first.type.unit) if t.is_timestamp(first.type) else first.type
+            return first.cast(local), second.cast(local)
+    # Text that is cast to a number would have lost how it was written.
+    if (t.is_integer(first.type) or t.is_floating(first.type)) and (
+        t.is_integer(second.type) or t.is_floating(second.type)
+    ):
+        return first, second.cast(first.type, safe=True)
+    raise pa.ArrowInvalid("of other types")
 
 
 def _as_written(first: Any, second: str) -> bool:

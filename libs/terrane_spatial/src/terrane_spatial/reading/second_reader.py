@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from terrane_spatial.arrow_buffers import values_of
 from terrane_spatial.errors import BatchRejectedError
 from terrane_spatial.reading.clock import Clock
 from terrane_spatial.reading.gdal_process import GdalProcess
@@ -29,10 +30,20 @@ if TYPE_CHECKING:
     from terrane_spatial.reading.held_rows import HeldRows
 
 SECOND = child_process.command("terrane_spatial.reading.child.second_entry")
-GEOMETRY, PLACE, END = "geometry", "row", b"end"
+# The kinds of a chunk's columns, as `child.second` has them.
+FLAGS, JSON, NOTHING = "flags", "json", "nothing"
 UNREADABLE, NOT_READ = b"?", b"-"
 POLYGONS = (b"\x03\0\0\0", b"\x06\0\0\0")
 MAX_VALUE_CHARS = 60
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows of the second reading: their places, their geometries, and their columns by name, each of a kind."""
+
+    places: pa.Array
+    geometry: pa.Array
+    columns: dict[str, tuple[str, pa.Array]]
 
 
 @dataclass
@@ -93,8 +104,6 @@ def compare(reading: Reading, held: HeldRows) -> Compared:
         BatchRejectedError: the second reader refuses the file, by its format's specification.
         StageError: its process ended otherwise.
     """
-    import pyarrow as pa
-
     places, first = held.table()
     if len(places) == 0:
         return Compared(without="no row was read")
@@ -110,10 +119,10 @@ def compare(reading: Reading, held: HeldRows) -> Compared:
     try:
         with clock.waiting():
             process.ask(request)
-            for batch in _batches(process, found):
-                _compare_batch(reading, found, places, first, batch)
+            for chunk in _chunks(process, found):
+                _compare_chunk(reading, found, places, first, chunk)
             process.popen.wait()
-    except (pa.ArrowInvalid, OSError) as error:
+    except (EOFError, OSError, ValueError) as error:
         if not process.has_ended():
             raise
         return _without(reading, process, clock, error)
@@ -125,17 +134,51 @@ def compare(reading: Reading, held: HeldRows) -> Compared:
     return found
 
 
-def _batches(process: GdalProcess, found: Compared) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-
-    while True:
-        reader = pa.ipc.open_stream(process.output)
-        told = (reader.schema.metadata or {}).get(END)
-        if told is not None:
-            facts = json.loads(told)
+def _chunks(process: GdalProcess, found: Compared) -> Iterator[Chunk]:
+    """The rows as the process sends them. Raises EOFError when it ends before it has sent all."""
+    while line := process.output.readline():
+        told = json.loads(line)
+        if "end" in told:
+            facts = told["end"]
             found.rows, found.whole, found.facts = facts["rows"], facts["whole"], facts["facts"]
             return
-        yield from reader
+        columns = {
+            name: (kind, _array(kind, told["rows"], _buffers(process, sizes))) for name, kind, sizes in told["columns"]
+        }
+        _, places = columns.pop("")
+        _, geometry = columns.pop(None)
+        yield Chunk(places, geometry, columns)
+    raise EOFError(process.last_line())
+
+
+def _buffers(process: GdalProcess, sizes: list[int]) -> list[bytes]:
+    buffers = [process.output.read(size) for size in sizes]
+    if any(len(buffer) != size for buffer, size in zip(buffers, sizes, strict=True)):
+        raise EOFError(process.last_line())
+    return buffers
+
+
+def _array(kind: str, rows: int, buffers: list[bytes]) -> pa.Array:
+    """A column of a chunk as Arrow's, whose buffers were written by a process that may have been taken over."""
+    import numpy as np
+    import pyarrow as pa
+
+    if kind == NOTHING:
+        return pa.nulls(rows)
+    nulls, *values = buffers
+    arrow = {"integers": pa.int64(), "floats": pa.float64(), FLAGS: pa.bool_(), "bytes": pa.binary()}.get(
+        kind, pa.string()
+    )
+    if kind == FLAGS:
+        values = [np.packbits(np.frombuffer(values[0], np.uint8), bitorder="little").tobytes()]
+    bits = np.packbits(np.frombuffer(nulls, np.uint8) == 0, bitorder="little").tobytes() if nulls else None
+    if nulls and len(nulls) != rows:
+        raise EOFError("a column has other rows than its chunk")
+    made = pa.Array.from_buffers(
+        arrow, rows, [None if bits is None else pa.py_buffer(bits), *map(pa.py_buffer, values)]
+    )
+    made.validate(full=True)
+    return made
 
 
 def _without(reading: Reading, process: GdalProcess, clock: Clock, error: Exception | None) -> Compared:
@@ -152,33 +195,36 @@ def _without(reading: Reading, process: GdalProcess, clock: Clock, error: Except
     raise endings.failure(reading.name, "reading it a second time", code, last) from error
 
 
-def _compare_batch(
-    reading: Reading, found: Compared, places: np.ndarray, first: pa.Table, batch: pa.RecordBatch
-) -> None:
+def _compare_chunk(reading: Reading, found: Compared, places: np.ndarray, first: pa.Table, chunk: Chunk) -> None:
     import numpy as np
 
-    if not batch.num_rows:
+    told = values_of(chunk.places)
+    if not len(told):
         return
-    told = np.asarray(batch.column(PLACE))
     begin, end = np.searchsorted(places, [told[0], told[-1] + 1])
     mine = first.slice(begin, end - begin).combine_chunks()
     at = np.searchsorted(told, places[begin:end])
     # Rows that the first reader rejected are not held; those that the second does not have end in another count.
     if not len(at) or (at >= len(told)).any() or (told[at] != places[begin:end]).any():
         return
-    theirs = batch if len(at) == batch.num_rows else batch.take(_places(at))
-    pairs = _pairs(reading, first.schema.names, [n for n in batch.schema.names if n not in (PLACE, GEOMETRY)])
+    taken = None if len(at) == len(told) else _places(at)
+    pairs = _pairs(reading, first.schema.names, list(chunk.columns))
     for name, other in pairs.items():
-        column = theirs.column(other) if other else None
-        if column is None:
-            continue
-        ours = mine.column(name).chunk(0) if mine.column(name).num_chunks else mine.column(name).combine_chunks()
-        _note(found, name, unlike(ours, column, batch.schema.field(other)), ours, column, places[begin:end])
-    for name in set(batch.schema.names) - set(pairs.values()) - {PLACE, GEOMETRY}:
-        if theirs.column(name).null_count < theirs.num_rows and name not in found.missing:
+        if other is not None:
+            kind, column = chunk.columns[other]
+            ours, theirs = _one_chunk(mine.column(name)), column if taken is None else column.take(taken)
+            _note(found, name, unlike(ours, theirs, kind == JSON), ours, theirs, places[begin:end])
+    for name in set(chunk.columns) - set(pairs.values()):
+        _, column = chunk.columns[name]
+        if column.null_count < len(column) and name not in found.missing:
             found.missing.append(name)
     if reading.geometry_compared:
-        _compare_geometry(reading, found, mine, theirs, places[begin:end])
+        theirs = chunk.geometry if taken is None else chunk.geometry.take(taken)
+        _compare_geometry(reading, found, _one_chunk(mine.column(reading.geometry_column)), theirs, places[begin:end])
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _places(at: np.ndarray) -> pa.Array:
@@ -199,15 +245,12 @@ def _pairs(reading: Reading, names: list[str], theirs: list[str]) -> dict[str, s
     return by_name
 
 
-def _compare_geometry(
-    reading: Reading, found: Compared, mine: pa.Table, theirs: pa.RecordBatch, places: np.ndarray
-) -> None:
+def _compare_geometry(reading: Reading, found: Compared, ours: pa.Array, other: pa.Array, places: np.ndarray) -> None:
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    ours, other = mine.column(reading.geometry_column).combine_chunks(), theirs.column(GEOMETRY)
-    ours = ours if isinstance(ours, pa.Array) else ours.chunk(0)
+    other = other.cast(pa.binary()) if other.type == pa.null() else other
     unequal = pc.fill_null(pc.not_equal(ours, other), True)
     both = pc.and_(pc.is_null(ours), pc.is_null(other))
     wrong = np.flatnonzero(np.asarray(pc.and_not(unequal, both).to_numpy(zero_copy_only=False), bool))

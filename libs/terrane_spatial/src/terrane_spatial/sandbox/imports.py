@@ -20,22 +20,6 @@ def without(*modules: str) -> Iterator[None]:
             sys.modules.pop(name, None)
 
 
-class _Forbidden:
-    """A finder that finds nothing, and says so of some modules before others are asked."""
-
-    def __init__(self, *modules: str):
-        self._modules = modules
-
-    def find_spec(self, name: str, *_: object) -> None:
-        if name in self._modules:
-            raise ModuleNotFoundError(name)
-
-
-def forbid(*modules: str) -> None:
-    """Makes modules impossible to import in this process: Arrow would import pandas to make an array of a list."""
-    sys.meta_path.insert(0, _Forbidden(*modules))  # type: ignore[arg-type]
-
-
 def import_pyogrio() -> Any:
     """pyogrio without what it would import if it could, and this process seldom uses: half of its CPU time."""
     with without("geopandas", "pandas", "shapely", "pyproj"):

@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 from terrane_spatial.sandbox.confinement import confine, program_folders
-from terrane_spatial.sandbox.imports import forbid
 from terrane_spatial.sandbox.protocol import REFUSED, RefusedError, apply_limits
 
 
@@ -21,7 +20,6 @@ def main() -> int:
     gc.disable()
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    forbid("pandas")
     from terrane_spatial.reading.child.records.table import UnsupportedError
     from terrane_spatial.reading.child.second import send
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from terrane_spatial.reading.child.records.plain_values import TRUTHS, as_text, number
 from terrane_spatial.reading.child.records.table import DATES, FLAGS, NUMBERS, PLAIN, TIMES, TYPED
 from terrane_spatial.reading.texts import INTEGER, NUMBER, day, instant
 
 INT32, INT64, EXACT = 1 << 31, 1 << 63, 1 << 53
-DECIMAL = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*\Z", re.ASCII)
-TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 INTEGERS, FLOATS, BOOLEANS, TEXTS, BYTES, NESTED = "integers", "floats", "booleans", "texts", "bytes", "nested"
 DAY, ZONED, LOCAL, OTHER = "day", "zoned", "local", "other"
 
@@ -105,34 +101,6 @@ class Column:
         if pa.types.is_timestamp(arrow):
             return pa.array([None if v is None else instant(v)[0] for v in values], arrow)  # type: ignore[index]
         return pa.array(values, arrow)
-
-
-def number(text: str) -> Any:
-    """The number that a text is; the text itself where it is none."""
-    if INTEGER.match(text.strip().lstrip("+")):
-        return int(text)
-    return float(text) if DECIMAL.match(text) else text
-
-
-def as_text(value: Any) -> str | None:
-    """A value as text: what is nested as JSON, in which NaN is null and bytes are in hexadecimal digits."""
-    if value is None or type(value) is str:
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, list | dict):
-        return json.dumps(_in_json(value), ensure_ascii=False)
-    return repr(value) if isinstance(value, float) else str(value)
-
-
-def _in_json(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _in_json(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_in_json(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _kind(value: Any) -> str:

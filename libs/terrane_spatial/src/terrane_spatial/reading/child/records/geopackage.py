@@ -36,6 +36,9 @@ MADE_UP_KEYS = frozenset({"fid", "ogc_fid"})
 ENVELOPES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
 EMPTY_FLAG, LITTLE_FLAG, EXTENDED_FLAG = 0x10, 0x01, 0x20
 MOST_VALUE_BYTES = 1 << 30
+KEYS_AT_ONCE = 500
+# Rows of a sample lie on a page each, which is mapped in a fifth of the time that it is read in.
+MAPPED_BYTES = 1 << 30
 
 
 def connect(path: str) -> sqlite3.Connection:
@@ -43,6 +46,7 @@ def connect(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True)
     connection.execute("pragma trusted_schema = off")
     connection.execute("pragma query_only = on")
+    connection.execute(f"pragma mmap_size = {MAPPED_BYTES}")
     if hasattr(connection, "setlimit"):
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_VALUE_BYTES)
     return connection
@@ -82,6 +86,7 @@ def _opened(connection: sqlite3.Connection, layer: str) -> Table:
     odd = {name for name, base in bases.items() if base not in KNOWN_TYPES}
     chosen = ", ".join(_quoted(name) for name in [*(n for n, _ in kept), geometry])
     select = f"select {chosen} from {_quoted(layer)}"  # noqa: S608
+    keyed = f"select rowid, {chosen} from {_quoted(layer)}"  # noqa: S608
     srs = connection.execute(
         "select srs_id from gpkg_geometry_columns where lower(table_name) = lower(?)", [layer]
     ).fetchone()[0]
@@ -104,10 +109,11 @@ def _opened(connection: sqlite3.Connection, layer: str) -> Table:
         return _refused(map(record, connection.execute(select)))
 
     def some(keys: Sequence[int]) -> Iterator[Record]:
-        by_key = f"{select} where rowid = ?"
-        for one in keys:
-            found = connection.execute(by_key, [one]).fetchone()
-            yield record(found) if found else Record([], None)
+        for begin in range(0, len(keys), KEYS_AT_ONCE):
+            wanted = keys[begin : begin + KEYS_AT_ONCE]
+            places = ", ".join("?" * len(wanted))
+            found = {row[0]: row[1:] for row in connection.execute(f"{keyed} where rowid in ({places})", wanted)}
+            yield from (record(found[one]) if one in found else Record([], None) for one in wanted)
 
     table = Table(
         [name for name, _ in kept],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 # In place of a geometry: one that is there and cannot be read, and one that this reader does not read.
 UNREADABLE = b"?"
@@ -17,8 +17,7 @@ class UnsupportedError(Exception):
     """A file, or what is wanted of it, that this reader does not know; another has to read it alone."""
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """A row.
 
     Attributes:
