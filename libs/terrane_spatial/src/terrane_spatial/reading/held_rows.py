@@ -9,9 +9,10 @@ the first and the last row, and those with the least, the greatest and the longe
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from terrane_spatial.arrow_buffers import array_of, bounds_of, valid, values_of
+from terrane_spatial.arrow_buffers import array_of, bounds_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 WHOLE_ROWS, WHOLE_BYTES = 200_000, 100 << 20
 # More than 20,000, so that fewer come out of hardly any draw; and what is held of a layer that does not say its size.
 SAMPLE_ROWS, MAX_SAMPLE_ROWS, SAMPLE_BYTES = 20_100, 40_200, 25 << 20
-# Knuth's multiplier spreads consecutive numbers evenly: the rows below a threshold are a sample, and nest.
+# Knuth's multiplier spreads consecutive numbers evenly: it draws a place in each stretch.
 SPREAD, SPAN = 2_654_435_761, 1 << 32
 
 
 class HeldRows:
     """Rows by their places in the file."""
 
-    def __init__(self, expected: int):
+    def __init__(self, expected: int, key: str | None = None):
+        self._key = key
         self._share = 1.0 if expected <= WHOLE_ROWS else SAMPLE_ROWS / expected
         self.whole = self._share == 1.0
         self._held: list[tuple[Any, pa.RecordBatch]] = []
@@ -41,9 +43,8 @@ class HeldRows:
         if self.whole:
             self._keep(places, batch)
         else:
-            chosen = self._drawn(places) | self._extreme(batch)
-            chosen[0] |= not self._held
-            self._keep_some(places, batch, chosen)
+            rows = {*self._drawn(places).tolist(), *self._extreme(batch), *([] if self._held else [0])}
+            self._keep_some(places, batch, sorted(rows))
             self._last = (places[-1:], batch.slice(batch.num_rows - 1))
         limit = WHOLE_ROWS if self.whole else MAX_SAMPLE_ROWS
         if self._rows > limit or self._bytes > (WHOLE_BYTES if self.whole else 2 * SAMPLE_BYTES):
@@ -67,17 +68,24 @@ class HeldRows:
             self._rows += len(places)
             self._bytes += batch.nbytes
 
-    def _keep_some(self, places: np.ndarray, batch: pa.RecordBatch, chosen: np.ndarray) -> None:
+    def _keep_some(self, places: np.ndarray, batch: pa.RecordBatch, rows: Sequence[int]) -> None:
         import numpy as np
         import pyarrow as pa
 
-        rows = np.flatnonzero(chosen)
-        # Rows taken are copied; a slice would keep all of the batch.
-        if len(rows):
-            self._keep(places[rows], batch.take(array_of(rows, pa.int64())))
+        # Rows that are taken are copied; a slice would keep all of the batch.
+        if rows:
+            self._keep(places[rows], batch.take(array_of(np.array(rows, np.int64), pa.int64())))
 
     def _drawn(self, places: np.ndarray) -> np.ndarray:
-        return (places * SPREAD) % SPAN < self._share * SPAN
+        """The rows of the batch that are in the sample: one, at a place of its own, of each stretch of the file."""
+        import numpy as np
+
+        stretch = int(1 / self._share)
+        numbers = np.arange(places[0] // stretch, places[-1] // stretch + 1)
+        wanted = numbers * stretch + (numbers * SPREAD % SPAN) * stretch // SPAN
+        at = np.searchsorted(places, wanted)
+        at = at[at < len(places)]
+        return at[np.isin(places[at], wanted)]
 
     def _thin(self) -> None:
         """Goes over to a sample, or to a smaller one."""
@@ -86,48 +94,39 @@ class HeldRows:
         self.whole = False
         held, self._held, self._rows, self._bytes = self._held, [], 0, 0
         for number, (places, batch) in enumerate(held):
-            chosen = self._drawn(places)
-            chosen[0] |= number == 0
-            self._keep_some(places, batch, chosen)
+            self._keep_some(places, batch, sorted({*self._drawn(places).tolist(), *([] if number else [0])}))
 
-    def _extreme(self, batch: pa.RecordBatch) -> np.ndarray:
+    def _extreme(self, batch: pa.RecordBatch) -> list[int]:
         """The rows with values beyond all that were seen: the least and the greatest number, the longest text."""
-        import numpy as np
-
-        chosen = np.zeros(batch.num_rows, bool)
+        chosen = []
         for at, column in enumerate(batch.columns):
-            for name, value, place in _edges(column):
+            # A key grows with every row, which makes each batch's last one extreme.
+            if batch.schema.names[at] == self._key:
+                continue
+            for name, value, find in _edges(column):
                 seen = self._extremes.get((at, name))
                 if seen is None or (value < seen if name == "least" else value > seen):
                     self._extremes[at, name] = value
-                    chosen[place] = True
-        return chosen
+                    chosen.append(find())
+        return [row for row in chosen if row >= 0]
 
 
-def _edges(column: pa.Array) -> list[tuple[str, Any, int]]:
-    """The least and the greatest of numbers, the longest of texts and bytes, and where they are."""
+def _edges(column: pa.Array) -> list[tuple[str, Any, Callable[[], int]]]:
+    """The least and the greatest of numbers, the longest of texts and bytes, and what finds where they are."""
     import numpy as np
+    import pyarrow.compute as pc
     import pyarrow.types as t
 
     if not len(column) or column.null_count == len(column):
         return []
     if t.is_integer(column.type) or t.is_floating(column.type):
-        values = values_of(column)
-        if column.null_count or t.is_floating(column.type):
-            fine = valid(column) & np.isfinite(values)
-            if not fine.any():
-                return []
-            rows = np.flatnonzero(fine)
-            values = values[rows]
-        else:
-            rows = None
-        low, high = int(values.argmin()), int(values.argmax())
+        edges = pc.min_max(column).as_py()
         return [
-            ("least", values[low], low if rows is None else int(rows[low])),
-            ("greatest", values[high], high if rows is None else int(rows[high])),
+            (name, edges[which], lambda value=edges[which]: pc.index(column, value).as_py())
+            for name, which in (("least", "min"), ("greatest", "max"))
+            if edges[which] is not None and edges[which] == edges[which]
         ]
     if t.is_string(column.type) or t.is_binary(column.type):
         lengths = np.diff(bounds_of(column))
-        longest = int(lengths.argmax())
-        return [("longest", lengths[longest], longest)]
+        return [("longest", int(lengths.max()), lambda: int(lengths.argmax()))]
     return []

@@ -61,7 +61,7 @@ class RecordBatches:
         self._names = [name for name in reader.schema.names if name not in self.hidden]
         self.schema = _libraries().schema([reader.schema.field(name) for name in self._names])
         self.met = Met()
-        self.held = HeldRows(layer.features)
+        self.held = HeldRows(layer.features, layer.key)
         self._reader = reader
         self._clock = clock
         self._finish = finish

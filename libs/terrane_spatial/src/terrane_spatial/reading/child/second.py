@@ -32,8 +32,12 @@ def send(request: dict[str, Any], output: Any) -> None:
     """
     table = open_table(Source(**request["source"]))
     counted = [0]
-    for chunk in _chunks(_wanted(table, request, counted)):
-        _write(output, table, chunk)
+    keys = request["keys"] or request["places"]
+    if keys is not None and table.columns_at is not None:
+        _write_at(output, table, keys, request["places"])
+    else:
+        for chunk in _chunks(_wanted(table, request, counted)):
+            _write(output, table, chunk)
     facts = {
         "rows": counted[0] if table.count is None else table.count,
         "whole": table.whole,
@@ -84,13 +88,32 @@ def _line(output: Any, told: dict[str, Any]) -> None:
     output.write(json.dumps(told).encode() + b"\n")
 
 
+def _write_at(output: Any, table: Table, keys: Sequence[int], places: Sequence[int]) -> None:
+    assert table.columns_at
+    for begin in range(0, len(keys), CHUNK_ROWS):
+        rows = slice(begin, begin + CHUNK_ROWS)
+        columns, geometry = table.columns_at(keys[rows])
+        _send(output, table, places[rows], dict(zip(table.names, columns, strict=True)), geometry)
+
+
 def _write(output: Any, table: Table, chunk: list[tuple[int, Record]]) -> None:
-    columns: list[tuple[str | None, Packed]] = [("", _packed([at for at, _ in chunk]))]
-    for name, values in _columns(table, [record for _, record in chunk]).items():
-        columns.append((name, _packed(_taken(values, table.texts.get(name, table.otherwise)))))
-    columns.append((None, _packed([record.geometry for _, record in chunk])))
+    columns = _columns(table, [record for _, record in chunk])
+    _send(output, table, [at for at, _ in chunk], columns, [record.geometry for _, record in chunk])
+
+
+def _send(
+    output: Any,
+    table: Table,
+    places: Sequence[int],
+    values: dict[str, Sequence[Any]],
+    geometry: Sequence[bytes | None],
+) -> None:
+    columns: list[tuple[str | None, Packed]] = [("", _packed(places))]
+    for name, column in values.items():
+        columns.append((name, _packed(_taken(column, table.texts.get(name, table.otherwise)))))
+    columns.append((None, _packed(geometry)))
     told = [(name, kind, [len(buffer) for buffer in buffers]) for name, (kind, buffers) in columns]
-    _line(output, {"rows": len(chunk), "columns": told})
+    _line(output, {"rows": len(places), "columns": told})
     for _, (_, buffers) in columns:
         output.writelines(buffers)
 

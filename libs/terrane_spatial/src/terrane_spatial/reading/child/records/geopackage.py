@@ -108,17 +108,22 @@ def _opened(connection: sqlite3.Connection, layer: str) -> Table:
         contradicting.clear()
         return _refused(map(record, connection.execute(select)))
 
-    def some(keys: Sequence[int]) -> Iterator[Record]:
+    def columns_at(keys: Sequence[int]) -> tuple[list[Sequence[Any]], Sequence[bytes | None]]:
+        rows: list[tuple[Any, ...]] = []
         for begin in range(0, len(keys), KEYS_AT_ONCE):
             wanted = keys[begin : begin + KEYS_AT_ONCE]
             places = ", ".join("?" * len(wanted))
-            found = {row[0]: row[1:] for row in connection.execute(f"{keyed} where rowid in ({places})", wanted)}
-            yield from (record(found[one]) if one in found else Record([], None) for one in wanted)
+            found = {row[0]: row for row in connection.execute(f"{keyed} where rowid in ({places})", wanted)}
+            rows += [found.get(one) or (one, *[None] * (len(kept) + 1)) for one in wanted]
+        _, *columns, blobs = zip(*rows, strict=True)
+        for at in odd_places:
+            columns[at] = [_as_text(value) for value in columns[at]]
+        return columns, _geometries(blobs, srs)
 
     table = Table(
         [name for name, _ in kept],
         every,
-        at=some if key else None,
+        columns_at=columns_at if key else None,
         count=connection.execute(f"select count(*) from {_quoted(layer)}").fetchone()[0],  # noqa: S608
         texts={name: PLAIN if name in odd else TAKEN_AS.get(base, PLAIN) for name, base in bases.items()},
     )
@@ -142,6 +147,22 @@ def _refused(records: Iterator[Record]) -> Iterator[Record]:
 
 def _as_text(value: Any) -> Any:
     return value if value is None or isinstance(value, str | bytes) else str(value)
+
+
+def _geometries(blobs: Sequence[Any], srs: int) -> Sequence[bytes | None]:
+    """The WKB of blobs. Those of most files have one head and are plain: they are cut without looking at each."""
+    heads = {blob[:8] for blob in blobs if type(blob) is bytes}
+    if len(heads) == 1 and None not in blobs and next(iter(heads)) in _plain_heads(srs):
+        begin = 8 + ENVELOPES[(next(iter(heads))[3] >> 1) & 7]
+        made = [blob[begin:] for blob in blobs]
+        if all(head[:1] == b"\x01" and head[1:] in PLAIN_HEADS for head in {wkb[:5] for wkb in made}):
+            return made
+    return [_geometry(blob)[1] for blob in blobs]
+
+
+def _plain_heads(srs: int) -> set[bytes]:
+    """The heads of GeoPackageBinary that say nothing but the layer's system and a box in two dimensions, or none."""
+    return {struct.pack("<2sBBi", b"GP", 0, flags, srs) for flags in (0b1, 0b11)}
 
 
 def _geometry(blob: Any) -> tuple[int | None, bytes | None]:

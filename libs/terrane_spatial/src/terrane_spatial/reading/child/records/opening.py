@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
 
-from terrane_spatial.reading.child.records.dbase import open_shapefile
-from terrane_spatial.reading.child.records.delimited import open_delimited
-from terrane_spatial.reading.child.records.geopackage import open_geopackage
-from terrane_spatial.reading.child.records.json_features import open_geojson, open_sequence
-from terrane_spatial.reading.child.records.markup import open_gml, open_gpx, open_kml
 from terrane_spatial.reading.child.records.table import Table, UnsupportedError
 from terrane_spatial.reading.layer import Source
 
-OPENERS: dict[str, Callable[[Source], Table]] = {
-    "GPKG": open_geopackage,
-    "ESRI Shapefile": open_shapefile,
-    "CSV": open_delimited,
-    "GeoJSON": open_geojson,
-    "GeoJSONSeq": open_sequence,
-    "GML": open_gml,
-    "LIBKML": open_kml,
-    "GPX": open_gpx,
+# Each is imported where it is used: all of them take as long as the smallest files to read.
+OPENERS = {
+    "GPKG": ("geopackage", "open_geopackage"),
+    "ESRI Shapefile": ("dbase", "open_shapefile"),
+    "CSV": ("delimited", "open_delimited"),
+    "GeoJSON": ("json_features", "open_geojson"),
+    "GeoJSONSeq": ("json_features", "open_sequence"),
+    "GML": ("markup", "open_gml"),
+    "LIBKML": ("markup", "open_kml"),
+    "GPX": ("markup", "open_gpx"),
 }
 
 
 def open_table(source: Source) -> Table:
     """The layer, by hand. Raises UnsupportedError for a format, or a file of it, that no reader by hand knows."""
-    opener = OPENERS.get(source.driver)
-    if opener is None:
+    if source.driver not in OPENERS:
         raise UnsupportedError(f"no reader but one reads {source.title}")
-    return opener(source)
+    module, function = OPENERS[source.driver]
+    return getattr(import_module(f"terrane_spatial.reading.child.records.{module}"), function)(source)
