@@ -4,7 +4,7 @@ BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane_dev/src PYTHONDONTWRITEBYTE
 TERRANE = .venv/bin/terrane
 SPATIAL = cd libs/terrane_spatial && ../../code_locations/spatial/.venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments bench-spatial bench-spatial-scale bench-features bench-platform bench-locations mutate-charts feast-repositories fuzz mutate real-files
+.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments bench-spatial bench-spatial-scale bench-features bench-platform bench-locations mutate-charts feast-repositories fuzz mutate generated-files real-files
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {split($$1, names, " "); for (i = 1; i in names; i++) printf "  make %-16s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,10 @@ fuzz: setup-development  ## Fuzz what hostile bytes reach first, for MINUTES eac
 	@for program in fuzz_manifests fuzz_rows; do mkdir -p .terrane/fuzz/$$program && \
 	  ($(SPATIAL) tests/fuzz/$$program.py -max_total_time=$$(( $(or $(MINUTES),10) * 60 )) \
 	  -artifact_prefix=$(CURDIR)/.terrane/fuzz/ $(CURDIR)/.terrane/fuzz/$$program) || exit 1; done
+
+generated-files: setup-development  ## Make adversarial files of every format and load them, for MINUTES each (5), from SEED (1)
+	@cd libs/terrane_spatial && GENERATED_SECONDS=$$(( $(or $(MINUTES),5) * 60 )) GENERATED_SEED=$(or $(SEED),1) \
+	  ../../code_locations/spatial/.venv/bin/python -m pytest -q tests/cases/test_generated.py
 
 real-files: setup-development  ## Try every spatial file below FILES: how many load, and why the others are refused
 	@for program in real_files real_rasters; do \
