@@ -38,8 +38,12 @@ def union(boxes: Iterable[Box]) -> Box:
 
 
 def around(intervals: Iterable[tuple[float, float]]) -> tuple[float, float]:
-    """West and east of what lies between, as `union` has them."""
-    west, _, east, _ = union((low, 0.0, high, 0.0) for low, high in intervals)
+    """West and east of what lies between; as `union` has them, but what is counted beyond 180 degrees stays."""
+    every = list(intervals)
+    west, east = min(low for low, _ in every), max(high for _, high in every)
+    if west < -HALF or east > HALF:
+        return west, east
+    west, _, east, _ = union((low, 0.0, high, 0.0) for low, high in every)
     return west, east
 
 

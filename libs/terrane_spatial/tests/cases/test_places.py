@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 import shapely
+from PIL import Image
 from pmtiles.reader import MmapSource, Reader
 from spatial_cases import Load
 
 from terrane_spatial.errors import BatchRejectedError
-from terrane_spatial.publishing import extra_formats, stac
+from terrane_spatial.publishing import extra_formats, map_preview, stac
 from terrane_spatial.rasters.cog_writer import Cog
+from terrane_spatial.transforms import apply_step
+from terrane_spatial.transforms.parsing import parse
 
 pytestmark = pytest.mark.integration
 
@@ -124,3 +129,41 @@ def test_30_scale_and_offset_are_told(
     (band,) = item(cog)["assets"]["data"]["raster:bands"]
     assert (band["scale"], band["offset"], band["unit"]) == (pytest.approx(scale), pytest.approx(offset), unit)
     assert band["statistics"]["minimum"] == cog.bands[0].minimum
+
+
+def both_sides() -> bytes:
+    """Two islands, on either side of 180 degrees, and one that 180 degrees cuts, as RFC 7946 (3.1.9) wants it cut."""
+
+    def box(west: float, east: float) -> list[Any]:
+        return [[[west, -18], [east, -18], [east, -16], [west, -16], [west, -18]]]
+
+    shapes = [[box(177, 179)], [box(-179, -178)], [box(179.5, 180), box(-180, -179.5)]]
+    features = [
+        {"type": "Feature", "properties": {}, "geometry": {"type": "MultiPolygon", "coordinates": shape}}
+        for shape in shapes
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features}).encode()
+
+
+def test_rows_on_both_sides_of_180_degrees_have_a_narrow_box_and_a_narrow_map(load: Load) -> None:
+    case = load(both_sides())
+    written = case.published()
+    assert written.bounds == (177, -18, -178, -16)
+    picture = Image.open(io.BytesIO(map_preview.draw(case.connection, "t", None)))
+    # Five degrees by two, and not a line of 360 by two.
+    assert 1.5 < picture.width / picture.height < 3.5
+
+
+def test_what_is_brought_across_180_degrees_is_cut_there(load: Load) -> None:
+    case = load(both_sides())
+    case.connection.execute(
+        "create table utm as select st_transform(st_shiftlongitude(geometry), 32760)::geometry(Geometry, 32760)"
+        " as geometry from t where st_xmax(geometry) > 179.9"
+    )
+    (step,) = parse("bench", [{"reproject": {"table": "utm"}}], Path())
+    apply_step.apply(case.connection, step, "bench, step 1 (reproject)")  # type: ignore[arg-type]
+    ((parts, area, west, east),) = case.connection.execute(
+        "select st_numgeometries(geometry), st_area(geometry), st_xmin(geometry), st_xmax(geometry) from utm"
+    ).fetchall()
+    assert (parts, west, east) == (2, -180, 180)
+    assert area == pytest.approx(2, rel=0.01)

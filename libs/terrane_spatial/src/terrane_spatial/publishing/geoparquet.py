@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from terrane_spatial import antimeridian
 from terrane_spatial.arrow_buffers import array_of, valid, values_of
 from terrane_spatial.wkb import TYPE_NAMES, wkb_codes
 
@@ -25,6 +26,7 @@ ZSTD_LEVEL = 1
 GEOMETRY = "geometry"
 BBOX = "bbox"
 EDGES = ("xmin", "ymin", "xmax", "ymax")
+DEGREES = 360
 EDGE_COLUMNS = tuple(f"_{edge}" for edge in EDGES)
 
 
@@ -33,7 +35,8 @@ class Written:
     """A file that was written.
 
     Attributes:
-        bounds: xmin, ymin, xmax, ymax; None when no row has a geometry.
+        bounds: west, south, east, north; west is greater where rows lie on both sides of 180 degrees, and nowhere
+            between. None when no row has a geometry.
         columns: names with their types in words.
     """
 
@@ -53,6 +56,7 @@ def write(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, epsg
     types: set[int] = set()
     extent = np.array([np.inf, np.inf, -np.inf, -np.inf])
     rows = 0
+    longitudes = _Longitudes()
     out = _out_schema(schema)
     dictionary = [f.name for f in out if pa.types.is_string(f.type)]
     # A stored Arrow schema would hide the metadata written at the end from readers of the schema.
@@ -62,6 +66,8 @@ def write(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, epsg
             for geometries in group.column(GEOMETRY).chunks:
                 types |= set(np.unique(wkb_codes(geometries)).tolist())
             bounds = np.stack([_or_nan(group.column(c)) for c in EDGE_COLUMNS], axis=1)
+            longitudes.add(bounds)
+            longitudes.add_cut(group.column(GEOMETRY), bounds)
             extent[:2] = np.fmin(extent[:2], np.fmin.reduce(bounds[:, :2], initial=np.inf))
             extent[2:] = np.fmax(extent[2:], np.fmax.reduce(bounds[:, 2:], initial=-np.inf))
             columns = [group.column(f.name) for f in out if f.name != BBOX] + [bbox_column(bounds)]
@@ -70,13 +76,57 @@ def write(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, epsg
         found = sorted(TYPE_NAMES[code] for code in types)
         edges = [float(v) for v in extent] if np.isfinite(extent).all() else None
         writer.add_key_value_metadata({"geo": json.dumps(_geo(epsg, found, edges))})
+    west, east = longitudes.around() if edges else (0.0, 0.0)
     return Written(
         path,
         rows,
-        (edges[0], edges[1], edges[2], edges[3]) if edges else None,
+        (west, edges[1], east, edges[3]) if edges else None,
         found,
         {f.name: str(f.type) for f in out},
     )
+
+
+class _Longitudes:
+    """Where between 180 degrees west and east the boxes of rows begin and end, by the degree that they begin in."""
+
+    def __init__(self) -> None:
+        import numpy as np
+
+        self._west, self._east = np.full(DEGREES, np.inf), np.full(DEGREES, -np.inf)
+
+    def add(self, bounds: np.ndarray) -> None:
+        import numpy as np
+
+        boxes = bounds[~np.isnan(bounds[:, 0]) & ~self._is_cut(bounds)]
+        self.add_parts(boxes)
+
+    def _is_cut(self, bounds: np.ndarray) -> Any:
+        """Rows that reach both seams of the map: most are cut there, and their boxes say nothing."""
+        return (bounds[:, 0] == -DEGREES / 2) & (bounds[:, 2] == DEGREES / 2)
+
+    def add_cut(self, geometry: pa.ChunkedArray, bounds: np.ndarray) -> None:
+        """The parts of rows that are cut at 180 degrees, each for itself."""
+        import numpy as np
+
+        rows = np.flatnonzero(self._is_cut(bounds))
+        if len(rows):
+            import pyarrow as pa
+            import shapely
+
+            shapes = shapely.from_wkb(geometry.take(array_of(rows, pa.int64())).to_pylist())
+            self.add_parts(shapely.bounds(shapely.get_parts(shapes)))
+
+    def add_parts(self, boxes: np.ndarray) -> None:
+        import numpy as np
+
+        at = np.clip(np.floor(boxes[:, 0]) + DEGREES // 2, 0, DEGREES - 1).astype(np.int64)
+        np.minimum.at(self._west, at, boxes[:, 0])
+        np.maximum.at(self._east, at, boxes[:, 2])
+
+    def around(self) -> tuple[float, float]:
+        """West and east of all; across 180 degrees where they touch it from both sides and leave the wider gap free."""
+        held = zip(self._west.tolist(), self._east.tolist(), strict=True)
+        return antimeridian.around(each for each in held if each[0] <= each[1])
 
 
 def bbox_column(bounds: np.ndarray) -> pa.StructArray:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from terrane_spatial import antimeridian
+
 if TYPE_CHECKING:
     import psycopg
     from PIL.Image import Image
@@ -27,6 +29,7 @@ def draw(connection: psycopg.Connection, polygons: str | None, points: str | Non
     """A PNG of two tables of the run's schema, whose geometry is in degrees: polygons below, points above."""
     areas = _rings(connection, polygons) if polygons else []
     dots = _points(connection, points) if points else []
+    areas, dots = _unrolled(areas, dots)
     frame = _frame([p for ring in areas for p in ring] + dots)
     return _png(_paint(areas, dots, frame))
 
@@ -53,13 +56,28 @@ def _points(connection: psycopg.Connection, table: str) -> Ring:
     return [(float(x), float(y)) for x, y in rows]
 
 
+def _unrolled(areas: list[Ring], dots: Ring) -> tuple[list[Ring], Ring]:
+    """What lies on both sides of 180 degrees side by side, the east of it counted on beyond 180."""
+    spans = [(min(x for x, _ in part), max(x for x, _ in part)) for part in (*areas, *([dot] for dot in dots)) if part]
+    west, east = antimeridian.around(spans) if spans else (0.0, 0.0)
+    if west <= east:
+        return areas, dots
+
+    def moved(ring: Ring) -> Ring:
+        beyond = all(x <= east for x, _ in ring)
+        return [(x + antimeridian.WORLD, y) for x, y in ring] if beyond else ring
+
+    return [moved(ring) for ring in areas], [moved([dot])[0] for dot in dots]
+
+
 def _frame(points: Sequence[tuple[float, ...]]) -> tuple[float, float, float, float]:
-    """What the map shows, in degrees: all of the data with a margin, never beyond the world."""
+    """What the map shows, in degrees: all of the data with a margin, beyond the world only where the data is."""
     if not points:
         return -180.0, -90.0, 180.0, 90.0
     xs, ys = [p[0] for p in points], [p[1] for p in points]
     pad = max(max(xs) - min(xs), max(ys) - min(ys), MIN_SPAN_DEG) * MARGIN
-    return max(min(xs) - pad, -180.0), max(min(ys) - pad, -90.0), min(max(xs) + pad, 180.0), min(max(ys) + pad, 90.0)
+    west, east = max(min(xs) - pad, min(-180.0, *xs)), min(max(xs) + pad, max(180.0, *xs))
+    return west, max(min(ys) - pad, -90.0), east, min(max(ys) + pad, 90.0)
 
 
 def _paint(areas: list[Ring], dots: Ring, frame: tuple[float, float, float, float]) -> Image:
