@@ -21,7 +21,7 @@ COMPARED = "compared with a second reading"
 def geopackage(path: Path, rows: int, **fields: Any) -> Path:
     points = shapely.to_wkb(shapely.points(np.linspace(0, 10, rows), np.linspace(40, 50, rows)))
     columns = {"n": np.arange(rows, dtype=np.int16), **fields}
-    options = {"geometry_type": "Point", "crs": "EPSG:4326", "layer": "d"}
+    options: dict[str, Any] = {"geometry_type": "Point", "crs": "EPSG:4326", "layer": "d"}
     raw.write(path, np.array(points, object), list(columns.values()), list(columns), **options)
     return path
 

@@ -239,7 +239,7 @@ def geoparquet(rng: random.Random) -> Made:
         row.update({n: None if rng.random() < 0.3 else values[t]() for n, t in types.items() if n != KEY})
     arrays = {name: pa.array([row[name] for row in rows], types[name]) for name in columns}
     arrays["geometry"] = pa.array([struct.pack("<BI2d", 1, 1, *point) for point in points], pa.binary())
-    geo = {"version": "1.1.0", "primary_column": "geometry"}
+    geo: dict[str, Any] = {"version": "1.1.0", "primary_column": "geometry"}
     geo["columns"] = {"geometry": {"encoding": "WKB", "geometry_types": ["Point"]}}
     sink = io.BytesIO()
     pq.write_table(pa.table(arrays).replace_schema_metadata({"geo": json.dumps(geo)}), sink)

@@ -59,6 +59,7 @@ class GdalProcess:
             close_fds=True,
             start_new_session=True,
         )
+        assert self.popen.stdout is not None
         self.output = self.popen.stdout
         _widen(self.output)
         self._errors = _LastLine(self.popen.stderr)

@@ -115,7 +115,8 @@ def _opened(connection: sqlite3.Connection, layer: str) -> Table:
             places = ", ".join("?" * len(wanted))
             found = {row[0]: row for row in connection.execute(f"{keyed} where rowid in ({places})", wanted)}
             rows += [found.get(one) or (one, *[None] * (len(kept) + 1)) for one in wanted]
-        _, *columns, blobs = zip(*rows, strict=True)
+        _, *held, blobs = zip(*rows, strict=True)
+        columns: list[Sequence[Any]] = list(held)
         for at in odd_places:
             columns[at] = [_as_text(value) for value in columns[at]]
         return columns, _geometries(blobs, srs)
