@@ -4,7 +4,7 @@ BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane_dev/src PYTHONDONTWRITEBYTE
 TERRANE = .venv/bin/terrane
 SPATIAL = cd libs/terrane_spatial && ../../code_locations/spatial/.venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments bench-spatial bench-spatial-scale bench-features bench-platform bench-locations mutate-charts feast-repositories fuzz mutate generated-files real-files
+.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments bench-spatial bench-spatial-scale bench-features bench-platform bench-locations mutate-charts simulate feast-repositories fuzz mutate generated-files real-files
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {split($$1, names, " "); for (i = 1; i in names; i++) printf "  make %-16s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ mutate-charts: setup-development  ## Put faults into the rendered charts, and co
 mutate: setup-development  ## Put N faults (200) into ROOM=<package>, as terrane_spatial.loading, and count those its tests notice
 	@.venv/bin/python -m tests.mutation $(ROOM) $(if $(N),--number $(N)) $(if $(MINUTES),--minutes $(MINUTES)) \
 	  $(if $(TESTS),--tests "$(TESTS)")
+
+simulate: setup-development  ## Play HISTORIES (default 300) of failures and late data through automation; goes on where it was stopped
+	@.venv/bin/python -m terrane_dev.simulation --histories $(or $(HISTORIES),300)
 
 fuzz: setup-development  ## Fuzz what hostile bytes reach first, for MINUTES each (default 10); finds are kept in .terrane/fuzz
 	@for program in fuzz_manifests fuzz_rows; do mkdir -p .terrane/fuzz/$$program && \

@@ -17,12 +17,14 @@ from location import Location, publish_places  # noqa: E402
 
 from analytics.ingestion import ingest_days  # noqa: E402
 from analytics.resources import SourceApiResource  # noqa: E402
+from terrane import policies  # noqa: E402
 from terrane.object_store import ObjectStoreResource  # noqa: E402
 from terrane.postgres import PostgresResource  # noqa: E402
 from terrane.publishing import Commit  # noqa: E402
 
 pytest_plugins = ["terrane_dev.testing", "terrane_dev.managed_stores"]
 
+policies.RETRY_DELAY_S = 0  # a test has no time to wait
 os.environ["INGESTION_START_DATE"] = FIRST_DAY.isoformat()
 
 

@@ -73,12 +73,35 @@ def test_what_will_not_pass_fails_at_once(entries_without_patience, api):
 def test_entries_by_unknown_users_fail_the_blocking_check(location):
     assert location.run("raw/users", days=("2026-01-01", "2026-01-01")).success
     result = location.run("raw/journal_entries", days=("2026-01-02", "2026-01-02"))
-    (evaluation,) = result.get_asset_check_evaluations()
+    (evaluation,) = known_users(result)
     assert (evaluation.passed, evaluation.blocking) == (False, True)
     assert "are by unknown users" in (evaluation.description or "")
 
     result = location.run("raw/users", "raw/journal_entries", days=("2026-01-01", "2026-01-02"))
-    assert [e.passed for e in result.get_asset_check_evaluations()] == [True]
+    assert [e.passed for e in known_users(result)] == [True]
+
+
+def known_users(result):
+    return [e for e in result.get_asset_check_evaluations() if e.check_name == "entries_are_by_known_users"]
+
+
+def test_refused_rows_are_a_warning_with_their_day_and_go_when_the_day_is_taken_again(location, api):
+    def refused(result):
+        (found,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "no_rows_are_refused"]
+        return found
+
+    day = ("2026-01-01", "2026-01-01")
+    api.rewrite = lambda request, answer: (
+        answer | {"items": [{**row, "plan": 5} if row["id"] in (1, 2) else row for row in answer["items"]]}
+    )
+    result = location.run("raw/users", days=day)
+    assert result.success
+    found = refused(result)
+    assert (found.passed, found.severity, found.blocking) == (False, dg.AssetCheckSeverity.WARN, False)
+    assert "2 rows of 1 days" in (found.description or "")
+    assert "| 2026-01-01 | 2 | plan is a number, not a text |" in str(found.metadata["days"].value)
+    api.heal()
+    assert refused(location.run("raw/users", days=day)).passed
 
 
 def test_the_scheduled_job_takes_the_game_types(location):

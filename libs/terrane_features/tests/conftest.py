@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from terrane import policies
 from terrane.ownership import Ownership
 from terrane.postgres import PostgresResource
 from terrane_dev.managed_stores import ManagedPostgres, ManagedRedis
@@ -26,6 +27,7 @@ from terrane_features.resources import FeastResource, FeatureServer
 
 pytest_plugins = ["terrane_dev.testing", "terrane_dev.managed_stores"]
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+policies.RETRY_DELAY_S = 0  # a test has no time to wait
 
 REPOSITORY = Path(__file__).parents[3] / "feast_repo"
 USERS = 50

@@ -31,7 +31,9 @@ from dagster.components.core.defs_module import (
 )
 
 from terrane.automation import by_environment
+from terrane.io_manager import of_process
 from terrane.ownership import Ownership, ownership
+from terrane.updates import with_update_checks
 
 VARIABLE = "TERRANE_BROKEN_DEFINITIONS"
 LEFT_OUT = "left_out"
@@ -92,18 +94,28 @@ def load_definitions(folder: Path, beside: dg.Definitions | None = None) -> dg.D
 
     Args:
         folder: of the package, which `definitions.py` is in.
-        beside: what is no file of `defs/`; an error in it is never left out.
+        beside: what is no file of `defs/`; an error in it is never left out. Without an IO manager in it, the location
+            has that of the lake.
 
     Raises whatever the first bad file raises, unless the environment says that bad files are left out.
     """
-    beside = beside or dg.Definitions()
+    beside = _with_io_manager(beside or dg.Definitions())
     if os.environ.get(VARIABLE) != LEFT_OUT:
-        return by_environment(dg.Definitions.merge(dg.load_from_defs_folder(path_within_project=folder), beside))
+        loaded = dg.Definitions.merge(dg.load_from_defs_folder(path_within_project=folder), beside)
+        return by_environment(with_update_checks(loaded))
     definitions, broken = load_what_is_good(folder, beside)
+    definitions = with_update_checks(definitions)
     if broken:
         owned = ownership(ComponentTree.for_project(folder).project_root)
         definitions = dg.Definitions.merge(definitions, *(placeholder(each, owned) for each in broken))
     return by_environment(definitions)
+
+
+def _with_io_manager(beside: dg.Definitions) -> dg.Definitions:
+    """Unless the location has one of its own, values that its assets return are kept in the lake."""
+    if "io_manager" in (beside.resources or {}):
+        return beside
+    return dg.Definitions.merge(beside, dg.Definitions(resources={"io_manager": of_process()}))
 
 
 def load_what_is_good(folder: Path, beside: dg.Definitions) -> tuple[dg.Definitions, list[Broken]]:

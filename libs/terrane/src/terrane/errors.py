@@ -89,6 +89,17 @@ QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 PLACE_OF_COPY = re.compile(r"COPY \S+, line (\d+)(?:, column ([^:\n]+))?")
 
 
+# What Postgres and the sockets below it say; for programs that hand on the text alone, as dbt does.
+TEMPORARY_TEXT = re.compile(
+    "could not connect|connection (to server|refused|reset|timed out|already closed)|server closed the connection"
+    "|terminating connection|SSL connection has been closed|timeout expired|could not translate host name"
+    "|the database system is (starting up|shutting down|in recovery mode)|too many (clients|connections)"
+    "|remaining connection slots|deadlock detected|could not serialize access|No space left on device"
+    "|could not (extend|write to) file|out of (memory|shared memory)|due to lock timeout|due to conflict with recovery",
+    re.IGNORECASE,
+)
+
+
 class Temporary(Exception):
     """A retry may mend it: the step is tried again."""
 
@@ -123,6 +134,11 @@ def is_temporary(error: BaseException) -> bool:
     if isinstance(error, (ConnectionError, TimeoutError)):
         return True
     return isinstance(error, OSError) and error.errno in TEMPORARY_ERRNOS
+
+
+def is_temporary_text(text: str) -> bool:
+    """As `is_temporary`, of a program's message that says no SQLSTATE; of a server that speaks English."""
+    return bool(TEMPORARY_TEXT.search(text))
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -1,41 +1,45 @@
-"""What a person reads when a store goes away under a run."""
+"""What a person reads when a store goes away under a run, or refuses what the run asks of it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
 
+from terrane.errors import Permanent, Temporary, is_of_a_store, is_temporary, message_of
 from terrane.postgres import PostgresResource
 from terrane.store_advice import postgres_advice, redis_advice
 from terrane_features.resources import FeastResource
 
+ADVICE = {
+    True: "See that it is up, then re-execute this run.",
+    False: "No retry mends that: compare the table with what the definitions ask of it, then re-execute this run.",
+}
+
 
 @contextmanager
 def explained(doing: str, left: str, warehouse: PostgresResource, feast: FeastResource) -> Iterator[None]:
-    """Turns a lost connection into a failure that says what happened, where, and what to do next.
+    """Turns an error of a store into a failure that says what happened, where, what to do, and whether to try again.
 
     Args:
         doing: what the block does, as `applying Feast's definitions`.
         left: what a failure leaves behind.
     """
-    import psycopg
-    from redis import RedisError
-    from sqlalchemy.exc import InterfaceError, OperationalError
-
     try:
         yield
-    except (psycopg.OperationalError, psycopg.InterfaceError, OperationalError, InterfaceError) as error:
-        where = f"Postgres at {warehouse.host}:{warehouse.port}, database {warehouse.database}"
-        advice = postgres_advice(str(error), warehouse.variables or "WAREHOUSE")
-        raise _failure(where, doing, left, error, advice) from error
-    except RedisError as error:
-        raise _failure(str(feast.online_store()), doing, left, error, redis_advice(str(error))) from error
-
-
-def _failure(where: str, doing: str, left: str, error: Exception, advice: str) -> dg.Failure:
-    first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    what_to_do = f"See {advice}" if advice else "See that it is up"
-    return dg.Failure(
-        f"{where} failed while {doing}: {first_line}. {left} {what_to_do}, then re-execute this run.",
-        metadata={"error": f"{type(error).__module__}.{type(error).__qualname__}"},
-    )
+    except (dg.Failure, Temporary, Permanent):
+        raise
+    except Exception as error:
+        if not is_of_a_store(error):
+            raise
+        redis = type(error).__module__.startswith("redis")
+        postgres = f"Postgres at {warehouse.host}:{warehouse.port}, database {warehouse.database}"
+        advice = (
+            redis_advice(str(error)) if redis else postgres_advice(str(error), warehouse.variables or "WAREHOUSE")
+        )
+        temporary = is_temporary(error)
+        raise dg.Failure(
+            f"{str(feast.online_store()) if redis else postgres} failed while {doing}: {message_of(error)}. {left} "
+            f"{f'See {advice}, then re-execute this run.' if advice else ADVICE[temporary]}",
+            metadata={"error": f"{type(error).__module__}.{type(error).__qualname__}"},
+            allow_retries=temporary,
+        ) from error

@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
 import dagster as dg
 
 from analytics import partitions
 from analytics.components.columns import ColumnSpec, as_columns, column_schema
+from analytics.components.refused_rows import refused_rows
 from analytics.ingestion import DailySource, Mode, ingest_days
+from analytics.ownership import OWNED
 from analytics.resources import SourceApiResource
 from analytics.warehouse.tables import Table
 from terrane.errors import as_failures
+from terrane.policies import asset_defaults, retry_policy
 from terrane.postgres import PostgresResource
 
 
@@ -52,23 +55,23 @@ class DailySourceTable(dg.Component, dg.Resolvable):
             deps=[dg.AssetKey.from_user_string(key) for key in self.deps],
             partitions_def=partitions.daily(),
             backfill_policy=dg.BackfillPolicy.single_run(),
-            retry_policy=dg.RetryPolicy(
-                max_retries=self.retries, delay=self.retry_delay_s, backoff=dg.Backoff.EXPONENTIAL
-            ),
-            freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=self.fresh_hours)),
-            group_name="ingestion",
-            owners=["team:analytics"],
             kinds={"python", "postgres"},
-            tags={"domain": "analytics", "source": "api"},
             description=self.description,
             metadata={"dagster/table_name": source.table.qualified, "dagster/column_schema": column_schema(columns)},
+            **asset_defaults(
+                OWNED,
+                "ingestion",
+                self.fresh_hours,
+                {"source": "api"},
+                retry_policy(self.retries, self.retry_delay_s),
+            ),
         )
         def ingested(
             context: dg.AssetExecutionContext, source_api: SourceApiResource, warehouse: PostgresResource
         ) -> None:
             ingest(context, source_api, warehouse, source)
 
-        return dg.Definitions(assets=[ingested])
+        return dg.Definitions(assets=[ingested], asset_checks=[refused_rows(source.table)])
 
 
 def ingest(

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 import dagster as dg
 
 from analytics.components.columns import ColumnSpec, as_columns, column_schema
+from analytics.ownership import OWNED
 from analytics.resources import SourceApiResource
 from analytics.source.client import SourceClient
 from analytics.source.window import Row
 from analytics.warehouse import loading, tables
 from terrane.errors import Permanent, as_failures, database_errors
-from terrane.policies import until_there
+from terrane.policies import asset_defaults, retry_policy, until_there
 from terrane.postgres import PostgresResource
 
 
@@ -45,16 +45,16 @@ class SourceTable(dg.Component, dg.Resolvable):
         @dg.asset(
             key=["raw", self.table],
             automation_condition=until_there(),
-            retry_policy=dg.RetryPolicy(
-                max_retries=self.retries, delay=self.retry_delay_s, backoff=dg.Backoff.EXPONENTIAL
-            ),
-            freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=self.fresh_hours)),
-            group_name="ingestion",
-            owners=["team:analytics"],
             kinds={"python", "postgres"},
-            tags={"domain": "analytics", "source": "api"},
             description=self.description,
             metadata={"dagster/table_name": table.qualified, "dagster/column_schema": column_schema(columns)},
+            **asset_defaults(
+                OWNED,
+                "ingestion",
+                self.fresh_hours,
+                {"source": "api"},
+                retry_policy(self.retries, self.retry_delay_s),
+            ),
         )
         def ingested(source_api: SourceApiResource, warehouse: PostgresResource) -> dg.MaterializeResult:
             with as_failures(), source_api.client() as client:

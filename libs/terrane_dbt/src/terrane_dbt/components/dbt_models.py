@@ -1,31 +1,33 @@
-"""The dbt project's models and tests as assets and checks."""
+"""The dbt project's models, seeds, snapshots and tests as assets and checks."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
-from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from terrane import names
-from terrane.errors import Permanent, as_failures, database_errors
+from terrane.errors import as_failures, database_errors
 from terrane.ownership import Ownership, ownership
-from terrane.policies import once_all_settled
+from terrane.policies import retry_policy, spec_defaults, when_sources_settle
 from terrane.postgres import PostgresResource
 from terrane_dbt.components.scaffolding import Scaffolder
+from terrane_dbt.dbt_project import graph
 from terrane_dbt.dbt_project.cli import dbt_cli, dbt_project
-from terrane_dbt.dbt_project.failure import explain
+from terrane_dbt.dbt_project.failure import failure_of
 from terrane_dbt.dbt_project.manifest import ensure_manifest, keep_partial_parse
+from terrane_dbt.dbt_project.relations import tests_without_their_tables
+
+BUILT = ("model", "seed", "snapshot")
 
 
 @dg.scaffold_with(Scaffolder)
 @dataclass
 class DbtModels(dg.Component, dg.Resolvable):
-    """Models as `<schema>/<model>`, sources as `<schema>/<table>`, tests as checks; one `dbt build` a run.
+    """Models as `<schema>/<table>`, sources as `<schema>/<table>`, tests as checks; one `dbt build` a run.
 
     The manifest is read from the project's own target folder and prepares itself, so nothing is copied and no step
     comes before loading the definitions.
@@ -34,76 +36,102 @@ class DbtModels(dg.Component, dg.Resolvable):
         project: the folder of the dbt project, from the location's own.
         name: of the step.
         fresh_hours: how old the newest materialisation may be before a model counts as stale.
+        retries: how often a failure that may pass is tried again within the run.
+        retry_delay_s: the wait before the first of them, which doubles; by default that of all assets.
     """
 
     project: str
     name: str = "dbt_build"
     fresh_hours: int = 30
+    retries: int = 2
+    retry_delay_s: float | None = None
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         project = dbt_project(Path(context.project_root, self.project).resolve())
-        fresh = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=self.fresh_hours))
+        manifest = ensure_manifest(project.project_dir)
 
         @dbt_assets(
-            manifest=ensure_manifest(project.project_dir),
+            manifest=manifest,
             project=project,
             name=self.name,
-            dagster_dbt_translator=Translator(fresh, ownership(Path(context.project_root))),
+            dagster_dbt_translator=Translator(self.fresh_hours, ownership(Path(context.project_root))),
+            retry_policy=retry_policy(self.retries, self.retry_delay_s),
         )
         def build(context: dg.AssetExecutionContext, warehouse: PostgresResource) -> Iterator[Any]:
             with as_failures():
-                yield from run_dbt_build(context, project, warehouse)
+                yield from run_dbt_build(context, project, warehouse, graph.read(manifest))
 
-        return dg.Definitions(assets=[build])
+        return dg.Definitions(assets=[with_conditions(build, graph.read(manifest))])
 
 
 class Translator(DagsterDbtTranslator):
-    """Gives models what every asset of the platform has."""
+    """Gives what dbt builds the key of its table, and what every asset of the platform has."""
 
-    def __init__(self, freshness: dg.FreshnessPolicy, owned: Ownership):
+    def __init__(self, fresh_hours: int, owned: Ownership):
         super().__init__()
-        self._freshness = freshness
+        self._fresh_hours = fresh_hours
         self._owned = owned
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         spec = super().get_asset_spec(manifest, unique_id, project)
         node = self.get_resource_props(manifest, unique_id)
-        if node["resource_type"] != "model":
+        if node["resource_type"] not in BUILT:
             return spec
-        return spec.replace_attributes(
-            group_name="transformations",
-            owners=self._owned.owners,
-            tags={**spec.tags, **self._owned.tags},
-            freshness_policy=self._freshness,
-            automation_condition=once_all_settled(source_keys(manifest)),
-        )
+        hours = None if node["resource_type"] == "seed" else self._fresh_hours
+        carried = spec_defaults(self._owned, "transformations", hours, spec.tags)
+        if hours is None:
+            spec = spec.merge_attributes(metadata={"freshness": "none: it changes with the project"})
+        return spec.replace_attributes(**carried)
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
-        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
+        return graph.key_of(dbt_resource_props)
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
         return dbt_resource_props["description"]
 
 
-def source_keys(manifest: Mapping[str, Any]) -> set[dg.AssetKey]:
-    """The tables that the project reads and does not make."""
-    return {dg.AssetKey([node["schema"], node["name"]]) for node in manifest["sources"].values()}
+def with_conditions(build: dg.AssetsDefinition, project: graph.Project) -> dg.AssetsDefinition:
+    """The assets, asked for when one of the tables that the project reads is new and all of them are settled."""
+    sources = project.sources
+    checks = [spec.key for spec in build.check_specs if spec.asset_key in sources]
+    after, reading = (when_sources_settle(sources, checks, reads_them=reads) for reads in (False, True))
+
+    def condition(spec: dg.AssetSpec) -> dg.AutomationCondition:
+        return reading if any(dep.asset_key in sources for dep in spec.deps) else after
+
+    return build.map_asset_specs(lambda spec: spec.replace_attributes(automation_condition=condition(spec)))
 
 
-def run_dbt_build(context: dg.AssetExecutionContext, project: DbtProject, warehouse: PostgresResource) -> Iterator[Any]:
-    """dbt's events as Dagster's, with each model's row count.
+def run_dbt_build(
+    context: dg.AssetExecutionContext, project: DbtProject, warehouse: PostgresResource, nodes: graph.Project
+) -> Iterator[Any]:
+    """dbt's events as Dagster's, with each table's row count.
 
-    dbt's artifacts go with the run: what they say is in the event log, and a folder a run would pile up for ever.
+    Of a part of the project, a test that compares one of its tables with another that is not there is left out. dbt's
+    artifacts go with the run: what they say is in the event log, and a folder a run would pile up for ever.
 
     Raises:
-        Permanent: dbt failed. It is not tried again: a broken model stays broken, and new rows ask for a build anyway.
+        Temporary: the warehouse was away or full, or dbt was killed.
+        Permanent: a model's or a row's own fault: what is broken stays broken, and new rows ask for a build anyway.
     """
+    left_out = tests_without_their_tables(warehouse, nodes, context.selected_asset_keys)
+    if left_out:
+        context.log.warning(f"tests left out, since a table they compare with is not there: {', '.join(left_out)}")
+    arguments = ["build", *(["--exclude", *left_out] if left_out else [])]
+    made: list[str] = []
     with tempfile.TemporaryDirectory(prefix="terrane-dbt-") as target:
+        invocation = dbt_cli(project).cli(arguments, context=context, target_path=Path(target), raise_on_error=False)
         try:
-            for event in dbt_cli(project).cli(["build"], context=context, target_path=Path(target)).stream():
-                yield with_row_count(context, event, warehouse) if isinstance(event, dg.Output) else event
-        except DagsterDbtCliRuntimeError as error:
-            raise Permanent(explain(Path(target), error.description or "")) from None
+            for event in invocation.stream():
+                if isinstance(event, dg.Output):
+                    made.append(context.asset_key_for_output(event.output_name).to_user_string())
+                    yield with_row_count(context, event, warehouse)
+                else:
+                    yield event
+            error = invocation.get_error()
+            if error:
+                said = getattr(error, "description", None) or str(error)
+                raise failure_of(Path(target), said, invocation.process.returncode, made)
         finally:
             keep_partial_parse(project.project_dir, Path(target))
 

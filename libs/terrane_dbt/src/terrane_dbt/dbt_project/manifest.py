@@ -1,7 +1,9 @@
 """The dbt project's manifest, which prepares itself: it is parsed when it is missing or older than the project.
 
-What decides is a hash of the project's files and dbt's version, kept beside the manifest. An image that carries both
-never parses; a fresh clone parses once, without a database and without the variables that name one.
+What decides is a hash, kept beside the manifest: of the project's files, of its packages wherever they lie, of the
+variables that its files read, and of dbt's version. An image that carries both never parses; a fresh clone parses once,
+without a database and without the variables that name one. Where the project can't be written, as in an image whose
+variables were others when it was built, the manifest lies in the temporary folder.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ MANIFEST = "manifest.json"
 PARTIAL_PARSE = "partial_parse.msgpack"
 STAMP = "manifest.sha256"
 PROJECT, PROFILES = "dbt_project.yml", "profiles.yml"
-OUTPUTS = {TARGET, "logs", "dbt_packages"}
+OUTPUTS = {TARGET, "logs"}
+PACKAGES = "dbt_packages"
+READ_VARIABLE = re.compile(rb"env_var\(\s*['\"](\w+)")
 CHATTER = ("Running with", "Registered adapter", "Unable to do partial parsing", "Performance info")
 CONNECTION = {"HOST": "unset", "PORT": "0", "USER": "unset", "PASSWORD": "unset", "DB": "unset"}
 
@@ -43,7 +47,7 @@ def ensure_manifest(project: Path) -> Path:
     target, digest = project / TARGET, content_hash(project)
     if _is_of(target, digest):
         return target / MANIFEST
-    target.mkdir(exist_ok=True)
+    target = _writable(target, digest)
     with (target / ".lock").open("w") as lock:
         # Code server, run and command line may all load the definitions at once.
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -83,20 +87,48 @@ def keep_partial_parse(project: Path, scratch: Path) -> None:
 
 
 def content_hash(project: Path) -> str:
-    """Of the names and bytes of the project's files, and of dbt's version."""
+    """Of the names and bytes of the project's files and packages, what variables they read, and dbt's version.
+
+    The variables that name the warehouse and the environment are left out: parsing does not see them either.
+    """
     digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-postgres')}".encode())
+    variables = set[str]()
     for file in sorted(_files(project)):
+        content = file.read_bytes()
+        variables |= {name.decode() for name in READ_VARIABLE.findall(content)}
         digest.update(f"\0{file.relative_to(project).as_posix()}\0".encode())
-        digest.update(file.read_bytes())
+        digest.update(content)
+    for name in sorted(variables - {ENVIRONMENT} - {f"WAREHOUSE_{part}" for part in CONNECTION}):
+        digest.update(f"\0{name}={os.environ.get(name)}".encode())
     return digest.hexdigest()
 
 
 def _files(project: Path) -> list[Path]:
-    found = []
-    for folder, names, files in os.walk(project):
-        names[:] = [n for n in names if not n.startswith(".") and not (Path(folder) == project and n in OUTPUTS)]
-        found.extend(Path(folder, f) for f in files if not f.startswith("."))
+    """The files that dbt reads; a package of a folder elsewhere is a link to it, and is followed once."""
+    found: list[Path] = []
+    seen = set[Path]()
+    for folder, names, files in os.walk(project, followlinks=True):
+        here, real = Path(folder), Path(folder).resolve()
+        if real in seen:
+            names[:] = []
+            continue
+        seen.add(real)
+        written_here = here == project or here.parent == project / PACKAGES
+        names[:] = [n for n in names if not n.startswith(".") and not (written_here and n in OUTPUTS)]
+        found.extend(here / f for f in files if not f.startswith("."))
     return found
+
+
+def _writable(target: Path, digest: str) -> Path:
+    """The folder to parse into."""
+    try:
+        target.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=target):
+            return target
+    except OSError:
+        elsewhere = Path(tempfile.gettempdir(), f"terrane-dbt-{os.getuid()}-{digest[:16]}")
+        elsewhere.mkdir(mode=0o700, exist_ok=True)
+        return elsewhere
 
 
 def _is_of(target: Path, digest: str) -> bool:

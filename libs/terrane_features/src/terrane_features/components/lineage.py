@@ -1,4 +1,4 @@
-"""Keys, tags and conditions that the assets of a repository have in common."""
+"""Keys and the pool that the assets of a repository have in common."""
 
 import re
 from dataclasses import dataclass
@@ -48,18 +48,3 @@ def view_key(name: str) -> dg.AssetKey:
 
 def service_key(name: str) -> dg.AssetKey:
     return dg.AssetKey(["feature_services", name])
-
-
-def when_upstream_or_code_changes() -> dg.AutomationCondition:
-    """As soon as something upstream is new, or the definitions are, once all of it exists and none is being made."""
-    changed: dg.AutomationCondition = (
-        dg.AutomationCondition.newly_missing()
-        | dg.AutomationCondition.any_deps_updated()
-        | dg.AutomationCondition.code_version_changed()
-    )
-    return (
-        changed.since_last_handled()  # pyright: ignore[reportAttributeAccessIssue]
-        & ~dg.AutomationCondition.any_deps_missing()
-        & ~dg.AutomationCondition.any_deps_in_progress()
-        & ~dg.AutomationCondition.in_progress()
-    ).with_label("upstream_or_code_changed")

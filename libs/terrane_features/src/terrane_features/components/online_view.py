@@ -5,7 +5,10 @@ from datetime import timedelta
 
 import dagster as dg
 
+from terrane.errors import as_failures
+from terrane.policies import asset_defaults, when_new
 from terrane.postgres import PostgresResource
+from terrane.proof import refuse_unproved
 from terrane_features.checks import history
 from terrane_features.checks.inspection import Inspection, NotWritten
 from terrane_features.checks.results import (
@@ -19,7 +22,7 @@ from terrane_features.checks.results import (
     rows_checks,
     specs,
 )
-from terrane_features.components.lineage import Lineage, online_key, source_keys, when_upstream_or_code_changes
+from terrane_features.components.lineage import Lineage, online_key, source_keys
 from terrane_features.components.metadata import metadata_of
 from terrane_features.components.settings import CheckSettings
 from terrane_features.failures import explained
@@ -53,15 +56,12 @@ def online_view(view: FeatureView, settings: CheckSettings, lineage: Lineage) ->
     @dg.asset(
         key=key,
         deps=[*source_keys(view), lineage.registry_key],
-        group_name="serving",
         kinds={"feast", "redis"},
         description=f"{view.description}\n\nFrom {view.table}: one hash in Redis for each {', '.join(view.key_names)}.",
-        automation_condition=when_upstream_or_code_changes(),
-        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=within),
+        automation_condition=when_new(unchecked=[lineage.registry_key]),
         metadata={"dagster/table_name": view.table, "fields": ", ".join(feature.name for feature in view.features)},
         check_specs=specs(key),
-        owners=lineage.owned.owners,
-        tags=lineage.owned.tags,
+        **asset_defaults(lineage.owned, "serving", settings.fresh_within_hours),
         pool=lineage.pool,
     )
     def online(
@@ -71,6 +71,8 @@ def online_view(view: FeatureView, settings: CheckSettings, lineage: Lineage) ->
         warehouse: PostgresResource,
         feature_server: FeatureServer,
     ) -> Iterator[Stopped]:
+        with as_failures():
+            refuse_unproved(context.instance, context.run.run_id, source_keys(view))
         found = Inspection(view, feast.repository().project)
         try:
             with explained(f"materialising {view.name}", LEFT, warehouse, feast):

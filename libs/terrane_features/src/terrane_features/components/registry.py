@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from terrane.policies import asset_defaults, when_new
 from terrane.postgres import PostgresResource
 from terrane_features.checks.results import BLOCKING, COLUMNS, FILES, columns_check, problems_check
-from terrane_features.components.lineage import Lineage, source_keys, when_upstream_or_code_changes
+from terrane_features.components.lineage import Lineage, source_keys
 from terrane_features.failures import explained
 from terrane_features.registry.apply import Outcome, register
 from terrane_features.repository.model import Repository
@@ -27,22 +28,21 @@ class RegistryConfig(dg.Config):
 def registry(repository: Repository, lineage: Lineage) -> dg.AssetsDefinition:
     """The asset of a repository's registry; its code version is the digest of the repository."""
     key = lineage.registry_key
+    tables = sorted({table for view in repository.views for table in source_keys(view)})
 
     @dg.asset(
         key=key,
-        deps=sorted({key for view in repository.views for key in source_keys(view)}),
-        group_name="internal",
+        deps=tables,
         kinds={"feast", "postgres"},
         description=DESCRIPTION,
         code_version=repository.digest,
-        automation_condition=when_upstream_or_code_changes(),
+        automation_condition=when_new(unchecked=tables),
         metadata={"freshness": "none: it changes when somebody changes a definition, however long that takes"},
         check_specs=[
             dg.AssetCheckSpec(COLUMNS, asset=key, description=BLOCKING[COLUMNS], blocking=True),
             dg.AssetCheckSpec(FILES, asset=key, description="Every file of the repository can be imported."),
         ],
-        owners=lineage.owned.owners,
-        tags=lineage.owned.tags,
+        **asset_defaults(lineage.owned, "internal", None),
         pool=lineage.pool,
     )
     def feast_registry(

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from terrane.errors import as_failures
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
 from terrane.ownership import ownership
+from terrane.policies import asset_defaults
 from terrane.postgres import PostgresResource
+from terrane.proof import refuse_unproved
 from terrane.publishing import commit_key, publish
 from terrane_features.components.lineage import REGISTRY, Lineage, source_keys
 from terrane_features.components.scaffolding import TrainingSetScaffolder
@@ -62,7 +65,6 @@ class TrainingSet(dg.Component, dg.Resolvable):
         @dg.asset(
             key=["training_sets", self.name],
             deps=sorted({lineage.registry_key, *read}),
-            group_name="exports",
             kinds={"feast", "parquet"},
             description=f"{self.description}\n\nRows of {self.feature_service} as they were known then.".strip(),
             metadata={
@@ -70,8 +72,7 @@ class TrainingSet(dg.Component, dg.Resolvable):
                 "entities": dg.MetadataValue.md(f"```sql\n{clean(self.entities)}\n```"),
                 "freshness": "none: it is made when somebody asks for it",
             },
-            owners=lineage.owned.owners,
-            tags=lineage.owned.tags,
+            **asset_defaults(lineage.owned, "exports", None),
         )
         def training_set(
             context: dg.AssetExecutionContext,
@@ -79,6 +80,8 @@ class TrainingSet(dg.Component, dg.Resolvable):
             warehouse: PostgresResource,
             object_store: ObjectStoreResource,
         ) -> dg.MaterializeResult:
+            with as_failures():
+                refuse_unproved(context.instance, context.run.run_id, sorted(read))
             return self._run(context.run.run_id, feast, warehouse, object_store)
 
         return training_set

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from terrane.errors import Permanent, is_temporary, is_temporary_text, message_of
 from terrane_features.materialize.snapshot import Source, names, type_name
 from terrane_features.registry.lock import lock_name, view_lock_name
 
@@ -78,7 +79,8 @@ def batches(
         settings: of the session.
         name: the snapshot to read, `current_snapshot()` of the caller's thread.
 
-    Raises psycopg.OperationalError, whatever the driver calls it.
+    Raises psycopg.OperationalError for what a retry may mend, whatever the driver calls it, and Permanent for a value
+    or a statement that Postgres or Arrow refuses.
     """
     import psycopg
     import pyarrow as pa
@@ -87,7 +89,9 @@ def batches(
     try:
         yield from _batches(conninfo, query, settings, name)
     except (dbapi.Error, pa.ArrowException, OSError) as error:
-        raise psycopg.OperationalError(str(error)) from error
+        if is_temporary(error) or is_temporary_text(str(error)):
+            raise psycopg.OperationalError(str(error)) from error
+        raise Permanent(f"the table can't be read as the view declares it: {message_of(error)}") from error
 
 
 def _batches(conninfo: str, query: str, settings: Mapping[str, str], name: str | None) -> Iterator[pa.RecordBatch]:

@@ -1,18 +1,19 @@
 """Gold into the lake, for whoever reads Parquet rather than Postgres."""
 
 import tempfile
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from analytics.lake.export import export_table
+from analytics.ownership import OWNED
 from terrane import names
 from terrane.errors import as_failures, lake_errors
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
-from terrane.policies import eager
+from terrane.policies import asset_defaults, when_new
 from terrane.postgres import PostgresResource
+from terrane.proof import refuse_unproved
 from terrane.publishing import Retention, collect, commit_key, prune, publish
 
 if TYPE_CHECKING:
@@ -27,18 +28,16 @@ KEPT = Retention(batches=30)
 @dg.asset(
     key=["exports", "user_journal_features"],
     deps=[GOLD],
-    automation_condition=eager(),
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
-    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30)),
-    group_name="exports",
-    owners=["team:analytics"],
+    automation_condition=when_new(),
     kinds={"python", "parquet"},
-    tags={"domain": "analytics"},
     description="gold.user_journal_features as Parquet in the lake, a published batch a run; the newest 30 are kept.",
+    **asset_defaults(OWNED, "exports", 30),
 )
 def user_journal_features(
     context: dg.AssetExecutionContext, object_store: ObjectStoreResource, warehouse: PostgresResource
 ) -> dg.MaterializeResult:
+    with as_failures():
+        refuse_unproved(context.instance, context.run.run_id, [GOLD])
     with as_failures(), tempfile.TemporaryDirectory(prefix="terrane-export-") as folder:
         file = Path(folder, FILE)
         schema, table = names.current().schema(names.GOLD), GOLD.path[-1]

@@ -4,6 +4,7 @@ import dagster as dg
 
 from terrane import names
 from terrane.errors import as_failures, database_errors
+from terrane.policies import retry_policy, when_unproved
 from terrane.postgres import PostgresResource
 
 UNKNOWN = """
@@ -17,6 +18,8 @@ UNKNOWN = """
     asset=dg.AssetKey(["raw", "journal_entries"]),
     additional_deps=[dg.AssetKey(["raw", "users"])],
     blocking=True,
+    automation_condition=when_unproved(),
+    retry_policy=retry_policy(),
     description="Every entry is by a user who was ingested: otherwise its days of raw/users are missing or wrong.",
 )
 def entries_are_by_known_users(warehouse: PostgresResource) -> dg.AssetCheckResult:

@@ -4,9 +4,10 @@ import dagster as dg
 
 from analytics.components.columns import column_schema
 from analytics.lake.places import PLACES, load_places, newest_commit
+from analytics.ownership import OWNED
 from terrane.errors import as_failures, lake_errors
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
-from terrane.policies import when_any_is_new
+from terrane.policies import asset_defaults, when_any_is_new
 from terrane.postgres import PostgresResource
 
 
@@ -14,17 +15,14 @@ from terrane.postgres import PostgresResource
     key=["raw", "places"],
     deps=[dg.AssetKey(["data_lake", "places"])],
     automation_condition=when_any_is_new(),
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
-    group_name="ingestion",
-    owners=["team:analytics"],
     kinds={"python", "postgres"},
-    tags={"domain": "analytics", "source": "lake"},
     description="Populated places with their countries: the newest batch in the lake, whole.",
     metadata={
         "freshness": "none: places change when somebody publishes a batch, which may be once a year",
         "dagster/table_name": PLACES.qualified,
         "dagster/column_schema": column_schema(PLACES.columns),
     },
+    **asset_defaults(OWNED, "ingestion", None, {"source": "lake"}),
 )
 def places(object_store: ObjectStoreResource, warehouse: PostgresResource) -> dg.MaterializeResult:
     with as_failures(), lake_errors(object_store, "reading the places"):

@@ -1,0 +1,263 @@
+"""dbt projects as people have them: seeds, snapshots, versions, foreign sources, parts, packages, a dbt that dies."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from terrane_dbt.dbt_project import graph
+from terrane_dbt.dbt_project.manifest import ensure_manifest
+from terrane_dev.automation import World
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+DBT = Path(__file__).parents[4] / "dbt"
+DAYS = ("2026-01-01", "2026-01-02")
+
+
+@pytest.fixture
+def project(location, tmp_path):
+    """Writes files into a copy of the dbt project, which the location then runs."""
+    copy = tmp_path / "dbt"
+    shutil.copytree(DBT, copy, ignore=shutil.ignore_patterns("target", "logs"))
+
+    def write(files):
+        for name, text in files.items():
+            file = copy / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        location.use_dbt_project(copy)
+        return copy
+
+    return write
+
+
+@pytest.fixture
+def raw(location, places):
+    """Every raw table."""
+    assert location.run("raw/users", "raw/journal_entries", days=DAYS).success
+    assert location.run("raw/game_types", "raw/places").success
+
+
+def asked_for(location, *made):
+    """What is asked for in an hour with every raw table there, and then with what was `made`."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        world = World(location.definitions, instance)
+        for key in world.graph.materializable_asset_keys:
+            if key.path[0] == "raw":
+                partitions = world.graph.get(key).partitions_def
+                world.made(key.to_user_string(), partitions=partitions.get_partition_keys() if partitions else ())
+                world.check(key.to_user_string(), passed=True)
+        found = set().union(*(world.tick(60, launch=False) for _ in range(12)))
+        for key in [*found, *made]:
+            world.made(key)
+            world.check(key, passed=True)
+        world.tick(60, launch=False)
+        return found, world
+
+
+def made_by(result):
+    events = result.get_asset_materialization_events()
+    return {e.asset_key.to_user_string(): e.materialization.metadata["dagster/row_count"].value for e in events}
+
+
+SNAPSHOT = """{% snapshot users_history %}
+{{ config(schema='history', unique_key='user_id', strategy='timestamp', updated_at='updated_at') }}
+select * from {{ ref('users') }}
+{% endsnapshot %}
+"""
+HISTORY = {
+    "seeds/plan_prices.csv": "plan,price\nfree,0\nplus,5\nfamily,9\n",
+    "snapshots/users_history.sql": SNAPSHOT,
+    "models/intermediate/plan_changes.sql": "select user_id, count(*) as n from {{ ref('users_history') }} group by 1",
+    "models/staging/user_prices.sql": "select u.user_id, s.price from {{ ref('users') }} u "
+    "join {{ ref('plan_prices') }} s on s.plan = u.plan",
+}
+
+
+def test_seeds_and_snapshots_are_asked_for_and_built(location, raw, project):
+    project(HISTORY)
+    found, world = asked_for(location)
+    four = {"staging/plan_prices", "history/users_history", "intermediate/plan_changes", "staging/user_prices"}
+    assert four <= found
+    world.made("staging/users")
+    world.check("staging/users", passed=True)
+    assert "history/users_history" in world.tick(60, launch=False)
+    built = location.run(*location.models())
+    assert built.success, location.failures(built)
+    rows = made_by(built)
+    assert rows["staging/plan_prices"] == 3
+    assert rows["history/users_history"] == rows["intermediate/plan_changes"] == rows["staging/users"]
+    assert rows["staging/user_prices"] == rows["staging/users"]
+
+
+FOREIGN = {
+    "models/staging/legacy.yml": "version: 2\nsources:\n  - name: legacy\n    schema: legacy\n    tables:\n"
+    "      - name: countries\n      - name: nobody_reads_it\n",
+    "models/staging/countries.sql": "select * from {{ source('legacy', 'countries') }}",
+}
+
+
+def test_a_source_that_nobody_makes_stops_nothing(location, project):
+    before = set(location.models())
+    project(FOREIGN)
+    found, _ = asked_for(location)
+    assert before | {"staging/countries"} <= found
+
+
+VERSIONS = {
+    "models/intermediate/plans.yml": "version: 2\nmodels:\n  - name: plans\n    latest_version: 2\n    versions:\n"
+    "      - v: 1\n      - v: 2\n",
+    "models/intermediate/plans_v1.sql": "select 1 as n",
+    "models/intermediate/plans_v2.sql": "select 2 as n union all select 3",
+}
+
+
+def test_each_version_of_a_model_is_an_asset(location, project):
+    project(VERSIONS)
+    built = location.run("intermediate/plans_v1", "intermediate/plans_v2")
+    assert built.success, location.failures(built)
+    assert made_by(built) == {"intermediate/plans_v1": 1, "intermediate/plans_v2": 2}
+
+
+def test_a_part_of_a_project_is_built_without_tests_on_what_is_not_there(location, raw):
+    built = location.run("staging/users")
+    assert built.success, location.failures(built)
+    names = {check.check_name for check in built.get_asset_check_evaluations()}
+    assert {"unique_users_user_id", "not_null_users_user_id"} <= names
+    assert location.run("staging/game_types", "staging/journal_entries").success
+    with location.resources["warehouse"].connect() as connection:
+        connection.execute("update raw.users set id = -id where id = 1")
+    failed = location.run("staging/users")
+    bad = {check.check_name for check in failed.get_asset_check_evaluations() if not check.passed}
+    assert bad == set()
+    assert not failed.success
+    assert "test relationships_journal_entries_user_id" in location.failures(failed)[-1]
+
+
+BY_ENVIRONMENT = (
+    "{{ config(schema=env_var('TEAM_SCHEMA', 'team_a')) }}\n"
+    "select * from generate_series("
+    "1, case when '{{ env_var('TEAM_SCHEMA', 'team_a') }}' = 'team_a' then 3 else 7 end) n"
+)
+
+
+def test_variables_and_packages_make_the_manifest_anew(location, project, monkeypatch, tmp_path):
+    monkeypatch.setenv("TEAM_SCHEMA", "team_a")
+    folder = project({"models/intermediate/by_env.sql": BY_ENVIRONMENT})
+    assert made_by(location.run("team_a/by_env")) == {"team_a/by_env": 3}
+    monkeypatch.setenv("TEAM_SCHEMA", "team_b")
+    location.use_dbt_project(folder)
+    assert made_by(location.run("team_b/by_env")) == {"team_b/by_env": 7}
+
+    shared = tmp_path / "shared_models"
+    (shared / "models").mkdir(parents=True)
+    (shared / "dbt_project.yml").write_text("name: shared_models\nversion: '1.0'\nconfig-version: 2\n")
+    (shared / "models/one.sql").write_text("select 1 as a")
+    (folder / "packages.yml").write_text("packages:\n  - local: ../shared_models\n")
+    dbt = Path(sys.executable).parent / "dbt"
+    subprocess.run([dbt, "deps"], cwd=folder, check=True, capture_output=True)
+    location.use_dbt_project(folder)
+    assert "staging/one" in location.models()
+    (shared / "models/two.sql").write_text("select 2 as a")
+    location.use_dbt_project(folder)
+    assert {"staging/one", "staging/two"} <= set(location.models())
+
+
+def test_a_dbt_that_was_killed_says_so_and_is_tried_again(location, project):
+    project(
+        {
+            "models/staging/quick.sql": "select 1 as n",
+            "models/intermediate/slow.sql": "select pg_sleep(60) is null as n from {{ ref('quick') }}",
+        }
+    )
+
+    def kill():
+        """Kills the first dbt once it is in the slow model, and each further one."""
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not stopped.is_set():
+            for process in _children("dbt"):
+                with location.resources["warehouse"].connect() as connection:
+                    busy = connection.execute("select 1 from pg_stat_activity where query like '%pg_sleep%60%'")
+                    if len(busy.fetchall()) > 1:
+                        os.kill(process, signal.SIGKILL)
+            time.sleep(0.2)
+
+    stopped = threading.Event()
+    killer = threading.Thread(target=kill)
+    killer.start()
+    failed = location.run("staging/quick", "intermediate/slow")
+    stopped.set()
+    killer.join()
+    messages = location.failures(failed)
+    assert "dbt was killed by signal 9 (SIGKILL) after it had made staging/quick" in messages[0]
+    assert len(messages) == 3
+
+
+def _children(program):
+    """Processes of that program that this one started."""
+    told = subprocess.run(["ps", "-o", "pid=,ppid=,args=", "-e"], capture_output=True, text=True, check=True).stdout
+    lines = [line.split(None, 2) for line in told.splitlines()]
+    return [int(pid) for pid, parent, args in lines if int(parent) == os.getpid() and f"/{program} " in args]
+
+
+SOURCES = """version: 2
+sources:
+  - name: raw
+    schema: raw
+    tables:
+      - name: users
+        columns:
+          - name: plan
+            data_tests:
+              - accepted_values:
+                  arguments: {values: [gold]}
+      - name: journal_entries
+      - name: game_types
+      - name: places
+"""
+
+
+def test_a_test_of_a_source_stops_what_reads_it_in_every_run(location, raw, project):
+    project({"models/staging/sources.yml": SOURCES})
+    for keys in (
+        location.models(),
+        [key for key in location.models() if key not in ("staging/game_types", "staging/places")],
+    ):
+        failed = location.run(*keys)
+        assert not failed.success
+        assert "source_accepted_values_raw_users_plan__gold" in location.failures(failed)[-1]
+        with location.resources["warehouse"].connect() as connection:
+            gold = connection.execute("select to_regclass('gold.user_journal_features')").fetchone()
+        assert gold == (None,)
+
+
+PLACES = ("Zürich", "São Paulo", "Ζάκυνθος")
+SPELT = ("Zürich", "ZÜRICH", "Zu\u0308rich", "Zürich\u00a0", "\tZürich", "SÃO PAULO", "ΖΆΚΥΝΘΟΣ")
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_places_are_found_however_they_are_spelt_in_any_locale(warehouse, locale):
+    key = (DBT / "macros/place_key.sql").read_text().split("-%}")[-1].split("{%-")[0].strip()
+    with warehouse.connect() as connection:
+        query = f"select {key.replace('{{ column }}', 'name')} from unnest(%s::text[]) as name"
+        query = query.replace("name", f'name collate "{locale}"', 1) if locale == "C" else query
+        keys = [[row[0] for row in connection.execute(query, [list(names)]).fetchall()] for names in (PLACES, SPELT)]
+    assert keys[1] == [keys[0][0]] * 5 + keys[0][1:]
+
+
+def test_the_sources_of_a_project_are_those_that_something_reads():
+    found = graph.read(ensure_manifest(DBT)).sources
+    assert {key.to_user_string() for key in found} == {
+        "raw/users",
+        "raw/journal_entries",
+        "raw/game_types",
+        "raw/places",
+    }
