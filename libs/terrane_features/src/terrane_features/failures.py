@@ -33,9 +33,7 @@ def explained(doing: str, left: str, warehouse: PostgresResource, feast: FeastRe
             raise
         redis = type(error).__module__.startswith("redis")
         postgres = f"Postgres at {warehouse.host}:{warehouse.port}, database {warehouse.database}"
-        advice = (
-            redis_advice(str(error)) if redis else postgres_advice(str(error), warehouse.variables or "WAREHOUSE")
-        )
+        advice = redis_advice(str(error)) if redis else postgres_advice(str(error), warehouse.variables or "WAREHOUSE")
         temporary = is_temporary(error)
         raise dg.Failure(
             f"{str(feast.online_store()) if redis else postgres} failed while {doing}: {message_of(error)}. {left} "
