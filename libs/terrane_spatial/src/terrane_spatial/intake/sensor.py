@@ -25,7 +25,7 @@ QUEUED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.Dagste
 
 @dg.sensor(
     name="manifests",
-    target=dg.AssetSelection.key_prefixes([LAKE]),
+    asset_selection=dg.AssetSelection.key_prefixes([LAKE]),
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=5,
     description="Takes in the manifests of the landing zone: accepts each, with a run, or rejects it for good.",
