@@ -119,6 +119,7 @@ VARIABLES = (
     Variable("FEATURE_SERVER_MAX_ENTITIES", "feature server", "rows that may be asked for at a time, 5000 unless set"),
     Variable("FEATURE_SERVER_MAX_VALUES", "feature server", "rows times features of a request, 500000 unless set"),
     Variable("FEATURE_SERVER_MAX_BODY_BYTES", "feature server", "length of a request's body, 8388608 unless set"),
+    Variable("UI_URL", "run-pods", "where the webserver answers, to ask it which runs are over; the chart sets it"),
     Variable("FEATURE_SERVER_LOG_LEVEL", "feature server", "`debug`, `info` (unless set), `warning` or `error`"),
 )
 

@@ -48,7 +48,7 @@ def test_the_oracle_sees_what_is_wrong() -> None:
     assert judge([table, of_table])["lost"] == []
     newer = Made("table", START, "t2", good=True)
     assert judge([table, of_table, newer])["lost"] == ["of_table lacks t2"]
-    gold = Made("gold", START, "g", good=False, read={"of_table": "t1"})
-    export = Made("export", START, "g", good=True, read={"gold": "g"})
-    assert judge([gold, export]) == {"lost": [], "unproved": ["export of g"]}
+    mart = Made("mart", START, "g", good=False, read={"of_table": "t1"})
+    export = Made("export", START, "g", good=True, read={"mart": "g"})
+    assert judge([mart, export]) == {"lost": [], "unproved": ["export of g"]}
     assert beyond([of_table, of_table, export]) == (1, 2)

@@ -48,7 +48,7 @@ Result = TypeVar("Result")
 Compare = Callable[["psycopg.Connection", Path, "Loaded"], None]
 Connect = Callable[[], "AbstractContextManager[psycopg.Connection]"]
 
-NAME = "real_files"
+NAME = "realfiles"
 LOADED, NEEDS_LAYER, NEEDS_CRS, CRASHED = "loads", "needs a layer", "needs a crs", "CRASHED"
 SEVERAL = re.compile(r"it has several (?:layers|variables|pages), (.+?)(?:, |;|$)")
 NO_CRS = "coordinate reference system; give"

@@ -24,8 +24,8 @@ READS = {
     "per_day": ["days"],
     "of_days": ["days"],
     "of_table": ["table"],
-    "gold": ["of_days", "of_table"],
-    "export": ["gold"],
+    "mart": ["of_days", "of_table"],
+    "export": ["mart"],
 }
 SOURCES = ("days", "table")
 BAD = "bad"
@@ -55,7 +55,7 @@ class Conditions:
 
 
 def definitions(conditions: Conditions, version: str) -> list[object]:
-    """A table by days and one that is whole, what a project makes of them up to gold, and an export of that."""
+    """A table by days and one that is whole, what a project makes of them, and an export of that."""
 
     def asset(name: str, condition: dg.AutomationCondition | None = None, **options: object) -> Any:
         @dg.asset(name=name, deps=READS.get(name, []), automation_condition=condition, **options)  # pyright: ignore
@@ -63,7 +63,7 @@ def definitions(conditions: Conditions, version: str) -> list[object]:
 
         return made
 
-    @dg.asset_check(asset="gold", name="gold_is_good", blocking=True)
+    @dg.asset_check(asset="mart", name="mart_is_good", blocking=True)
     def check() -> dg.AssetCheckResult:
         return dg.AssetCheckResult(passed=True)
 
@@ -74,7 +74,7 @@ def definitions(conditions: Conditions, version: str) -> list[object]:
         asset("per_day", conditions.new(), partitions_def=DAYS),
         asset("of_days", reading),
         asset("of_table", reading),
-        asset("gold", conditions.settle(False), code_version=version),
+        asset("mart", conditions.settle(False), code_version=version),
         asset("export", conditions.new()),
         check,
     ]
@@ -141,8 +141,8 @@ class History:
     def _finish(self, run: Run, read: dict[str, Content]) -> None:
         name = f"{run.keys[0]}@{run.partition}" if run.partition else run.keys[0]
         content = " + ".join(read.values())
-        good = run.keys[0] != "gold" or BAD not in content
-        self.world.make_next(run, {"gold": good})
+        good = run.keys[0] != "mart" or BAD not in content
+        self.world.make_next(run, {"mart": good})
         self.made.append(Made(name, self.world.now, content, good, read))
         if not good:
             self.world.end(run, Status.FAILURE)
