@@ -46,6 +46,7 @@ def requested(definitions: dg.Definitions) -> dict[str, list[str]]:
     for sensor in definitions.sensors or []:
         if not isinstance(sensor, dg.AutomationConditionSensorDefinition):
             selections = [getattr(target.resolvable_to_job, "selection", None) for target in sensor.targets]
+            selections.append(sensor.asset_selection)
             keys = {key for selection in selections if selection for key in selection.resolve(graph)}
             asked[sensor.name] = sorted(key.to_user_string() for key in keys)
     return asked

@@ -142,7 +142,10 @@ def test_the_doctor_finds_nothing_missing_and_every_process_running(demo: Demo) 
     [("spatial", "data_lake/places"), ("analytics", "raw/game_types"), ("features", "feast/registry")],
 )
 def test_one_asset_of_each_location_is_launched_from_the_command_line(demo: Demo, location: str, asset: str) -> None:
-    done = demo.terrane("exec", location, "dg", "launch", "--assets", asset)
+    delivered = re.search(r"^Batch (\S+) delivered", demo.output, re.MULTILINE)
+    assert delivered
+    partition = ["--partition", delivered[1]] if location == "spatial" else []
+    done = demo.terrane("exec", location, "dg", "launch", "--assets", asset, *partition)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 

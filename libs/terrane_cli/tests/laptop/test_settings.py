@@ -62,7 +62,7 @@ def test_processes_are_given_every_variable_of_the_table(project: Project) -> No
     optional |= {v.name for v in VARIABLES if v.name.endswith(OF_OTHERS)}
     # And what a location alone is given, that wants a database of its own.
     optional |= {v.name for v in VARIABLES if v.name.startswith("LOCATION_")}
-    assert {v.name for v in VARIABLES} - set(given) <= {"AWS_DEFAULT_REGION", "TERRANE_EXECUTOR"} | optional
+    assert {v.name for v in VARIABLES} - set(given) <= {"AWS_DEFAULT_REGION", "TERRANE_EXECUTOR", "UI_URL"} | optional
 
 
 def test_an_environment_has_a_database_of_dagsters_own_and_shares_the_others(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
+from terrane.errors import Permanent
 from terrane.postgres import PostgresResource
 from terrane_dev.servers.process import free_port
 from terrane_features.engine import reading
@@ -45,9 +46,11 @@ def test_a_server_that_is_away_is_psycopgs_error() -> None:
         next(reading.batches(f"host=127.0.0.1 port={free_port()} user=x dbname=x", "select 1", {}))
 
 
-def test_a_query_that_fails_half_way_is_psycopgs_error(make_database: Callable[..., PostgresResource]) -> None:
+def test_a_query_that_fails_half_way_by_its_own_fault_is_permanent(
+    make_database: Callable[..., PostgresResource],
+) -> None:
     query = "select 1 / (900000 - n) as x from generate_series(1, 1000000) n"
-    with pytest.raises(psycopg.OperationalError, match="division by zero"):
+    with pytest.raises(Permanent, match="division by zero"):
         list(reading.batches(make_database().uri(), query, {}))
 
 

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from terrane_features.checks.results import BLOCKING
-from terrane_features.materialize.run import MassDeletionRefused, NotRegistered, materialize
+from terrane_features.materialize.run import NotRegistered, materialize
 from terrane_features.online_store.format import field_name, timestamp_field
 from terrane_features.online_store.inspect import key_of
 
@@ -83,7 +83,7 @@ def test_a_collapsed_gold_empties_redis_only_when_somebody_says_so(stores, condi
     stores.run()
     stores.sql(f"delete from gold.user_journal_features where {condition}")
     stores.sql("update gold.user_journal_features set entries_total = 999")
-    with pytest.raises(MassDeletionRefused, match=r"^Nothing was written or removed: .* allow_mass_deletion: true\.$"):
+    with pytest.raises(dg.Failure, match=r"^Nothing was written or removed: .* allow_mass_deletion: true\.$"):
         stores.run()
     assert stores.online(7, 50)["entries_total"] == [21, 150]
     result = stores.run(allow_mass_deletion=True)

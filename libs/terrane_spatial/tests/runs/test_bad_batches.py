@@ -164,7 +164,7 @@ def test_invalid_and_mixed_geometry_is_repaired_or_dropped_and_counted(platform:
 def test_text_in_the_encoding_a_shapefile_declares_is_read_so(platform: Platform) -> None:
     contents = {
         "countries.geojson": countries(),
-        "places.zip": shapefile("EPSG:4326", ["São", "Öl"], "ISO-8859-1", cpg=False),
+        "places.zip": shapefile("EPSG:4326", ["São", "Öl"], "ISO-8859-1"),
     }
     platform.put("latin", contents)
     assert platform.run_next().success
@@ -200,7 +200,10 @@ def test_postgres_stopped_in_mid_run_fails_the_run_and_its_reexecution_publishes
         postgres_server.start()
     assert not result.success
     message = failure_of(result)
-    assert f"Postgres at 127.0.0.1:{platform.compute.port} could not be reached or went away during the step" in message
+    assert (
+        f"Postgres at 127.0.0.1:{platform.compute.port} could not be reached, went away or had no room during the step"
+        in message
+    )
     assert "see that Postgres runs, then re-execute the run" in message
     assert platform.published() == []
     assert platform.marker("interrupted") is None

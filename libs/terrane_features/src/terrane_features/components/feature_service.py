@@ -15,6 +15,7 @@ def feature_service(service: FeatureService, owned: Ownership) -> dg.AssetSpec:
     return dg.AssetSpec(
         service_key(service.name),
         deps=[view_key(name) for name in service.views],
+        group_name="serving",
         kinds={"feast"},
         description=f"{service.description}\n\nAsked for as `feature_service: {service.name}`.".strip(),
         metadata={"feature_views": ", ".join(service.views), "freshness": "none: it is as fresh as its views"},

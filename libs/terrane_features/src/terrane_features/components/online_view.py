@@ -27,7 +27,7 @@ from terrane_features.components.metadata import metadata_of
 from terrane_features.components.settings import CheckSettings
 from terrane_features.failures import explained
 from terrane_features.materialize import verify
-from terrane_features.materialize.run import materialize
+from terrane_features.materialize.run import MassDeletionRefused, NotRegistered, materialize
 from terrane_features.online_store.address import memory_bytes
 from terrane_features.repository.model import FeatureView
 from terrane_features.repository.table_schema import ColumnsDoNotFit
@@ -92,6 +92,8 @@ def online_view(view: FeatureView, settings: CheckSettings, lineage: Lineage) ->
                 memory = memory_bytes(feast.online_store().client())
         except (ColumnsDoNotFit, NotWritten) as error:
             yield from _failed(error, found)
+            raise dg.Failure(str(error), allow_retries=False) from error
+        except (MassDeletionRefused, NotRegistered) as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         if readings[SERVER].silent:
             context.log.warning("the feature server was not asked: %s", readings[SERVER].asked)
