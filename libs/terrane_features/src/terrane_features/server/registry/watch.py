@@ -48,7 +48,8 @@ class RegistryWatcher(Repeating):
             read = read_if_changed(
                 settings.registry,
                 settings.project,
-                self._digest,
+                # Whoever saw that nobody had applied anything waits for the first apply to end, as for any other.
+                "" if self.empty else self._digest,
                 serve_while_materializing=settings.serve_while_materializing,
             )
             self.samples = read.samples
