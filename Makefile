@@ -65,7 +65,7 @@ feast-repositories: setup-development  ## Compare 500 Feast repositories made at
 	@code_locations/features/.venv/bin/python -m benchmarks.features.repositories
 
 bench-platform: setup-development  ## Measure a local cluster of its own (COLD=1: with nothing cached as well)
-	@.venv/bin/python -m benchmarks.platform $(if $(COLD),--cold)
+	@.venv/bin/python -m benchmarks.platform $(if $(COLD),--cold) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-locations: setup-development  ## Make and remove a location of each kind on a platform that runs, and count what it takes and leaves
 	@.venv/bin/python -m benchmarks.locations $(if $(ROUNDS),--rounds $(ROUNDS))
