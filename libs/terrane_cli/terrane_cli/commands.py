@@ -6,6 +6,7 @@ Standard library only: bootstrapping runs this before anything is installed.
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -36,6 +37,32 @@ def run(
         said = f"{done.stdout}\n{done.stderr}".strip().splitlines()[-LINES_TOLD:]
         raise CliError("\n  ".join([f"`{' '.join(words)}` failed with code {done.returncode}:", *said]))
     return done.stdout
+
+
+def pipe(writer: Sequence[str | Path], reader: Sequence[str | Path], *, timeout: float) -> None:
+    """Runs two programs, the second of which reads what the first writes.
+
+    Raises CliError, with the end of what was said, when either fails; both have ended then.
+    """
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen([str(word) for word in writer], stdout=subprocess.PIPE, stderr=said) as writing,
+    ):
+        assert writing.stdout is not None
+        try:
+            done = subprocess.run(
+                [str(word) for word in reader], stdin=writing.stdout, stdout=said, stderr=said, timeout=timeout
+            )
+        except (OSError, subprocess.TimeoutExpired) as problem:
+            writing.kill()
+            raise CliError(f"`{reader[0]}` can't read what `{writer[0]}` writes: {problem}") from None
+        # A reader that ended early leaves a writer that nobody hears.
+        writing.stdout.close()
+        codes = [(writer[0], writing.wait()), (reader[0], done.returncode)]
+        if any(code for _, code in codes):
+            said.seek(0)
+            told = ", ".join(f"`{program}` ended with code {code}" for program, code in codes)
+            raise CliError("\n  ".join([f"{told}:", *said.read().strip().splitlines()[-LINES_TOLD:]]))
 
 
 def answers(command: Sequence[str | Path]) -> str | None:
