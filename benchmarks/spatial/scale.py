@@ -29,8 +29,8 @@ from dagster._serdes import serialize_value
 from benchmarks.report import ROOT, machine, merge_figures, table, write_section
 from benchmarks.spatial import server
 from benchmarks.spatial.counting_proxy import counted
-from terrane.buckets import ensure_buckets
 from terrane.object_store import DATA_LAKE, LANDING_ZONE, ObjectStoreResource
+from terrane.object_store.buckets import ensure_buckets
 from terrane.postgres import PostgresResource
 from terrane.publishing import Commit, commit_key, publish
 from terrane_dev.testing import running_minio

@@ -92,7 +92,7 @@ def test_buckets_are_made_by_the_module_that_makes_them(rendered: Rendering) -> 
     spec = rendered("kind").get("Job", "terrane-buckets")["spec"]["template"]["spec"]
     assert spec["restartPolicy"] == "OnFailure"
     (container,) = spec["containers"]
-    assert container["command"] == ["python", "-m", "terrane.buckets", "--make"]
+    assert container["command"] == ["python", "-m", "terrane.object_store.buckets", "--make"]
     assert {"configMapRef": {"name": "terrane-s3-address"}} in container["envFrom"]
 
 

@@ -12,7 +12,7 @@ from dagster_postgres.utils import DagsterPostgresException
 from tests.charts.conftest import Rendering
 from tests.charts.rendering import CERTIFICATES, Object
 
-from terrane.buckets import main as look_into_buckets
+from terrane.object_store.buckets import main as look_into_buckets
 from terrane_dev.managed_stores import OWNER, REDIS_USER, ManagedPostgres, ManagedRedis, ManagedS3
 
 pytestmark = pytest.mark.integration

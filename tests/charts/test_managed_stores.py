@@ -81,7 +81,7 @@ def test_with_an_identity_there_are_no_keys(rendered: Rendering) -> None:
 def test_buckets_are_made_where_it_is_asked_for_and_looked_at_everywhere(rendered: Rendering) -> None:
     for profile, made in (("kind", True), ("production", False)):
         (container,) = rendered(profile).get("Job", "terrane-buckets")["spec"]["template"]["spec"]["containers"]
-        assert container["command"] == ["python", "-m", "terrane.buckets", *(["--make"] if made else [])]
+        assert container["command"] == ["python", "-m", "terrane.object_store.buckets", *(["--make"] if made else [])]
 
 
 def test_the_brokers_address_says_how_it_is_encrypted(rendered: Rendering) -> None:

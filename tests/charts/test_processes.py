@@ -90,7 +90,7 @@ STORE_IMAGES = {
 INIT_RESOURCES = {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}}
 PING = "REDISCLI_AUTH=$REDIS_PASSWORD redis-cli -h 127.0.0.1 ping | grep -q -e PONG"
 READY = ["pg_isready", "-h", "127.0.0.1", "-U", "postgres"]
-CODE = ["python", "-m", "terrane.code_server"]
+CODE = ["python", "-m", "terrane.pods.code_server"]
 
 
 def _exec(command: list[str], **fields: int) -> Object:
@@ -180,7 +180,7 @@ WORKER = "worker start -A dagster_celery_k8s.app -y /opt/dagster/dagster_home/ce
 COMMANDS: dict[str, tuple[list[str] | None, list[str] | None]] = {
     "terrane-dagster-webserver/dagster": (["/bin/bash", "-c", WEBSERVER], None),
     "terrane-dagster-webserver-read-only/dagster": (["/bin/bash", "-c", f"{WEBSERVER} --read-only"], None),
-    "terrane-dagster-daemon/run-pods": (["python", "-m", "terrane.run_pods"], None),
+    "terrane-dagster-daemon/run-pods": (["python", "-m", "terrane.pods.run_pods"], None),
     **{
         f"terrane-celery-workers-{queue}/dagster": (
             ["dagster-celery"],

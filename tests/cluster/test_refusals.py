@@ -13,8 +13,8 @@ import pytest
 from obstore.exceptions import BaseError
 from tests.cluster.platform import helm, ping, until, upgrade_location
 
-from terrane.buckets import ensure_buckets
 from terrane.object_store import DATA_LAKE, LANDING_ZONE
+from terrane.object_store.buckets import ensure_buckets
 from terrane.publishing import list_commits
 from terrane_cli.cluster import access
 from terrane_cli.cluster.kubernetes import CLUSTER

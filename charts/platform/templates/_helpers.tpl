@@ -57,7 +57,7 @@ account. It goes into the daemon's values beforehand as well, once, before whate
 name: run-pods
 image: {{ include "dagster.dagsterImage.name" (list $ .Values.dagsterDaemon.image) | quote }}
 imagePullPolicy: {{ .Values.dagsterDaemon.image.pullPolicy }}
-command: [python, -m, terrane.run_pods]
+command: [python, -m, terrane.pods.run_pods]
 env:
   - {name: UI_URL, value: {{ printf "http://%s:%v%s" (include "dagster.webserver.fullname" .) .Values.dagsterWebserver.service.port (.Values.dagsterWebserver.pathPrefix | default "") | quote }}}
 securityContext: {{- toJson .Values.dagsterDaemon.securityContext | nindent 2 }}

@@ -17,7 +17,6 @@ import pytest
 import redis.exceptions
 import sqlalchemy.exc
 
-from terrane.compare_and_swap import Contended
 from terrane.errors import (
     Permanent,
     Temporary,
@@ -28,6 +27,7 @@ from terrane.errors import (
     store_errors,
     without_secrets,
 )
+from terrane.object_store.compare_and_swap import Contended
 from terrane.postgres import PostgresResource
 
 SECRET_ROW = "the diary of somebody"

@@ -17,7 +17,7 @@ CODE = f"{POD} > containers > name=dagster-user-deployments"
 DAEMON = "Deployment/terrane-dagster-daemon"
 WEBSERVER = "Deployment/terrane-dagster-webserver"
 INSTANCE = "ConfigMap/terrane-dagster-instance"
-MAKING = ["python", "-m", "terrane.buckets", "--make"]
+MAKING = ["python", "-m", "terrane.object_store.buckets", "--make"]
 HOOK = "metadata > annotations > helm.sh/hook"
 
 

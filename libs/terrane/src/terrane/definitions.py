@@ -30,10 +30,10 @@ from dagster.components.core.defs_module import (
     find_defs_or_component_yaml,
 )
 
-from terrane.automation import by_environment
+from terrane.automation.by_environment import by_environment
+from terrane.automation.updates import with_update_checks
 from terrane.io_manager import of_process
 from terrane.ownership import Ownership, ownership
-from terrane.updates import with_update_checks
 
 VARIABLE = "TERRANE_BROKEN_DEFINITIONS"
 LEFT_OUT = "left_out"

@@ -28,7 +28,7 @@ LOST_CLASSES = ("08", "57P")
 TEMPORARY_STATES = ("55P03", "25P03", "25P04")
 # Where a driver gives no SQLSTATE: its connection's own errors. The first that an error is an instance of decides.
 BY_TYPE = {
-    "terrane.object_store.StoreFull": True,
+    "terrane.object_store.store.StoreFull": True,
     "redis.exceptions.AuthenticationError": False,
     "redis.exceptions.AuthorizationError": False,
     "redis.exceptions.ConnectionError": True,
@@ -46,7 +46,7 @@ BY_TYPE = {
     "obstore.exceptions.UnknownConfigurationKeyError": False,
     "obstore.exceptions.AlreadyExistsError": False,
     "obstore.exceptions.BaseError": True,
-    "terrane.compare_and_swap.Contended": True,
+    "terrane.object_store.compare_and_swap.Contended": True,
     "terrane.publishing.publisher.AttemptTooOld": True,
     "adbc_driver_manager.OperationalError": True,
     "psycopg.OperationalError": True,

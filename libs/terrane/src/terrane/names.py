@@ -16,7 +16,7 @@ from dataclasses import dataclass
 VARIABLE = "TERRANE_ENVIRONMENT"
 # For Feast, which puts variables into feature_store.yaml as they are.
 SUFFIX_VARIABLE = "TERRANE_SUFFIX"
-# Which automation runs by itself there: terrane.automation.
+# Which automation runs by itself there: terrane.automation.by_environment.
 AUTOMATION_VARIABLE = "TERRANE_AUTOMATION"
 
 # Databases, each of which a role of its name owns, but for the two of PostGIS, which are one role's.

@@ -232,7 +232,7 @@ def _deps_in_progress() -> Condition:
 
 
 def _deps_are_proved(unchecked: Iterable[dg.AssetKey] = ()) -> Condition:
-    """A failed attempt at a dependency leaves what was proved before; `terrane.proof` looks once more in the run."""
+    """A failed attempt at a dependency leaves what was proved before; `automation.proof` looks once more in the run."""
     unproved = AC.any_deps_match(_newly_unproved() & ~AC.will_be_requested())
     keys = sorted(unchecked)
     return ~(unproved.ignore(dg.AssetSelection.assets(*keys)) if keys else unproved)

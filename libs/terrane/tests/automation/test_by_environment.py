@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from terrane.automation import by_environment, runs_by_itself
+from terrane.automation.by_environment import by_environment, runs_by_itself
 from terrane.definitions import load_definitions
 from terrane.policies import automation_sensor
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
+from terrane.automation.proof import refuse_unproved, unproved
 from terrane.errors import Permanent
-from terrane.proof import refuse_unproved, unproved
 from terrane_dev.automation import Status, World
 
 pytestmark = pytest.mark.unit

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from terrane import policies
-from terrane.updates import why_it_failed, with_update_checks
+from terrane.automation.updates import why_it_failed, with_update_checks
 from terrane_dev.automation import Status, World
 
 pytestmark = pytest.mark.unit

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import pytest
 
-from terrane.buckets import BucketRefused, ensure_buckets
 from terrane.object_store import DATA_LAKE, ObjectStoreResource, s3_client
+from terrane.object_store.buckets import BucketRefused, ensure_buckets
 from terrane_dev.servers.process import free_port
 
 pytestmark = pytest.mark.integration
@@ -49,7 +49,7 @@ def test_a_wrong_password_fails_at_once(s3_store: ObjectStoreResource) -> None:
 
 
 def test_a_store_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from terrane import buckets
+    from terrane.object_store import buckets
 
     endpoint = f"127.0.0.1:{free_port()}"
     for name, value in {"MINIO_ENDPOINT": endpoint, "MINIO_ROOT_USER": "u", "MINIO_ROOT_PASSWORD": "p"}.items():
@@ -109,5 +109,5 @@ def test_a_store_of_another_region_is_told_with_the_variable(provider: ObjectSto
 
 
 def _hook(variables: dict[str, str], *, make: bool = True) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "terrane.buckets", *(["--make"] if make else [])]
+    command = [sys.executable, "-m", "terrane.object_store.buckets", *(["--make"] if make else [])]
     return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=60, check=False)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import obstore
 import pytest
 
-from terrane.compare_and_swap import Contended, replace
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
+from terrane.object_store.compare_and_swap import Contended, replace
 
 if TYPE_CHECKING:
     from terrane.object_store import Bucket

@@ -16,9 +16,9 @@ from pathlib import Path
 import obstore
 import pytest
 
-from terrane.buckets import BucketRefused, check_buckets, ensure_buckets
 from terrane.errors import is_temporary, message_of
 from terrane.object_store import COMPUTE_LOGS, DATA_LAKE, LANDING_ZONE, ObjectStoreResource, s3_client
+from terrane.object_store.buckets import BucketRefused, check_buckets, ensure_buckets
 from terrane.publishing import list_commits, publish
 from terrane_dev.managed_stores import BUCKETS, S3_USER, ManagedS3
 
@@ -180,7 +180,7 @@ def test_without_keys_and_without_an_identity_the_variables_are_named(store: Obj
 
 def _run(**variables: str) -> subprocess.CompletedProcess[str]:
     """The hook, with the environment of the test and some of its own."""
-    command = [sys.executable, "-m", "terrane.buckets"]
+    command = [sys.executable, "-m", "terrane.object_store.buckets"]
     environment = os.environ | variables
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import obstore
 import pytest
 
-from terrane.buckets import ensure_buckets
 from terrane.object_store import DATA_LAKE, LANDING_ZONE, ObjectStoreResource, StoreFull, put
+from terrane.object_store.buckets import ensure_buckets
 from terrane.publishing import list_commits, publish
 from terrane_dev.testing import running_minio
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from terrane.code_server import NotReady, require_healthy, require_loaded
+from terrane.pods.code_server import NotReady, require_healthy, require_loaded
 from terrane_dev.servers.process import free_port, start, stop, wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -49,7 +49,7 @@ def test_definitions_that_do_not_load_are_refused_with_the_error(serve: Callable
 
 
 def test_a_server_that_does_not_listen_yet_is_told_without_importing_dagster() -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "terrane.code_server", str(free_port())]
+    command = [sys.executable, "-X", "importtime", "-m", "terrane.pods.code_server", str(free_port())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "yet" in done.stderr.splitlines()[-1]
@@ -62,7 +62,7 @@ def test_a_port_where_nobody_answers_is_not_healthy() -> None:
 
 
 def test_asking_for_health_imports_no_dagster() -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "terrane.code_server", "--health", str(free_port())]
+    command = [sys.executable, "-X", "importtime", "-m", "terrane.pods.code_server", "--health", str(free_port())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "| dagster" not in done.stderr

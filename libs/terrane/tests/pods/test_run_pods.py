@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from terrane import run_pods
-from terrane.run_pods import GRACE_S, RunPods, statuses_of_runs
+from terrane.pods import run_pods
+from terrane.pods.run_pods import GRACE_S, RunPods, statuses_of_runs
 
 pytestmark = pytest.mark.unit
 
@@ -110,7 +110,7 @@ def test_it_ends_when_it_is_told_to(tmp_path: Path) -> None:
     (tmp_path / "namespace").write_text("here")
     # Without an account's token every round fails, and is tried again.
     account = f"run_pods.ACCOUNT = pathlib.Path({str(tmp_path)!r})"
-    command = [sys.executable, "-c", f"import pathlib; from terrane import run_pods; {account}; run_pods.main()"]
+    command = [sys.executable, "-c", f"import pathlib; from terrane.pods import run_pods; {account}; run_pods.main()"]
     environment = os.environ | {"UI_URL": "http://127.0.0.1:9"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr

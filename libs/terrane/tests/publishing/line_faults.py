@@ -10,12 +10,15 @@ from types import FrameType
 from typing import Any
 
 import terrane
-import terrane.compare_and_swap
+import terrane.object_store.compare_and_swap
 import terrane.publishing
 
 FILES = {
     str(path)
-    for path in (*Path(terrane.publishing.__file__).parent.glob("*.py"), Path(terrane.compare_and_swap.__file__))
+    for path in (
+        *Path(terrane.publishing.__file__).parent.glob("*.py"),
+        Path(terrane.object_store.compare_and_swap.__file__),
+    )
 }
 WAIT_S = 20
 # How long another gets to finish while this one stands still: where it waits for a lock, no time would be enough.

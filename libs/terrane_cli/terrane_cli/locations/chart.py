@@ -87,13 +87,13 @@ ENTRY = """\
           limits: {limits}
         startupProbe:
           enabled: true
-          exec: {{command: [python, -m, terrane.code_server, "4000"]}}
+          exec: {{command: [python, -m, terrane.pods.code_server, "4000"]}}
           periodSeconds: 3
           timeoutSeconds: 20
           failureThreshold: 40
         readinessProbe:
           enabled: true
-          exec: {{command: [python, -m, terrane.code_server, --health, "4000"]}}
+          exec: {{command: [python, -m, terrane.pods.code_server, --health, "4000"]}}
           periodSeconds: 10
           timeoutSeconds: 10
           failureThreshold: 6

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from terrane.scaffolding import fill
+from terrane.components.scaffolding import fill
 from terrane_cli.commands import CliError
 from terrane_cli.locations import generate
 from terrane_cli.locations.description import Kind, LocationError, check_name, read_location

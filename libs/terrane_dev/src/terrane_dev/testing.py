@@ -19,9 +19,9 @@ from pathlib import Path
 import obstore
 import pytest
 
-from terrane.buckets import ensure_buckets
 from terrane.names import BUCKETS
 from terrane.object_store import ObjectStoreResource, s3_client
+from terrane.object_store.buckets import ensure_buckets
 from terrane.postgres import PostgresResource
 from terrane_dev.servers import minio, postgres, redis
 from terrane_dev.servers.accounts import server_account, server_folder

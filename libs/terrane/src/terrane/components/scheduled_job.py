@@ -6,7 +6,7 @@ from typing import Literal
 
 import dagster as dg
 
-from terrane.scaffolding import name_of
+from terrane.components.scaffolding import name_of
 
 
 class Scaffolder(dg.Scaffolder):

@@ -1,4 +1,4 @@
-"""Looks whether the platform may use its buckets: `python -m terrane.buckets`, a hook of the chart.
+"""Looks whether the platform may use its buckets: `python -m terrane.object_store.buckets`, a hook of the chart.
 
 With `--make` those that are missing are made before, and nothing is ever made without it. Addressed by the same
 variables as everything else; waits for a store that is still starting.
@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from terrane.names import BUCKETS
-from terrane.object_store import DEFAULT_REGION, KEY_VARIABLES, NAME_VARIABLES, ObjectStoreResource, s3_client
+from terrane.object_store.store import DEFAULT_REGION, KEY_VARIABLES, NAME_VARIABLES, ObjectStoreResource, s3_client
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -61,7 +61,7 @@ def check_buckets(store: ObjectStoreResource) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, SSLError
 
-    parser = argparse.ArgumentParser(prog="python -m terrane.buckets", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m terrane.object_store.buckets", description=__doc__)
     parser.add_argument("--make", action="store_true", help="make the buckets that are missing")
     make = parser.parse_args(arguments).make
     store = ObjectStoreResource.from_process()

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from terrane.object_store import Bucket
+    from terrane.object_store.store import Bucket
 
 WAIT_S = 30.0
 FIRST_PAUSE_S = 0.01

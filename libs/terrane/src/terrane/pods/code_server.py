@@ -1,8 +1,9 @@
 """What the probes of a code server's pod ask: do its definitions load, and does it answer.
 
-`python -m terrane.code_server <port>` is for the pod's start: a server whose import failed answers Dagster's own health
-check all the same, so that the UI can show the error, and would take the place of one that works.
-`python -m terrane.code_server --health <port>` is that health check without Dagster, whose import costs 2 s of CPU.
+`python -m terrane.pods.code_server <port>` is for the pod's start: a server whose import failed answers Dagster's own
+health check all the same, so that the UI can show the error, and would take the place of one that works.
+`python -m terrane.pods.code_server --health <port>` is that health check without Dagster, whose import costs 2 s of
+CPU.
 """
 
 from __future__ import annotations

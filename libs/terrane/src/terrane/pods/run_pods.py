@@ -1,4 +1,4 @@
-"""Takes away the Jobs of runs that have ended while their pods have not: `python -m terrane.run_pods`.
+"""Takes away the Jobs of runs that have ended while their pods have not: `python -m terrane.pods.run_pods`.
 
 Dagster gives up a run whose pod found no node, no image or no Secret, and leaves its Job; a cancelled run of Celery
 leaves the Jobs of its steps. Kubernetes would keep such pods until the Jobs' own deadline, which has to be longer than

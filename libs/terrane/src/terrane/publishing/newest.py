@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from terrane.compare_and_swap import replace
+from terrane.object_store.compare_and_swap import replace
 from terrane.publishing.attempts import list_attempts
 from terrane.publishing.commits import (
     COMMIT_VERSION,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from terrane.scaffolding import fill, in_project, name_of
+from terrane.components.scaffolding import fill, in_project, name_of
 
 EXAMPLE = Path(__file__).parents[1] / "example"
 

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import dagster as dg
 
+from terrane.automation.proof import refuse_unproved
 from terrane.errors import as_failures
 from terrane.policies import asset_defaults, when_new
 from terrane.postgres import PostgresResource
-from terrane.proof import refuse_unproved
 from terrane_features.checks import history
 from terrane_features.checks.inspection import Inspection, NotWritten
 from terrane_features.checks.results import (

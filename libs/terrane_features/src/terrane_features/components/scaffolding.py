@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from terrane.scaffolding import fill, in_project, name_of
+from terrane.components.scaffolding import fill, in_project, name_of
 from terrane_features.repository.read import read_repository
 from terrane_features.repository.settings import SETTINGS
 

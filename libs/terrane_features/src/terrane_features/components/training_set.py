@@ -6,12 +6,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from terrane.automation.proof import refuse_unproved
 from terrane.errors import as_failures
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
 from terrane.ownership import ownership
 from terrane.policies import asset_defaults
 from terrane.postgres import PostgresResource
-from terrane.proof import refuse_unproved
 from terrane.publishing import commit_key, publish
 from terrane_features.components.lineage import REGISTRY, Lineage, source_keys
 from terrane_features.components.scaffolding import TrainingSetScaffolder

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from terrane.scaffolding import name_of
+from terrane.components.scaffolding import name_of
 
 FRESHNESS = {"reason": "batches come when their producer sends them"}
 

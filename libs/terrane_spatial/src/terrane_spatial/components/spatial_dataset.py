@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import dagster as dg
 from pydantic import Field
 
+from terrane.components.yaml_lines import component_file, line_of
 from terrane.ownership import Ownership, ownership
-from terrane.yaml_lines import component_file, line_of
 from terrane_spatial.components.common import (
     Freshness,
     Keep,

@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from terrane.compare_and_swap import replace
+from terrane.object_store.compare_and_swap import replace
 from terrane.publishing import Commit, CommitTooNew, CommitUnreadable
 from terrane_spatial import antimeridian
 from terrane_spatial.publishing.geoparquet import EDGES, GEOMETRY, VERSION

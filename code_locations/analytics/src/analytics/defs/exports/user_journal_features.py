@@ -9,11 +9,11 @@ import dagster as dg
 from analytics.lake.export import export_table
 from analytics.ownership import OWNED
 from terrane import names
+from terrane.automation.proof import refuse_unproved
 from terrane.errors import as_failures, lake_errors
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
 from terrane.policies import asset_defaults, when_new
 from terrane.postgres import PostgresResource
-from terrane.proof import refuse_unproved
 from terrane.publishing import Retention, collect, commit_key, prune, publish
 
 if TYPE_CHECKING:
