@@ -15,7 +15,7 @@ import yaml
 
 from terrane.object_store import LANDING_ZONE
 from terrane_cli.charts.dependencies import ensure_dependencies
-from terrane_cli.cluster import access, kind
+from terrane_cli.cluster import access, kind, volumes
 from terrane_cli.cluster.kubernetes import NAMESPACE, context
 from terrane_cli.commands import CliError, run, show
 from terrane_cli.console import console
@@ -60,6 +60,8 @@ def make_and_deploy(project: Project, profile: list[str]) -> None:
         kind.load_images([*others, *ours])
     with phases.phase("release"):
         skaffold(project, "deploy", "--build-artifacts", str(project.state / BUILT), "--load-images=false", *profile)
+        for name in volumes.remove_unused(project):
+            console.print(f"{name}: its volume is removed")
     with phases.phase("demo"):
         run_demo(project)
     parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in phases.items())
