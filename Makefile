@@ -99,14 +99,14 @@ location: setup-cluster  ## Make a location: NAME=maps, KIND=plain, dbt, spatial
 location-remove: setup-cluster  ## Remove a location, its code server, and its place everywhere: NAME=maps
 	@$(TERRANE) location-remove $(NAME)
 
-locations: setup-cluster  ## Write what follows from every location.yaml: chart entries, images, skaffold, workspace
+locations: setup-cluster  ## Write what follows from every location.yaml: chart entries, images, skaffold, workspace, the page of variables
 	@$(TERRANE) locations
 
 lock:  ## Compile every requirements.lock anew (UPGRADE=1: take the newest versions allowed)
 	@$(TERRANE) lock $(if $(UPGRADE),--upgrade)
 
 docs: setup  ## Write the pages that are made from code
-	@.venv/bin/python -c "from terrane.environment import as_markdown; print(as_markdown(), end='')" > docs/environment.md
+	@$(TERRANE) locations
 	@.venv/bin/python -m terrane_cli.charts.documentation
 
 hooks: setup-development  ## Run the linters before every commit

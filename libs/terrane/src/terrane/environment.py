@@ -1,4 +1,8 @@
-"""Every variable the platform reads: the one table, from which docs/environment.md is made."""
+"""Every variable that the platform gives or its libraries read; docs/environment.md is made of this table.
+
+What a location alone reads stands in its location.yaml, and in the same page. Who reads a variable is said by the need
+or the library that it comes with: no location is named here.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +11,44 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable: its name, who reads it, what it is for, and whether it is kept in a Secret."""
+    """A variable.
+
+    Attributes:
+        readers: who reads it, beside locations.
+        meaning: what it is for.
+        secret: whether it is kept in a Secret.
+        need: what a location that reads it has among its needs.
+        library: what a location that reads it is made with.
+    """
 
     name: str
     readers: str
     meaning: str
     secret: bool = False
+    need: str = ""
+    library: str = ""
 
 
-def _tls(prefix: str, readers: str, what: str) -> tuple[Variable, ...]:
+def _tls(prefix: str, readers: str, what: str, need: str = "") -> tuple[Variable, ...]:
+    mode = f"how connections to {what} are encrypted, as libpq's `sslmode`"
     return (
-        Variable(f"{prefix}_SSLMODE", readers, f"how connections to {what} are encrypted, as libpq's `sslmode`"),
-        Variable(f"{prefix}_SSLROOTCERT", readers, "file with the authority of its certificate, in PEM"),
+        Variable(f"{prefix}_SSLMODE", readers, mode, need=need),
+        Variable(f"{prefix}_SSLROOTCERT", readers, "file with the authority of its certificate, in PEM", need=need),
     )
 
 
-def _database(prefix: str, readers: str, what: str) -> tuple[Variable, ...]:
+def _database(prefix: str, readers: str, what: str, need: str = "") -> tuple[Variable, ...]:
     return (
-        Variable(f"{prefix}_HOST", readers, f"host of {what}"),
-        Variable(f"{prefix}_PORT", readers, f"port of {what}"),
-        Variable(f"{prefix}_USER", readers, f"role that owns {what}"),
-        Variable(f"{prefix}_PASSWORD", readers, "its password", secret=True),
-        Variable(f"{prefix}_DB", readers, f"name of {what}"),
+        Variable(f"{prefix}_HOST", readers, f"host of {what}", need=need),
+        Variable(f"{prefix}_PORT", readers, f"port of {what}", need=need),
+        Variable(f"{prefix}_USER", readers, f"role that owns {what}", need=need),
+        Variable(f"{prefix}_PASSWORD", readers, "its password", secret=True, need=need),
+        Variable(f"{prefix}_DB", readers, f"name of {what}", need=need),
     )
+
+
+def _spatial(name: str, meaning: str) -> Variable:
+    return Variable(f"TERRANE_SPATIAL_{name}", "", meaning, library="terrane_spatial")
 
 
 VARIABLES = (
@@ -50,18 +69,30 @@ VARIABLES = (
     *_database("DAGSTER_POSTGRES", "dagster", "Dagster's own database"),
     *_database("LOCATION", "a location with `database`", "a database of the location's own"),
     *_tls("LOCATION", "a location with `database`", "a database of the location's own"),
-    *_database("WAREHOUSE", "analytics, features, dbt, feast", "the warehouse"),
-    *_tls("WAREHOUSE", "analytics, features, dbt, feast", "the warehouse"),
-    *_database("POSTGRES", "spatial", "the PostGIS database in which runs compute"),
-    *_tls("POSTGRES", "spatial", "the PostGIS database in which runs compute"),
-    Variable("POSTGRES_LEDGER_DB", "spatial", "database of the batch ledger, on the same server, of the same role"),
-    Variable("REDIS_HOST", "features, feast", "host of the online store"),
-    Variable("REDIS_PORT", "features, feast", "port of the online store"),
-    Variable("REDIS_DB", "features, feast", "number of the online store's database"),
-    Variable("REDIS_USERNAME", "features, feast", "its user; `default` unless set"),
-    Variable("REDIS_PASSWORD", "features, feast", "its password, of letters and digits alone", secret=True),
-    Variable("REDIS_TLS", "features, feast", "`true`: connections to it are encrypted, and its certificate is checked"),
-    Variable("REDIS_CA_FILE", "features, feast", "file with the authority of its certificate, in PEM, `null` for none"),
+    *_database("WAREHOUSE", "dbt, feast", "the warehouse", need="warehouse"),
+    *_tls("WAREHOUSE", "dbt, feast", "the warehouse", need="warehouse"),
+    *_database("POSTGRES", "", "the PostGIS database in which runs compute", need="spatial"),
+    *_tls("POSTGRES", "", "the PostGIS database in which runs compute", need="spatial"),
+    Variable(
+        "POSTGRES_LEDGER_DB", "", "database of the batch ledger, on the same server, of the same role", need="spatial"
+    ),
+    Variable("REDIS_HOST", "feast", "host of the online store", need="online_store"),
+    Variable("REDIS_PORT", "feast", "port of the online store", need="online_store"),
+    Variable("REDIS_DB", "feast", "number of the online store's database", need="online_store"),
+    Variable("REDIS_USERNAME", "feast", "its user; `default` unless set", need="online_store"),
+    Variable("REDIS_PASSWORD", "feast", "its password, of letters and digits alone", secret=True, need="online_store"),
+    Variable(
+        "REDIS_TLS",
+        "feast",
+        "`true`: connections to it are encrypted, and its certificate is checked",
+        need="online_store",
+    ),
+    Variable(
+        "REDIS_CA_FILE",
+        "feast",
+        "file with the authority of its certificate, in PEM, `null` for none",
+        need="online_store",
+    ),
     Variable("MINIO_ENDPOINT", "all", "object store: `host:port`, `http(s)://host:port`, or `file:///folder`"),
     Variable(
         "MINIO_ROOT_USER",
@@ -86,9 +117,9 @@ VARIABLES = (
     ),
     Variable("COMPUTE_LOGS_PREFIX", "dagster", "folder of the runs' logs within their bucket; `dagster.yaml` names it"),
     Variable("S3_PREFIX", "all", "folder within each bucket below which everything lies; none unless set"),
-    Variable("SOURCE_API_URL", "analytics", "address of the product's HTTP API"),
-    Variable("API_KEY", "analytics", "key for that API", secret=True),
-    Variable("INGESTION_START_DATE", "analytics", "first day that is ingested, `YYYY-MM-DD`"),
+    Variable("SOURCE_API_URL", "", "address of the product's HTTP API", need="source"),
+    Variable("API_KEY", "", "key for that API", secret=True, need="source"),
+    Variable("INGESTION_START_DATE", "", "first day that is ingested, `YYYY-MM-DD`", need="source"),
     Variable("TERRANE_EXECUTOR", "all", "what executes steps: `in_process` (unless set), `k8s_job` or `celery_k8s`"),
     Variable(
         "TERRANE_BROKEN_DEFINITIONS",
@@ -96,18 +127,22 @@ VARIABLES = (
         "`left_out`: a file of `defs/` that does not load is shown as an asset, and all others load; unless set, "
         "nothing loads",
     ),
-    Variable("TERRANE_SPATIAL_RETRIES", "spatial", "tries again within a run after a temporary error, 3 unless set"),
-    Variable("TERRANE_SPATIAL_RETRY_DELAY_S", "spatial", "seconds before the first of them, 15 unless set"),
-    Variable("TERRANE_SPATIAL_QUEUED_RUNS", "spatial", "runs of a dataset in Dagster's queue, 100 unless set"),
-    Variable("TERRANE_SPATIAL_FILES_AT_ONCE", "spatial", "files of a batch loaded at a time, 4 unless set"),
-    Variable("TERRANE_SPATIAL_STATEMENT_MINUTES", "spatial", "how long a statement may take, 60 unless set"),
-    Variable("TERRANE_SPATIAL_UNPACKED_MB", "spatial", "MiB that an archive may hold, 8192 unless set"),
-    Variable("TERRANE_SPATIAL_UNPACKED_RATIO", "spatial", "times its own size that may be, 200 unless set"),
-    Variable("DBT_PROFILES_DIR", "analytics, dbt", "folder of dbt's `profiles.yml`"),
-    Variable("FEAST_REPO_PATH", "features", "folder of `feature_store.yaml`"),
-    Variable("FEATURE_SERVER_URL", "features", "address of the feature server, for the canary check"),
+    _spatial("RETRIES", "tries again within a run after a temporary error, 3 unless set"),
+    _spatial("RETRY_DELAY_S", "seconds before the first of them, 15 unless set"),
+    _spatial("QUEUED_RUNS", "runs of a dataset in Dagster's queue, 100 unless set"),
+    _spatial("FILES_AT_ONCE", "files of a batch loaded at a time, 4 unless set"),
+    _spatial("STATEMENT_MINUTES", "how long a statement may take, 60 unless set"),
+    _spatial("UNPACKED_MB", "MiB that an archive may hold, 8192 unless set"),
+    _spatial("UNPACKED_RATIO", "times its own size that may be, 200 unless set"),
+    Variable("DBT_PROFILES_DIR", "dbt", "folder of dbt's `profiles.yml`", library="terrane_dbt"),
+    Variable("FEAST_REPO_PATH", "", "folder of `feature_store.yaml`", library="terrane_features"),
+    Variable("FEATURE_SERVER_URL", "", "address of the feature server, for the canary check", need="feature_server"),
     Variable(
-        "FEATURE_SERVER_API_KEY", "features", "key that the canary check shows it, where it asks for one", secret=True
+        "FEATURE_SERVER_API_KEY",
+        "",
+        "key that the canary check shows it, where it asks for one",
+        secret=True,
+        need="feature_server",
     ),
     Variable("FEATURE_SERVER_API_KEYS", "feature server", "keys it takes, with commas between them", secret=True),
     Variable(
@@ -122,21 +157,3 @@ VARIABLES = (
     Variable("UI_URL", "run-pods", "where the webserver answers, to ask it which runs are over; the chart sets it"),
     Variable("FEATURE_SERVER_LOG_LEVEL", "feature server", "`debug`, `info` (unless set), `warning` or `error`"),
 )
-
-
-def as_markdown() -> str:
-    """The table as docs/environment.md holds it."""
-    rows = [f"| `{v.name}` | {v.readers} | {v.meaning} | {'yes' if v.secret else ''} |" for v in VARIABLES]
-    return "\n".join(
-        [
-            "# Environment",
-            "",
-            "What differs between a laptop and a cluster is environment, never code. This page is made by `make docs`",
-            "from `libs/terrane/src/terrane/environment.py`.",
-            "",
-            "| variable | read by | meaning | secret |",
-            "|---|---|---|---|",
-            *rows,
-            "",
-        ]
-    )

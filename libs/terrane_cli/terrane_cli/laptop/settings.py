@@ -9,11 +9,15 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from terrane import names
 from terrane_cli.locations.words import Server, own_database
 from terrane_cli.project import FIRST_CODE_SERVER_PORT, UI_PORT, Project
 from terrane_dev.servers.process import free_port, port_is_free
+
+if TYPE_CHECKING:
+    from terrane_cli.locations.description import Location
 
 PASSWORDS = ("postgres", names.DAGSTER, names.WAREHOUSE, names.SPATIAL, "redis", "minio", "api")
 DAYS_OF_HISTORY = 60
@@ -93,12 +97,15 @@ class Settings:
         }
 
     def location_environment(self, project: Project, location: str) -> dict[str, str]:
-        """What the processes of one location are given beside: its own database, where it wants one."""
+        """What the processes of one location are given beside: what it alone reads, and its own database."""
+        described = _described(project, "variables:").get(location)
+        values = {name: said.value for name, said in described.variables.items()} if described else {}
+        own = {name: os.environ.get(name, value) for name, value in values.items() if value is not None}
         role = own_database(location)
-        if role not in wanted_databases(project):
-            return {}
-        own = {"HOST": "127.0.0.1", "PORT": str(self.ports["postgres"])} | self._database(role, role)
-        return {f"LOCATION_{name}": value for name, value in own.items()}
+        if role in wanted_databases(project):
+            address = {"HOST": "127.0.0.1", "PORT": str(self.ports["postgres"])} | self._database(role, role)
+            own |= {f"LOCATION_{name}": value for name, value in address.items()}
+        return own
 
     def forget(self, location: str) -> None:
         """Forgets a location that was removed: its port, and the password of its database, which stays."""
@@ -129,14 +136,19 @@ class Settings:
 
 def wanted_databases(project: Project) -> dict[str, tuple[str, ...]]:
     """The databases that locations want for themselves, each of a role of its name, and their extensions."""
+    wanted = {own_database(name): location.database for name, location in _described(project, "database:").items()}
+    return {name: ("postgis",) if server == Server.POSTGIS else () for name, server in wanted.items() if server}
+
+
+def _described(project: Project, word: str) -> dict[str, Location]:
+    """What the locations say of themselves, where the word is in what any of them says."""
     files = [project.location_folder(name) / "location.yaml" for name in project.locations]
-    if not any("database:" in file.read_text() for file in files if file.is_file()):
+    if not any(word in file.read_text() for file in files if file.is_file()):
         return {}
-    # A module of pydantic's, 0.1 s: for those alone who want a database.
+    # A module of pydantic's, 0.1 s: for those alone who want it.
     from terrane_cli.locations.description import read_locations
 
-    wanted = {own_database(name): location.database for name, location in read_locations(project)[0].items()}
-    return {name: ("postgis",) if server == Server.POSTGIS else () for name, server in wanted.items() if server}
+    return read_locations(project)[0]
 
 
 def databases(project: Project) -> dict[str, dict[str, tuple[str, ...]]]:

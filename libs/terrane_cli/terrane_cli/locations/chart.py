@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from terrane_cli.locations.description import Amounts, Location
 from terrane_cli.locations.words import Need, Server, own_database
 
@@ -31,6 +33,8 @@ COMPUTE_LOGS = [
 ]
 # A location's own database: the purpose of its ConfigMap and Secret, and the variable with its password.
 OWN, OWN_PASSWORD = "{name}-database", "LOCATION_PASSWORD"
+# The Secret of variables that a location alone reads, made by whoever has their values.
+OF_ITS_OWN = "terrane-{name}-variables"
 EXTENSIONS = {Server.POSTGRES: "[]", Server.POSTGIS: "[postgis]"}
 # A Secret that may lack: a workload may have an identity in the place of keys.
 OPTIONAL = "terrane-s3"
@@ -57,7 +61,7 @@ ENTRY = """\
         envConfigMaps:
 {addresses}
         env:
-{passwords}
+{variables}
         labels: {{app.kubernetes.io/part-of: terrane}}
         podSecurityContext:
           runAsNonRoot: true
@@ -137,18 +141,27 @@ def _entry(name: str, location: Location) -> str:
     if location.database:
         addresses.append(f"terrane-{OWN.format(name=name)}-address")
         passwords.append((OWN_PASSWORD, f"terrane-{OWN.format(name=name)}", OWN_PASSWORD))
+    own = OF_ITS_OWN.format(name=name)
+    passwords += [(variable, own, variable) for variable, said in location.variables.items() if said.secret]
     passwords += [*COMPUTE_LOGS, *(PASSWORDS[Need.SOURCE] if Need.SOURCE in needed else [])]
+    plain = {variable: said.value for variable, said in location.variables.items() if not said.secret}
     return ENTRY.format(
         name=name,
         addresses="\n".join(f"          - {{name: {name}}}" for name in [*addresses, "terrane-execution-address"]),
-        passwords="\n".join(
-            f"          - {{name: {variable}, valueFrom: {{secretKeyRef: {{name: {secret}, key: {key}{optional}}}}}}}"
-            for variable, secret, key in passwords
-            for optional in [", optional: true" if secret == OPTIONAL else ""]
+        variables="\n".join(
+            [
+                *(f"          - {{name: {variable}, value: {json.dumps(value)}}}" for variable, value in plain.items()),
+                *(_from_secret(*password) for password in passwords),
+            ]
         ),
         requests=_amounts(location.resources.requests),
         limits=_amounts(location.resources.limits),
     )
+
+
+def _from_secret(variable: str, secret: str, key: str) -> str:
+    optional = ", optional: true" if secret == OPTIONAL else ""
+    return f"          - {{name: {variable}, valueFrom: {{secretKeyRef: {{name: {secret}, key: {key}{optional}}}}}}}"
 
 
 def _amounts(amounts: Amounts) -> str:

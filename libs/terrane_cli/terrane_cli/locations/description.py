@@ -5,12 +5,14 @@ from __future__ import annotations
 import keyword
 import re
 import sys
+from typing import Self
 
 import yaml
 from dagster_shared.yaml_utils import try_parse_yaml_with_source_position
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from terrane import names
+from terrane.environment import VARIABLES
 from terrane_cli.commands import CliError
 from terrane_cli.locations.words import Kind, Need, Server
 from terrane_cli.project import Project
@@ -46,6 +48,26 @@ class Resources(_Part):
     limits: Amounts = Amounts(cpu=None, memory="2Gi")
 
 
+class OwnVariable(_Part):
+    """A variable that the location alone reads.
+
+    Attributes:
+        meaning: what it is for.
+        value: what it is, unless the environment that a laptop's platform is started in says otherwise.
+        secret: on a cluster it is in the location's own Secret, on a laptop in that environment.
+    """
+
+    meaning: str = Field(min_length=1)
+    value: str | None = None
+    secret: bool = False
+
+    @model_validator(mode="after")
+    def _given_once(self) -> Self:
+        if self.secret == (self.value is not None):
+            raise ValueError("it has either a value or `secret: true`")
+        return self
+
+
 class Location(_Part):
     """A location as its `location.yaml` describes it.
 
@@ -55,6 +77,7 @@ class Location(_Part):
         domain: the tag of its assets; its name where none is named.
         needs: what it is given, and nothing else.
         database: the server of a database of its own, which nobody else reaches; none without.
+        variables: what it alone reads from its environment.
         folders: folders of the checkout that its image holds beside it; each with the patterns of what is synced while
             developing on a cluster.
         python_elsewhere: files and folders of Python elsewhere in the checkout that run in its environment.
@@ -69,6 +92,7 @@ class Location(_Part):
     domain: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]{1,63}$")
     needs: tuple[Need, ...] = ()
     database: Server | None = None
+    variables: dict[str, OwnVariable] = {}
     folders: dict[str, tuple[str, ...]] = {}
     python_elsewhere: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
@@ -89,6 +113,15 @@ class Location(_Part):
         if wrong := [name for name in names if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name)]:
             raise ValueError(f"{', '.join(wrong)} is no name of a package of Debian")
         return names
+
+    @field_validator("variables")
+    @classmethod
+    def _variables(cls, variables: dict[str, OwnVariable]) -> dict[str, OwnVariable]:
+        if wrong := [name for name in variables if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name)]:
+            raise ValueError(f"{', '.join(wrong)} is no name of a variable: capital letters, digits and _")
+        if taken := sorted({variable.name for variable in VARIABLES} & variables.keys()):
+            raise ValueError(f"{', '.join(taken)} is the platform's: docs/environment.md says what it is")
+        return variables
 
     @field_validator("folders")
     @classmethod

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from terrane_cli import generated
-from terrane_cli.locations import chart, skaffold
+from terrane_cli.locations import chart, skaffold, variables
 from terrane_cli.locations.description import Location, LocationError, read_locations
 from terrane_cli.locations.images import Built, built
 from terrane_cli.project import Project
@@ -21,6 +21,7 @@ CHART = "charts/platform/values/locations.yaml"
 SKAFFOLD = "skaffold.yaml"
 WORKSPACE = "pyproject.toml"
 IMAGES = "images/locations.json"
+DOCS = "docs/environment.md"
 # First-party packages that are no library of their own.
 NOT_LIBRARIES = ("source_api", "terrane_cli")
 MARKS = re.compile(
@@ -49,6 +50,7 @@ def derived(project: Project) -> dict[Path, str]:
     return {
         project.root / CHART: chart.values(locations),
         project.root / IMAGES: _images(images),
+        project.root / DOCS: variables.page(project, locations),
         project.root / SKAFFOLD: _filled(
             project.root / SKAFFOLD,
             {

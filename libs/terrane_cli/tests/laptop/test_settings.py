@@ -89,6 +89,19 @@ def test_the_first_day_does_not_move(project: Project) -> None:
     assert Settings.load(project).environment(project)["INGESTION_START_DATE"] == "2020-02-03"
 
 
+def test_a_location_is_given_what_it_alone_reads_unless_the_caller_says_otherwise(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "  SOILS_URL: {meaning: m, value: 'http://soils'}\n  SOILS_KEY: {meaning: m, secret: true}\n"
+    (project.location_folder("soils") / "location.yaml").write_text(f"kind: plain\nvariables:\n{said}")
+    (project.location_folder("hydrology") / "location.yaml").write_text("kind: plain\n")
+    settings = Settings.load(project)
+    assert settings.location_environment(project, "soils") == {"SOILS_URL": "http://soils"}
+    assert settings.location_environment(project, "hydrology") == {}
+    monkeypatch.setenv("SOILS_URL", "http://elsewhere")
+    assert settings.location_environment(project, "soils") == {"SOILS_URL": "http://elsewhere"}
+
+
 def test_a_location_has_a_database_of_its_own_where_it_wants_one(project: Project) -> None:
     (project.location_folder("soils") / "location.yaml").write_text("kind: plain\ndatabase: postgis\n")
     (project.location_folder("hydrology") / "location.yaml").write_text("kind: plain\n")

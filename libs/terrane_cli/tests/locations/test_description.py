@@ -35,6 +35,15 @@ def test_a_location_says_what_it_needs_and_what_it_does_not_say_has_a_default(pr
         ("kind: plain\nfolders: {../x: ['*']}\n", "location.yaml:2: folders: Value error, ../x is no folder below"),
         ("kind: plain\nfolders:\n  maps: ['*']\n", "location.yaml:3: there is no maps in the checkout"),
         ("kind: plain\nneeds: [lake\n", "location.yaml:3: expected ',' or ']'"),
+        (
+            "kind: plain\nvariables: {maps: {meaning: m, value: v}}\n",
+            "location.yaml:2: variables: Value error, maps is",
+        ),
+        (
+            "kind: plain\nvariables: {API_KEY: {meaning: m, secret: true}}\n",
+            "location.yaml:2: variables: Value error, API",
+        ),
+        ("kind: plain\nvariables:\n  A: {meaning: m}\n", "location.yaml:3: variables.A: Value error, it has either"),
         ("- plain\n", "location.yaml:1: it is no mapping"),
         ("", "location.yaml:1: it is no mapping"),
     ],

@@ -17,7 +17,13 @@ from terrane_cli.project import Project
 
 pytestmark = pytest.mark.unit
 
-WRITTEN = ("skaffold.yaml", "pyproject.toml", "images/locations.json", "charts/platform/values/locations.yaml")
+WRITTEN = (
+    "skaffold.yaml",
+    "pyproject.toml",
+    "images/locations.json",
+    "charts/platform/values/locations.yaml",
+    "docs/environment.md",
+)
 PYPROJECT = """
 [project]
 name = "maps"
@@ -113,6 +119,20 @@ def test_its_image_is_built_by_the_shared_dockerfile_from_what_the_folder_says(c
         "code_locations/maps/src/**/*",
         "libs/terrane_spatial/src/**/*",
     ]
+
+
+def test_what_it_alone_reads_is_given_to_it_and_in_the_page_of_variables(copy: Project) -> None:
+    said = "  MAPS_URL: {meaning: where maps are, value: 'https://example.com/{x}'}\n"
+    said += "  MAPS_KEY: {meaning: key for them, secret: true}\n"
+    _add(copy, f"kind: plain\nvariables:\n{said}")
+    write(copy)
+    entries = {e["name"]: e for e in _values(copy)["dagster"]["dagster-user-deployments"]["deployments"]}
+    given = {variable["name"]: variable for variable in entries.pop("maps")["env"]}
+    assert given["MAPS_URL"] == {"name": "MAPS_URL", "value": "https://example.com/{x}"}
+    assert given["MAPS_KEY"]["valueFrom"] == {"secretKeyRef": {"name": "terrane-maps-variables", "key": "MAPS_KEY"}}
+    assert "MAPS_" not in str(entries)
+    page = (copy.root / "docs/environment.md").read_text()
+    assert "| `MAPS_URL` | maps | where maps are |  |\n| `MAPS_KEY` | maps | key for them | yes |\n" in page
 
 
 def test_a_dockerfile_in_its_folder_is_taken_instead(copy: Project) -> None:
