@@ -31,7 +31,8 @@ def check_types(project: Project) -> bool:
     """Runs pyright over each part with the interpreter that its imports come from; returns whether all pass."""
     root = project.root
     own = ["libs/terrane", "libs/terrane_dev", "libs/terrane_cli", "tests", "samples/source_api"]
-    parts = [(root, [*own, "benchmarks/report.py", "benchmarks/platform.py", "benchmarks/environments/touching.py"])]
+    benchmarks = [f"benchmarks/{name}.py" for name in ("report", "platform", "locations", "environments/touching")]
+    parts = [(root, [*own, *benchmarks])]
     locations, wrong = read_locations(project)
     for problem in wrong:
         console.print(problem, style="red", markup=False)
