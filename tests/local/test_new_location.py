@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,7 +63,9 @@ def test_a_location_comes_changes_and_goes_while_the_others_run_on(running: Proj
     assert "Ten numbers" in _described(api)
     assert _processes(running) == now
 
-    _run(running, "location-remove", "atlas")
+    # `location-remove` does the same; make bench-locations has it.
+    shutil.rmtree(running.location_folder("atlas"))
+    assert "atlas: its code server is stopped" in _run(running, "locations")
     assert _until(lambda: _described(api) is None)
     assert _processes(running) == before
     assert _state(running) == kept

@@ -12,6 +12,7 @@ from terrane_cli.laptop.instance import write_instance
 from terrane_cli.laptop.services import Service, Services
 from terrane_cli.laptop.settings import Settings, databases, logs
 from terrane_cli.laptop.supervisor import Supervisor, only_one
+from terrane_cli.locations.description import read_locations
 from terrane_cli.project import Project, program
 from terrane_dev.servers import postgres
 from terrane_dev.servers.process import ServerFailed, start, wait_until
@@ -33,11 +34,14 @@ class Platform:
         """Starts what is not running, has what changed loaded again, and returns when all of it answers.
 
         Of a platform that runs, code servers of locations that are new start, those of locations that changed load them
-        again, and nothing else is touched.
+        again, those of locations that are no more end, and nothing else is touched.
 
         Raises terrane_dev.servers.process.ServerFailed, with the end of its log, when a process does not come up.
         """
         with only_one(self.project.state / "lock"):
+            removed = self._forget_removed()
+            for name in removed:
+                tell(f"{name} is no location any more, and forgotten")
             self._move_ports(tell)
             services = Services(self.project, self.settings, write_instance(self.project, self.settings))
             self._start_all(services.stores(), tell)
@@ -50,29 +54,40 @@ class Platform:
             self._start_locations(services.of_locations(), tell)
             came = set(self.supervisor.running()) - before
             self._start_all(services.dagster(), tell)
-            if came and "webserver" in before:
-                # 15 CPU s, so for new servers alone. The daemon reads the workspace again by itself, within a minute.
+            if (came or removed) and "webserver" in before:
+                # 15 CPU s, so where the list of servers changed alone. The daemon reads the workspace again by itself,
+                # within a minute.
                 self._reload_workspace()
             for name in sorted(changed.keys() & before):
                 self._reload_location(name, changed[name], tell)
 
-    def forget(self, location: str) -> bool:
-        """Stops the code server of a location that was removed, and takes it from the workspace; whether it ran."""
+    def forget_removed(self) -> list[str]:
+        """Stops code servers of locations that were removed, and takes them from the workspace; returns the names."""
         with only_one(self.project.state / "lock"):
-            stopped = self.supervisor.stop(location)
-            self.settings.forget(location)
-            self.settings.save(self.project)
-            (logs(self.project) / f"{location}.log").unlink(missing_ok=True)
-            self.loaded.forget(location)
-            if "webserver" in self.supervisor.running():
+            removed = self._forget_removed()
+            if removed and "webserver" in self.supervisor.running():
                 write_instance(self.project, self.settings)
                 self._reload_workspace()
-        return stopped
+        return removed
 
     def down(self) -> list[str]:
         """Stops what runs; returns the names."""
         with only_one(self.project.state / "lock"):
             return self.supervisor.stop_all()
+
+    def _forget_removed(self) -> list[str]:
+        removed = self.settings.removed(self.project)
+        for name in removed:
+            self.supervisor.stop(name)
+            self.settings.forget(name)
+            (logs(self.project) / f"{name}.log").unlink(missing_ok=True)
+            self.loaded.forget(name)
+        if removed:
+            self.settings.save(self.project)
+            locations, wrong = read_locations(self.project)
+            if not wrong and not any(location.feature_server for location in locations.values()):
+                self.supervisor.stop("feature-server")
+        return removed
 
     def _reload_workspace(self) -> None:
         """Has the webserver read the workspace again, with every location that came or went."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PASSWORDS = ("postgres", names.DAGSTER, names.WAREHOUSE, names.SPATIAL, "redis", "minio", "api")
 DAYS_OF_HISTORY = 60
 FEATURE_SERVER_PORT = 6566
+# Of what is no location's; any free one for 0.
+PLATFORM_PORTS = {"postgres": 0, "redis": 0, "source": 0, "feature-server": FEATURE_SERVER_PORT, "webserver": UI_PORT}
 
 
 @dataclass
@@ -107,6 +109,10 @@ class Settings:
             own |= {f"LOCATION_{name}": value for name, value in address.items()}
         return own
 
+    def removed(self, project: Project) -> list[str]:
+        """The locations that were made a port for, and that there are no more."""
+        return sorted(self.ports.keys() - PLATFORM_PORTS.keys() - set(project.locations))
+
     def forget(self, location: str) -> None:
         """Forgets a location that was removed: its port, and the password of its database, which stays."""
         self.ports.pop(location, None)
@@ -120,8 +126,7 @@ class Settings:
             # Letters and digits alone: Feast splits its Redis connection at commas and decodes numbers.
             self.passwords.setdefault(name, f"t{secrets.token_hex(16)}")
         self.first_day = self.first_day or _days_ago(DAYS_OF_HISTORY).isoformat()
-        wanted = {"postgres": 0, "redis": 0, "source": 0, "feature-server": FEATURE_SERVER_PORT, "webserver": UI_PORT}
-        wanted |= {name: FIRST_CODE_SERVER_PORT + i for i, name in enumerate(project.locations)}
+        wanted = PLATFORM_PORTS | {name: FIRST_CODE_SERVER_PORT + i for i, name in enumerate(project.locations)}
         for name, port in wanted.items():
             if name not in self.ports:
                 self.ports[name] = self._pick(port)

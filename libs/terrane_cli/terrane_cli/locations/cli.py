@@ -44,24 +44,35 @@ def location(
 @command()
 def location_remove(name: Name) -> None:
     """Remove a location and all that follows from it, and stop its code server."""
-    from terrane_cli.laptop.platform import Platform
     from terrane_cli.locations.making import remove
 
     project = Project.here()
     for file in remove(project, name):
         say(f"written: {file}")
-    stopped = project.state.exists() and Platform(project).forget(name)
-    console.print(f"{name} is removed{', and its code server is stopped' if stopped else ''}.")
+    _forget_removed(project)
+    console.print(f"{name} is removed.")
 
 
 @command()
 def locations(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where there would be something.")] = False,
 ) -> None:
-    """Write what follows from every location.yaml elsewhere in the checkout."""
+    """Write what follows from every location.yaml elsewhere, and stop what runs of locations that are gone."""
     from terrane_cli.locations import generate
 
-    changed = generate.outdated(Project.here()) if check else generate.write(Project.here())
+    project = Project.here()
+    changed = generate.outdated(project) if check else generate.write(project)
     what = "to be written" if check else "written"
     console.print("\n".join(f"{what}: {file}" for file in changed) or "Nothing has changed.")
+    if not check:
+        _forget_removed(project)
     raise typer.Exit(check and bool(changed))
+
+
+def _forget_removed(project: Project) -> None:
+    """Of a platform of this machine's, stops what runs of locations that are no more."""
+    if project.state.exists():
+        from terrane_cli.laptop.platform import Platform
+
+        for name in Platform(project).forget_removed():
+            say(f"{name}: its code server is stopped, and its place on this machine's platform free")

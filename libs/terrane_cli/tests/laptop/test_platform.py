@@ -53,9 +53,31 @@ def test_a_location_that_was_removed_is_stopped_and_forgotten(project: Project) 
     platform = Platform(project)
     try:
         platform._start_all([STAYING], lambda _: None)
-        assert platform.forget("hydrology")
+        assert platform.forget_removed() == []
+        shutil.rmtree(project.location_folder("hydrology"))
+        assert platform.forget_removed() == ["hydrology"]
         assert platform.supervisor.running() == {}
         assert "hydrology" not in platform.settings.ports
         assert not Path(project.state, "logs/hydrology.log").exists()
+    finally:
+        platform.down()
+
+
+@pytest.mark.parametrize(
+    ("said", "running"),
+    [("kind: plain\n", []), ("kind: features\nfeature_server: true\n", ["feature-server"]), (":", ["feature-server"])],
+)
+def test_the_feature_server_goes_with_the_location_it_is_made_of(
+    project: Project, said: str, running: list[str]
+) -> None:
+    """But not where what a location says cannot be read."""
+    (project.location_folder("soils") / "location.yaml").write_text(said)
+    platform = Platform(project)
+    serving = Service("feature-server", STAYING.command, STAYING.ready)
+    try:
+        platform._start_all([serving], lambda _: None)
+        shutil.rmtree(project.location_folder("hydrology"))
+        assert platform.forget_removed() == ["hydrology"]
+        assert list(platform.supervisor.running()) == running
     finally:
         platform.down()
