@@ -76,9 +76,10 @@ def run_demo(project: Project) -> None:
     api = access.ui()
     demo.wait_until_loaded(api)
     with access.object_store() as store:
-        demo.deliver_and_follow(api, store.bucket(LANDING_ZONE), project)
-    console.print()
-    console.print(demo.features_table(f"{access.ingress()}/get-online-features", host=access.FEATURES_HOST))
+        served = demo.deliver_and_follow(api, store.bucket(LANDING_ZONE), project)
+    if served:
+        console.print()
+        console.print(demo.features_table(f"{access.ingress()}/get-online-features", host=access.FEATURES_HOST))
     console.print(f"\nThe UI: {access.ingress(access.UI_HOST)}")
 
 

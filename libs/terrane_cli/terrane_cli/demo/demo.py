@@ -15,7 +15,7 @@ from terrane_cli.console import console
 from terrane_cli.dagster_api import AssetState, DagsterApi
 from terrane_cli.demo.progress import Line, Progress
 from terrane_cli.demo.sample import Delivery, deliver, rejection
-from terrane_cli.demo.stages import STAGES, Stage, State, stage_state
+from terrane_cli.demo.stages import DELIVERED, SERVED, Stage, State, stage_state, stages_of
 from terrane_cli.laptop.platform import Platform
 
 if TYPE_CHECKING:
@@ -51,22 +51,24 @@ def run(platform: Platform) -> None:
     api = DagsterApi(platform.settings.url("webserver"))
     wait_until_loaded(api)
     landing_zone = LocalStore(prefix=platform.project.state / "objects" / names.current().bucket(names.LANDING_ZONE))
-    deliver_and_follow(api, landing_zone, platform.project)
-    console.print()
-    console.print(features_table(f"{platform.settings.url('feature-server')}/get-online-features"))
+    if deliver_and_follow(api, landing_zone, platform.project):
+        console.print()
+        console.print(features_table(f"{platform.settings.url('feature-server')}/get-online-features"))
     console.print(f"\nThe UI: {api.url}   ({time.monotonic() - began:.0f} s)")
 
 
-def deliver_and_follow(api: DagsterApi, landing_zone: Bucket, project: Project) -> None:
-    """Delivers the sample batch and follows it until its features are served."""
+def deliver_and_follow(api: DagsterApi, landing_zone: Bucket, project: Project) -> bool:
+    """Delivers the sample batch and follows it as far as the locations take it; returns whether features are served."""
+    stages = stages_of(project.locations)
     delivery = deliver(landing_zone, project.root / "samples/natural_earth")
     verb = "delivered" if delivery.is_new else "was delivered before"
     console.print(
         f"\n[bold]Batch {delivery.batch_id}[/] {verb}: {delivery.files} files, {delivery.size:,} bytes, "
         f"and its manifest at {names.current().bucket(names.LANDING_ZONE)}/{delivery.manifest_key}\n"
     )
-    _retry_earlier_failures(api)
-    _follow(api, landing_zone, delivery)
+    _retry_earlier_failures(api, stages)
+    _follow(api, stages, landing_zone, delivery)
+    return any(stage.asset == SERVED for stage in stages)
 
 
 def wait_until_loaded(api: DagsterApi) -> None:
@@ -86,28 +88,29 @@ def wait_until_loaded(api: DagsterApi) -> None:
         raise CliError(f"code locations that do not load:\n{told}\nSee {api.url}/locations")
 
 
-def _retry_earlier_failures(api: DagsterApi) -> None:
+def _retry_earlier_failures(api: DagsterApi, stages: list[Stage]) -> None:
     """Re-executes the runs that failed before this demo: whoever starts it again has mended the cause, we hope."""
-    assets = api.assets(stage.asset for stage in STAGES)
-    failed = {assets[s.asset].run_id for s in STAGES if stage_state(s, assets) == State.FAILED}
+    assets = api.assets(stage.asset for stage in stages)
+    failed = {assets[s.asset].run_id for s in stages if stage_state(s, assets) == State.FAILED}
     for run_id in filter(None, failed):
         console.print(f"Run {run_id} failed before; re-executing it as {api.re_execute(run_id)}")
 
 
-def _follow(api: DagsterApi, landing_zone: Bucket, delivery: Delivery) -> None:
+def _follow(api: DagsterApi, stages: list[Stage], landing_zone: Bucket, delivery: Delivery) -> None:
     """Shows the stages until all are done. Raises CliError for the first that fails, or when the time is over."""
     deadline = time.monotonic() + DEMO_TIMEOUT_S
     took: dict[str, float] = {}
     with Progress(console) as progress:
         while True:
-            assets = api.assets(stage.asset for stage in STAGES)
-            states = {stage: stage_state(stage, assets) for stage in STAGES}
+            assets = api.assets(stage.asset for stage in stages)
+            states = {stage: stage_state(stage, assets) for stage in stages}
             progress.show([_line(api, stage, state, assets.get(stage.asset), took) for stage, state in states.items()])
             for stage, state in states.items():
                 if state == State.FAILED:
                     raise CliError(explain(api, stage, assets[stage.asset]))
             # A batch that is refused while it is read has a run to point at, which ends a moment after.
-            if states[STAGES[0]] == State.WAITING and (reasons := rejection(landing_zone, delivery)):
+            waits = any(stage.asset == DELIVERED and state == State.WAITING for stage, state in states.items())
+            if waits and (reasons := rejection(landing_zone, delivery)):
                 raise CliError(f"batch {delivery.batch_id} was rejected: {reasons}")
             if all(state == State.DONE for state in states.values()) and api.is_idle():
                 return

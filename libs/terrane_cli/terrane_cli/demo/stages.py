@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -29,12 +29,13 @@ class Stage:
     after: tuple[str, ...] = ()
 
 
+DELIVERED, SERVED = "data_lake/places", "online/user_journal_features"
 STAGES = (
-    Stage("load, transform, publish a batch", "spatial", "data_lake/places"),
+    Stage("load, transform, publish a batch", "spatial", DELIVERED),
     Stage("take users from the API", "analytics", "raw/users"),
     Stage("take journal entries from the API", "analytics", "raw/journal_entries"),
     Stage("take game types from the API", "analytics", "raw/game_types"),
-    Stage("take places from the lake", "analytics", "raw/places", after=("data_lake/places",)),
+    Stage("take places from the lake", "analytics", "raw/places", after=(DELIVERED,)),
     Stage(
         "build gold with dbt",
         "analytics",
@@ -51,10 +52,19 @@ STAGES = (
     Stage(
         "materialise into Redis",
         "features",
-        "online/user_journal_features",
+        SERVED,
         after=("gold/user_journal_features", "feast/registry"),
     ),
 )
+
+
+def stages_of(locations: Iterable[str]) -> list[Stage]:
+    """The stages that these locations tell: one that was removed takes its own with it, and what is made of those."""
+    locations, told = set(locations), dict[str, Stage]()
+    for stage in STAGES:
+        if stage.location in locations and told.keys() >= set(stage.after):
+            told[stage.asset] = stage
+    return list(told.values())
 
 
 def stage_state(stage: Stage, assets: Mapping[str, AssetState]) -> State:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from terrane_cli.dagster_api import AssetState
-from terrane_cli.demo.stages import STAGES, Stage, State, stage_state
+from terrane_cli.demo.stages import SERVED, STAGES, Stage, State, stage_state, stages_of
 
 pytestmark = pytest.mark.unit
 
@@ -38,6 +38,23 @@ def test_a_stage_follows_its_asset(gold: AssetState | None, state: State) -> Non
 
 def test_a_stage_waits_for_what_was_never_made() -> None:
     assert stage_state(GOLD, _assets(AssetState("gold/t", materialized_at=3.0), b=None)) == State.WAITING
+
+
+@pytest.mark.parametrize(
+    ("locations", "last"),
+    [
+        ({"spatial", "analytics", "features", "atlas"}, SERVED),
+        ({"spatial", "analytics"}, "exports/user_journal_features"),
+        ({"analytics", "features"}, "raw/game_types"),
+        ({"atlas"}, None),
+    ],
+)
+def test_a_location_that_was_removed_takes_what_is_made_of_its_own_with_it(
+    locations: set[str], last: str | None
+) -> None:
+    told = stages_of(locations)
+    assert [stage.asset for stage in told][-1:] == ([last] if last else [])
+    assert {stage.location for stage in told} <= locations
 
 
 def test_stages_follow_one_another() -> None:
