@@ -4,7 +4,7 @@ BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane_dev/src PYTHONDONTWRITEBYTE
 TERRANE = .venv/bin/terrane
 SPATIAL = cd libs/terrane_spatial && ../../code_locations/spatial/.venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments bench-spatial bench-spatial-scale bench-features bench-platform bench-locations mutate-charts simulate feast-repositories fuzz mutate generated-files real-files
+.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments test-locations bench-spatial bench-spatial-scale bench-features bench-platform bench-locations mutate-charts simulate feast-repositories fuzz mutate generated-files real-files
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {split($$1, names, " "); for (i = 1; i in names; i++) printf "  make %-16s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ cluster-down:  ## Delete the kind cluster
 
 test-environments: setup-development  ## Run the story in two environments on the same stores, and compare what each has
 	@.venv/bin/python -m pytest -q tests/environments
+
+test-locations: setup-development  ## Make two locations of each kind, run their tests, the contracts and the charts' tests, and remove them
+	@TERRANE_EVERY_KIND=1 .venv/bin/python -m pytest -q tests/contracts/test_new_location.py
 
 test-cluster:  ## Run what needs a cluster, on one of its own (a container engine, kind, helm, skaffold)
 	@$(BOOTSTRAP) --development --only workspace --without-stores

@@ -10,6 +10,8 @@ from pathlib import Path
 from terrane_cli.project import Project, program
 
 TOOLS = ".terrane/tools"
+# Of this machine, and no platform's.
+OF_MACHINE = {"TERRANE_HELM", "TERRANE_DAGSTER_CHART", "TERRANE_DAGSTER_CHART_OLDER", "TERRANE_CHARTS"}
 # Folders that any load of any location fills: bytecode, and what dbt and Feast say of their files.
 BY_LOADING = {"__pycache__", ".terrane", "target"}
 
@@ -47,7 +49,8 @@ def terrane(copy: Project, *words: str, **more: str) -> subprocess.CompletedProc
 
 def variables(copy: Project) -> dict[str, str]:
     """This process's, with the copy's command and nothing of pytest or of a platform that runs."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_", "TERRANE_"))}
+    left_out = {name for name in os.environ if name.startswith(("PYTEST_", "COV_", "TERRANE_"))} - OF_MACHINE
+    own = {name: value for name, value in os.environ.items() if name not in left_out}
     path = os.pathsep.join(str(copy.root / folder) for folder in ("libs/terrane_cli", "libs/terrane_dev/src"))
     return own | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 

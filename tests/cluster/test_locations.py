@@ -35,8 +35,8 @@ NAMES = {Kind.PLAIN: "atlas", Kind.DBT: "ledgers", Kind.SPATIAL: "shores", Kind.
 RUN_LIMIT_S = 400
 # Longer than a deployment that builds nothing takes to begin.
 ALIVE_S = 300
-# What says which cluster, and where tools and the official chart are; anything else of a platform is not the copy's.
-PASSED_ON = ("TERRANE_CLUSTER", "TERRANE_CLUSTER_PORTS", "TERRANE_HELM", "TERRANE_DAGSTER_CHART")
+# What says which cluster.
+PASSED_ON = ("TERRANE_CLUSTER", "TERRANE_CLUSTER_PORTS")
 # What a release is made of, and what a location could leave of it.
 KINDS = "deployments,services,configmaps,secrets,persistentvolumeclaims,networkpolicies,serviceaccounts"
 # What each kind's asset is made of, in the order in which a person would ask for it.

@@ -16,8 +16,10 @@ from terrane_cli.project import Project, program
 
 # What a location has to hold to: everything that asks no store and no cluster.
 CONTRACTS = ("test_asset_graph.py", "test_isolation.py", "test_locations.py", "test_locks.py", "test_environment.py")
+# What a run is given, rendered with the chart of every profile; of locations of other kinds, all that is rendered.
+RENDERED = "tests/charts/test_runs.py"
 EVERY_KIND = pytest.mark.skipif(
-    "TERRANE_EVERY_KIND" not in os.environ, reason="minutes; TERRANE_EVERY_KIND=1 asks for it"
+    "TERRANE_EVERY_KIND" not in os.environ, reason="minutes; `make test-locations` asks for it"
 )
 
 
@@ -31,6 +33,7 @@ def copy(project: Project, tmp_path: Path) -> Project:
 def test_a_plain_location_is_made_tested_and_removed(copy: Project) -> None:
     _make(copy, "atlas", "plain")
     _holds(copy, "atlas")
+    _passes(copy, program(copy.root, "python"), RENDERED)
     _remove(copy, "atlas")
     assert changes(copy.root, ignored=True) == set()
 
@@ -44,6 +47,7 @@ def test_two_locations_of_a_kind_are_made_side_by_side_tested_and_removed(copy: 
     _make(copy, "atlas", kind)
     _make(copy, "globe", kind)
     _holds(copy, "atlas", "globe")
+    _passes(copy, program(copy.root, "python"), "tests/charts")
     _remove(copy, "atlas")
     _remove(copy, "globe")
     assert changes(copy.root, ignored=True) == set()
