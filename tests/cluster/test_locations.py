@@ -85,7 +85,7 @@ def test_one_of_each_kind_comes_runs_its_asset_and_goes(cluster: Cluster, tmp_pa
         _make_its_asset(cluster, kind, name)
 
     alive = launch_ping(cluster, "spatial", seconds=ALIVE_S)
-    until(lambda: status_of(cluster, alive) == "STARTED", seconds=60)
+    until(lambda: status_of(cluster, alive) == "STARTED", seconds=120)
     for name in NAMES.values():
         _run(copy, "location-remove", name)
     assert changes(copy.root, ignored=True) == files
@@ -95,7 +95,7 @@ def test_one_of_each_kind_comes_runs_its_asset_and_goes(cluster: Cluster, tmp_pa
     assert run["creationTime"] < _last_deployed() < run["endTime"]
     assert run["endTime"] - run["creationTime"] >= ALIVE_S
     assert _others(cluster) == pods
-    until(lambda: _objects(cluster) == objects, seconds=120)
+    until(lambda: _objects(cluster) == objects, seconds=180)
     for kind, name in NAMES.items():
         assert not cluster.pods(f"deployment={name}")
         assert not _materialised(cluster, _key(kind, name)), name
