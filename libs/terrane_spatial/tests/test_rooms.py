@@ -21,7 +21,7 @@ KNOWN_TO_BOTH = {
     "terrane_spatial.reading.layer",
     "terrane_spatial.reading.reference_system",
     "terrane_spatial.reading.texts",
-    "terrane_spatial.sandbox.confinement",
+    "terrane_spatial.sandbox.child_main",
     "terrane_spatial.sandbox.imports",
     "terrane_spatial.sandbox.protocol",
     "terrane_spatial.wkb",

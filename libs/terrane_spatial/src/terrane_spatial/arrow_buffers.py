@@ -49,6 +49,15 @@ def valid(column: pa.Array) -> Any:
     return np.unpackbits(np.frombuffer(bits, np.uint8), count=end, bitorder="little")[column.offset :] == 1
 
 
+def true_of(column: pa.Array) -> Any:
+    """Where an array of booleans is true, and not null. `fill_null` imports pandas, as `to_numpy` does."""
+    import numpy as np
+
+    end = column.offset + len(column)
+    bits = np.unpackbits(np.frombuffer(column.buffers()[1], np.uint8), count=end, bitorder="little")
+    return (bits[column.offset :] == 1) & valid(column)
+
+
 def array_of(values: Any, arrow: pa.DataType) -> pa.Array:
     """numpy's numbers or booleans as an array without nulls; `pyarrow.array` imports pandas where that is installed."""
     import numpy as np

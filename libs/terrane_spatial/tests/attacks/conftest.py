@@ -25,13 +25,10 @@ from terrane_spatial.sandbox.protocol import Limits
 WATCHED = 0x1 | 0x2 | 0x20 | 0x40 | 0x80 | 0x100 | 0x200
 MARKER = "canary-of-terrane"
 UNCONFINED = """
-import os, sys
-from terrane_spatial.sandbox import confinement
-confinement.confine = lambda *_: []
-from terrane_spatial.reading.child import entry
-code = entry.main()
-sys.stderr.flush()
-os._exit(code)
+from terrane_spatial.sandbox import child_main
+child_main.confine = lambda *_: []
+from terrane_spatial.reading.child.entry import prepare
+child_main.main(prepare)
 """
 SHORT = Limits(wall_s=60, cpu_s=20, memory_bytes=2 << 30)
 

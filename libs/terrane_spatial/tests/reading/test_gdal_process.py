@@ -120,7 +120,7 @@ def test_threads_that_are_made_later_are_confined_as_the_first_is(tmp_path: Path
     secret.write_text("canary")
     done = subprocess.run([sys.executable, "-c", TRY_IN_A_THREAD, str(secret)], capture_output=True, timeout=30)
     told = json.loads(done.stdout)
-    met = {"files": told["open"], "network": told["socket"]}
+    met = {"files": told["open"], "calls": told["socket"]}
     assert met == {what: "PermissionError" if what in told["enforced"] else "nothing" for what in met}
 
 

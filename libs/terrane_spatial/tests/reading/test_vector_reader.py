@@ -28,9 +28,10 @@ VRT = """<OGRVRTDataSource><OGRVRTLayer name="secret"><SrcDataSource>CSV:{path}<
 
 TELL_LIBRARIES = """
 import sys
-from terrane_spatial.reading.child import entry
+from terrane_spatial.reading.child.entry import prepare
+from terrane_spatial.sandbox import child_main
 
-entry.main()
+child_main.run(prepare)
 sys.exit(f"imported {sorted({'json', 'pandas', 'pyarrow.compute', 'shapely', 'pyproj'} & set(sys.modules))}")
 """
 

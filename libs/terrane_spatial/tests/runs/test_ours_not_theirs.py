@@ -24,13 +24,12 @@ KILLED = END.format(do=f"os.kill(os.getpid(), {int(signal.SIGKILL)})")
 NO_LIBRARY = END.format(do="raise ImportError('libgdal.so.37: cannot open shared object file')")
 # As the process itself does it, whose imports are done by then.
 NO_MEMORY = """
-import os
 from terrane_spatial.reading.child import entry, stream
+from terrane_spatial.sandbox.child_main import main
 def without_memory(*_):
     raise MemoryError
 stream.stream = without_memory
-code = entry.main()
-os._exit(code)
+main(entry.prepare)
 """
 # Falls over one file, and reads every other as it should.
 FALLS_OVER = """
@@ -39,10 +38,9 @@ request = sys.stdin.read()
 if "places.geojson" in request:
     os.kill(os.getpid(), signal.{signal})
 sys.stdin = io.StringIO(request)
-from terrane_spatial.reading.child import entry
-code = entry.main()
-sys.stderr.flush()
-os._exit(code)
+from terrane_spatial.reading.child.entry import prepare
+from terrane_spatial.sandbox.child_main import main
+main(prepare)
 """
 FALLS_OVER_ALL = END.format(do="os.kill(os.getpid(), 11)")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -24,13 +25,14 @@ def take_in(path: Path, name: str) -> None:
     log = path.with_name(path.name + LOG)
     if not log.exists():
         return
-    request = {"path": str(path), "limits": LIMITS.of_process()}
+    folder = [str(path.parent)]
+    request = {"path": str(path), "limits": LIMITS.of_process(), "readable": folder, "writable": folder}
     try:
         done = child_process.ask("terrane_spatial.files.journal_child", request, gdal_settings.hardened(), WALL_S)
     except subprocess.TimeoutExpired:
         raise endings.took_too_long(name, "taking in its write-ahead log", WALL_S) from None
     if done.returncode == REFUSED:
-        told = child_process.last_line(done.stderr)
+        told = json.loads(child_process.last_line(done.stderr))["refused"]
         raise BatchRejectedError(f"{name}: its write-ahead log ({path.suffix}{LOG}) cannot be taken in: {told}")
     if done.returncode:
         raise StageError(f"{name}: taking in its write-ahead log ended {child_process.ending(done.returncode)}")

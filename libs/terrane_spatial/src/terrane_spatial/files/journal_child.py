@@ -1,39 +1,27 @@
 """The process that brings a SQLite database up to what its write-ahead log has committed (sqlite.org/wal.html).
 
-Its input is one JSON object: the path, limits. SQLite writes in the file's own folder, which is a copy. It exits with
-REFUSED when the log cannot be read, and says why in the last line of its error output.
+Its request has the path. SQLite writes in the file's own folder, which is a copy. When the log cannot be read it says
+why in the last line of its error output, and exits with REFUSED.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import sys
-from pathlib import Path
+from typing import Any
 
-from terrane_spatial.sandbox.confinement import confine, program_folders
-from terrane_spatial.sandbox.protocol import REFUSED, apply_limits
+from terrane_spatial.sandbox.child_main import main
+from terrane_spatial.sandbox.protocol import RefusedError
 
 
-def main() -> int:
-    request = json.load(sys.stdin)
-    apply_limits(request["limits"])
-    folder = Path(request["path"]).parent
-    confine([*program_folders(), folder], [folder])
-    try:
-        connection = sqlite3.connect(request["path"])
-        connection.execute("pragma trusted_schema = off")
-        busy, logged, written = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
-        connection.execute("pragma journal_mode = delete").fetchone()
-        connection.close()
-    except sqlite3.DatabaseError as error:
-        print(error, file=sys.stderr)
-        return REFUSED
+def take_in(request: dict[str, Any], _: Any) -> None:
+    connection = sqlite3.connect(request["path"])
+    connection.execute("pragma trusted_schema = off")
+    busy, logged, written = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+    connection.execute("pragma journal_mode = delete").fetchone()
+    connection.close()
     if busy or logged != written:
-        print(f"{written} of {logged} pages could be written", file=sys.stderr)
-        return REFUSED
-    return 0
+        raise RefusedError(f"{written} of {logged} pages could be written")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(lambda: (take_in, {sqlite3.DatabaseError: lambda error: {"refused": str(error)}}))

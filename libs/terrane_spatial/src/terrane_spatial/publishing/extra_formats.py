@@ -15,6 +15,8 @@ from terrane_spatial.sandbox import child_process, gdal_settings
 WALL_S = 3600
 LIMITS = {"RLIMIT_CPU": 2 * WALL_S, "RLIMIT_AS": 8 << 30, "RLIMIT_FSIZE": 64 << 30, "RLIMIT_CORE": 0}
 MAX_ZOOM = 8
+# Where libraries put what they hold for a while: where the kernel lets them.
+TEMPORARY = ("TMPDIR", "SQLITE_TMPDIR", "CPL_TMPDIR")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ def write(name: str, table: Written, layer: str) -> Path:
     """
     export = EXPORTS[name]
     target = table.path.with_suffix(export.suffix)
+    folder = [str(target.parent)]
     request = {
         "source": str(table.path),
         "target": str(target),
@@ -60,12 +63,14 @@ def write(name: str, table: Written, layer: str) -> Path:
         "bbox": BBOX,
         "wrap": name == "pmtiles",
         "limits": LIMITS,
+        "readable": folder,
+        "writable": folder,
     }
     try:
         done = child_process.ask(
             "terrane_spatial.publishing.extra_formats_child",
             request,
-            gdal_settings.environment(*export.drivers),
+            gdal_settings.environment(*export.drivers) | dict.fromkeys(TEMPORARY, folder[0]),
             WALL_S,
         )
     except subprocess.TimeoutExpired:

@@ -1,38 +1,31 @@
 """The process that lets GDAL write one file: started with a clean environment and limits, it copies a GeoParquet file.
 
-Its input is one JSON object: source, target, driver, layer, geometry type, dataset and layer options, EPSG number, the
-name of the column of boxes, whether to cut at 180 degrees, limits. What it cannot do it says in the last line of its
-error output.
+Its request has source, target, driver, layer, geometry type, dataset and layer options, EPSG number, the name of the
+column of boxes, and whether to cut at 180 degrees. What it cannot do it says in the last line of its error output.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
 
-from terrane_spatial.sandbox.protocol import apply_limits
+from terrane_spatial.sandbox.child_main import main
 
 BATCH_ROWS = 8192
 GEOMETRY = "geometry"
 NO_INDEX = "NULL geometry not supported with spatial index"
 
 
-def main() -> int:
-    request = json.load(sys.stdin)
-    apply_limits(request["limits"])
+def write(request: dict[str, Any], _: Any) -> None:
     try:
         _copy(request, request["layer_options"])
     except Exception as error:
         if NO_INDEX not in str(error):
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
-            return 1
+            raise
         _copy(request, {**request["layer_options"], "SPATIAL_INDEX": "NO"})
-    return 0
 
 
 def _copy(request: dict[str, Any], layer_options: dict[str, str]) -> None:
@@ -110,4 +103,4 @@ def _on_both_sides(geometry: Any, boxes: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(lambda: (write, {}))

@@ -22,6 +22,19 @@ MAX_ROWS = 20_000
 POINT_RADIUS_PX = 2.1
 SEA, LAND, BORDER, GRID, POINT, HALO = "#eef3f7", "#d9dfc9", "#9aa58a", "#dde6ee", "#c0392b", "#ffffff"
 
+RINGS = """
+with shapes as (
+    select row_number() over (order by st_area(geometry) desc) as n, geometry from "{table}"
+    where not st_isempty(geometry)
+), largest as (
+    select n, (st_dump(st_simplifypreservetopology(geometry, %s))).* from shapes where n <= %s
+)
+select array_agg(st_x(p.geom) order by p.path), array_agg(st_y(p.geom) order by p.path)
+from largest l, st_dumppoints(st_exteriorring(l.geom)) p
+where st_geometrytype(l.geom) = 'ST_Polygon'
+group by l.n, l.path order by l.n, l.path
+"""
+
 Ring = list[tuple[float, float]]
 
 
@@ -35,18 +48,12 @@ def draw(connection: psycopg.Connection, polygons: str | None, points: str | Non
 
 
 def _rings(connection: psycopg.Connection, table: str) -> list[Ring]:
-    import shapely
-
+    """The outer rings of the largest shapes, drawn more coarsely; PostGIS takes them apart, this process gets numbers."""
     extent = f'select st_extent(geometry)::box3d as e from "{table}"'  # noqa: S608
     span = connection.execute(f"select st_xmax(e) - st_xmin(e) from ({extent}) b".encode()).fetchone()  # noqa: S608
     tolerance = float(span[0] if span and span[0] else 1) / (WIDTH_PX * OVERSAMPLING)
-    shapes = f'select geometry as g from "{table}" where not st_isempty(geometry)'  # noqa: S608
-    query = (
-        f"select st_asbinary(st_simplifypreservetopology(g, %s)) from ({shapes}) s order by st_area(g) desc limit %s"  # noqa: S608
-    )
-    rows = connection.execute(query.encode(), [tolerance, MAX_ROWS]).fetchall()
-    parts = [part for (wkb,) in rows for part in shapely.get_parts(shapely.from_wkb(wkb))]
-    return [list(part.exterior.coords) for part in parts if part.geom_type == "Polygon"]
+    query = RINGS.format(table=table).encode()
+    return [list(zip(xs, ys, strict=True)) for xs, ys in connection.execute(query, [tolerance, MAX_ROWS])]
 
 
 def _points(connection: psycopg.Connection, table: str) -> Ring:

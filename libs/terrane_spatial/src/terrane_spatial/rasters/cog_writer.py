@@ -131,6 +131,8 @@ def to_cog(
         "categories": categories,
         "decoded_bytes": allowed,
         "limits": limits.of_process(),
+        "readable": [str(path.parent)],
+        "writable": [str(target.parent)],
     }
     try:
         return _cog(target, _told_by_child(request, limits, name))

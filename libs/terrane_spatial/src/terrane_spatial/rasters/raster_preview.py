@@ -18,7 +18,7 @@ def draw(cog: Cog) -> bytes:
         environment = gdal_settings.raster_environment("GTiff")
         done = child_process.ask(
             "terrane_spatial.rasters.child.preview_entry",
-            {"path": str(cog.path), "limits": LIMITS},
+            {"path": str(cog.path), "limits": LIMITS, "readable": [str(cog.path.parent)]},
             environment,
             WALL_S,
         )

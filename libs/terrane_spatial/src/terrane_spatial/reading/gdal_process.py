@@ -49,16 +49,7 @@ class GdalProcess:
     """A process of `reading.child` without credentials, which waits for one request and writes Arrow to `output`."""
 
     def __init__(self, command: list[str] | None = None) -> None:
-        self.popen = subprocess.Popen(
-            command or CHILD,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=gdal_settings.hardened(),
-            cwd="/",
-            close_fds=True,
-            start_new_session=True,
-        )
+        self.popen = child_process.start(command or CHILD, gdal_settings.hardened())
         assert self.popen.stdout is not None
         self.output = self.popen.stdout
         _widen(self.output)
@@ -80,10 +71,13 @@ class GdalProcess:
             self.popen.wait(STOP_TIMEOUT_S)
         return self.popen.returncode is not None
 
+    def kill(self) -> None:
+        """Ends it, and waits for nothing."""
+        child_process.kill(self.popen)
+
     def end(self) -> None:
-        if self.popen.poll() is None:
-            self.popen.kill()
-        self.popen.wait()
+        """Ends it where it still runs, with whatever it may have started."""
+        child_process.end(self.popen)
         self._errors.text()
         for pipe in (self.popen.stdin, self.popen.stdout, self.popen.stderr):
             if pipe and not pipe.closed:

@@ -10,7 +10,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from terrane_spatial.arrow_buffers import array_of
+from terrane_spatial.arrow_buffers import array_of, true_of, valid
 from terrane_spatial.reading.texts import INTEGER, NUMBER, day, instant
 
 if TYPE_CHECKING:
@@ -70,11 +70,7 @@ def _suspects(first: pa.Array, second: pa.Array) -> np.ndarray:
         equal = pc.equal(first, second)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return every
-    both_null = pc.and_(pc.is_null(first), pc.is_null(second))
-    fine = pc.or_(pc.fill_null(equal, False), both_null)
-    return np.flatnonzero(
-        np.unpackbits(np.frombuffer(fine.buffers()[1], np.uint8), count=len(fine), bitorder="little") == 0
-    )
+    return np.flatnonzero(~(true_of(equal) | (~valid(first) & ~valid(second))))
 
 
 def _comparable(first: pa.Array, second: pa.Array) -> tuple[pa.Array, pa.Array]:

@@ -13,9 +13,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terrane_spatial.arrow_buffers import values_of
+from terrane_spatial.arrow_buffers import true_of, valid, values_of
 from terrane_spatial.errors import BatchRejectedError
 from terrane_spatial.reading.clock import Clock
 from terrane_spatial.reading.gdal_process import GdalProcess
@@ -96,6 +97,11 @@ class Reading:
     hidden: tuple[str, ...]
     limits: Limits
 
+    @property
+    def by(self) -> str:
+        """What read it first."""
+        return "GDAL" if self.source["driver"] else "Arrow"
+
 
 def compare(reading: Reading, held: HeldRows) -> Compared:
     """Compares the rows that are held with a second reading of them.
@@ -110,12 +116,13 @@ def compare(reading: Reading, held: HeldRows) -> Compared:
     request = {
         "source": reading.source,
         "limits": reading.limits.of_process(),
+        "readable": [str(Path(reading.source["path"]).parent)],
         "places": None if held.whole else places.tolist(),
         "keys": None if held.whole or reading.key is None else first.column(reading.key).to_pylist(),
     }
     found = Compared(values=len(places), every=held.whole)
     process = GdalProcess(SECOND)
-    clock = Clock(reading.limits.wall_s, process.popen.kill)
+    clock = Clock(reading.limits.wall_s, process.kill)
     try:
         with clock.waiting():
             process.ask(request)
@@ -146,7 +153,9 @@ def _chunks(process: GdalProcess, found: Compared) -> Iterator[Chunk]:
             name: (kind, _array(kind, told["rows"], _buffers(process, sizes))) for name, kind, sizes in told["columns"]
         }
         _, places = columns.pop("")
-        _, geometry = columns.pop(None)
+        if "arrow" in told:
+            columns |= _batch(told, process)
+        _, geometry = columns.pop(told.get("geometry"))
         yield Chunk(places, geometry, columns)
     raise EOFError(process.last_line())
 
@@ -156,6 +165,18 @@ def _buffers(process: GdalProcess, sizes: list[int]) -> list[bytes]:
     if any(len(buffer) != size for buffer, size in zip(buffers, sizes, strict=True)):
         raise EOFError(process.last_line())
     return buffers
+
+
+def _batch(told: dict[str, Any], process: GdalProcess) -> dict[str, tuple[str, pa.Array]]:
+    """The columns of a chunk that came as a stream of Arrow."""
+    import pyarrow as pa
+
+    (content,) = _buffers(process, [told["arrow"]])
+    batch = pa.ipc.open_stream(content).read_next_batch()
+    batch.validate(full=True)
+    if batch.num_rows != told["rows"]:
+        raise EOFError("a batch has other rows than its chunk")
+    return {name: ("arrow", column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
 
 
 def _array(kind: str, rows: int, buffers: list[bytes]) -> pa.Array:
@@ -213,7 +234,7 @@ def _compare_chunk(reading: Reading, found: Compared, places: np.ndarray, first:
         if other is not None:
             kind, column = chunk.columns[other]
             ours, theirs = _one_chunk(mine.column(name)), column if taken is None else column.take(taken)
-            _note(found, name, unlike(ours, theirs, kind == JSON), ours, theirs, places[begin:end])
+            _note(found, name, unlike(ours, theirs, kind == JSON), ours, theirs, places[begin:end], reading.by)
     for name in set(chunk.columns) - set(pairs.values()):
         _, column = chunk.columns[name]
         if column.null_count < len(column) and name not in found.missing:
@@ -251,9 +272,7 @@ def _compare_geometry(reading: Reading, found: Compared, ours: pa.Array, other: 
     import pyarrow.compute as pc
 
     other = other.cast(pa.binary()) if other.type == pa.null() else other
-    unequal = pc.fill_null(pc.not_equal(ours, other), True)
-    both = pc.and_(pc.is_null(ours), pc.is_null(other))
-    wrong = np.flatnonzero(np.asarray(pc.and_not(unequal, both).to_numpy(zero_copy_only=False), bool))
+    wrong = np.flatnonzero(~(true_of(pc.equal(ours, other)) | (~valid(ours) & ~valid(other))))
     pairs = zip(wrong, ours.take(_places(wrong)).to_pylist(), other.take(_places(wrong)).to_pylist(), strict=True)
     rings_move = reading.source["driver"] == "ESRI Shapefile"
     differing = [(at, b) for at, a, b in pairs if b != NOT_READ and not (rings_move and _same_polygon(a, b))]
@@ -270,14 +289,16 @@ def _same_polygon(first: bytes | None, second: bytes | None) -> bool:
     return sorted(first) == sorted(second)
 
 
-def _note(found: Compared, name: str, wrong: np.ndarray, ours: pa.Array, theirs: pa.Array, places: np.ndarray) -> None:
+def _note(
+    found: Compared, name: str, wrong: np.ndarray, ours: pa.Array, theirs: pa.Array, places: np.ndarray, by: str
+) -> None:
     if not len(wrong):
         return
     at = int(wrong[0])
     found.counts[name] += len(wrong)
     found.differences.setdefault(
         name,
-        f"row {places[at] + 1}, column {name!r}: the file has {_shown(theirs[at])}, GDAL reads {_shown(ours[at])}",
+        f"row {places[at] + 1}, column {name!r}: the file has {_shown(theirs[at])}, {by} reads {_shown(ours[at])}",
     )
 
 

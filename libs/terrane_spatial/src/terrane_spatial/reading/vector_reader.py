@@ -160,9 +160,10 @@ def read(
         "most_bytes": max(FREE_BYTES, size * MAX_RATIO),
         "limits": limits.of_process(),
         "settings": gdal_settings.of_file(kind.driver, threads),
+        "readable": [str(path.parent)],
     }
     with _process() as process:
-        clock = Clock(limits.wall_s, process.popen.kill)
+        clock = Clock(limits.wall_s, process.kill)
         try:
             with clock.waiting():
                 process.ask(request)

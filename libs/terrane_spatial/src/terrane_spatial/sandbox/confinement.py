@@ -1,19 +1,21 @@
-"""What the kernel forbids a process that reads a hostile file: other files, writing, programs, sockets.
+"""What the kernel forbids a process that handles hostile content: other files, and all calls but those it needs.
 
-Landlock (Linux 5.13, `landlock(7)`) leaves nothing of the file system but folders to read; a seccomp filter
-(`seccomp(2)`) leaves no socket, whatever a library would do with one. Both hold for the rest of the process' life, and
-for every thread made after; a kernel without them is told as such, and the other limits stand alone there.
+Landlock (Linux 5.13, `landlock(7)`) leaves nothing of the file system but folders to read; from Linux 6.12 on also no
+process outside to send a signal to. A filter of system calls (`system_calls`) leaves what reading takes. Both hold for
+the rest of the process' life, and for every thread made after; a kernel without them is told as such, and the other
+limits stand alone there.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import struct
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from terrane_spatial.sandbox.system_calls import forbid_others
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 RULESET_VERSION, PATH_BENEATH = 1, 1
@@ -23,24 +25,15 @@ IN_A_WRITABLE_FOLDER = 1 << 1 | READ_FILE | READ_DIR | 1 << 5 | 1 << 8 | 1 << 14
 # The rights of file systems that each version of Landlock's interface knows, and of TCP from the fourth.
 FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
 TCP_RIGHTS, FIRST_WITH_TCP = 0b11, 4
+# Abstract sockets, and signals, of processes that are not under the same rules.
+SCOPES, FIRST_WITH_SCOPES = 0b11, 6
 
-PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
-ALLOW, FAIL_WITH_EACCES, KILL = 0x7FFF0000, 0x00050000 | 13, 0x80000000
-LOAD_WORD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
-SYSCALL_NUMBER, ARCHITECTURE = 0, 4
-# Each architecture's mark (linux/audit.h) and its numbers of socket, socketpair, execve, execveat, ptrace, bpf,
-# io_uring_setup, process_vm_readv and process_vm_writev.
-FORBIDDEN = {
-    "x86_64": (0xC000003E, (41, 53, 59, 322, 101, 321, 425, 310, 311)),
-    "aarch64": (0xC00000B7, (198, 199, 221, 281, 117, 280, 425, 270, 271)),
-}
-FIRST_X32 = 0x40000000
-JUMP_IF_AT_LEAST = 0x35
+PR_SET_NO_NEW_PRIVS = 38
 MOST_LIKELY_KILLED = b"1000"
 
 
 def confine(readable: Iterable[Path | str], writable: Iterable[Path | str] = ()) -> list[str]:
-    """Takes from this process what it has no need of; returns what the kernel now enforces: `files`, `network`.
+    """Takes from this process what it has no need of; returns what the kernel now enforces: `files`, `calls`.
 
     To be called before any thread is made, which would go on without: raises RuntimeError where there is one.
 
@@ -56,8 +49,9 @@ def confine(readable: Iterable[Path | str], writable: Iterable[Path | str] = ())
     _offer_to_the_oom_killer()
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return []
+    writable = list(writable)
     enforced = ["files"] if _lock_files(libc, readable, writable) else []
-    return [*enforced, "network"] if _forbid_calls(libc) else enforced
+    return [*enforced, "calls"] if forbid_others(libc, writes=bool(writable)) else enforced
 
 
 def program_folders() -> list[str]:
@@ -79,7 +73,9 @@ def _lock_files(libc: ctypes.CDLL, readable: Iterable[Path | str], writable: Ite
     if version < 1:
         return False
     rights = FILE_RIGHTS[min(version, max(FILE_RIGHTS))]
-    attributes = struct.pack("<Q", rights) + (struct.pack("<Q", TCP_RIGHTS) if version >= FIRST_WITH_TCP else b"")
+    attributes = struct.pack("<Q", rights)
+    attributes += struct.pack("<Q", TCP_RIGHTS) if version >= FIRST_WITH_TCP else b""
+    attributes += struct.pack("<Q", SCOPES) if version >= FIRST_WITH_SCOPES else b""
     ruleset = libc.syscall(CREATE_RULESET, attributes, len(attributes), 0)
     if ruleset < 0:
         return False
@@ -103,23 +99,3 @@ def _allow(libc: ctypes.CDLL, ruleset: int, path: Path | str, rights: int) -> No
             raise OSError(ctypes.get_errno(), f"Landlock takes no rule for {path}")
     finally:
         os.close(descriptor)
-
-
-def _forbid_calls(libc: ctypes.CDLL) -> bool:
-    """Installs a filter under which the forbidden calls fail with EACCES, and those of another architecture kill."""
-    if platform.machine() not in FORBIDDEN:
-        return False
-    mark, numbers = FORBIDDEN[platform.machine()]
-    program = [
-        (LOAD_WORD, 0, 0, ARCHITECTURE),
-        (JUMP_IF_EQUAL, 1, 0, mark),
-        (RETURN, 0, 0, KILL),
-        (LOAD_WORD, 0, 0, SYSCALL_NUMBER),
-        (JUMP_IF_AT_LEAST, len(numbers) + 1, 0, FIRST_X32),
-        *((JUMP_IF_EQUAL, len(numbers) - at, 0, number) for at, number in enumerate(numbers)),
-        (RETURN, 0, 0, ALLOW),
-        (RETURN, 0, 0, FAIL_WITH_EACCES),
-    ]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *line) for line in program))
-    header = ctypes.create_string_buffer(struct.pack("<HxxxxxxQ", len(program), ctypes.addressof(code)))
-    return libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header, 0, 0) == 0

@@ -13,7 +13,7 @@ from terrane_spatial.reading.child import gdal
 from terrane_spatial.reading.child.opened import Opened, is_wkb
 from terrane_spatial.reading.child.records.columns import Column
 from terrane_spatial.reading.child.records.opening import open_table
-from terrane_spatial.reading.child.records.table import Record, Table, UnsupportedError
+from terrane_spatial.reading.child.records.table import NOT_READ, Record, Table, UnsupportedError
 from terrane_spatial.reading.layer import Source
 from terrane_spatial.sandbox.protocol import RefusedError
 
@@ -104,6 +104,8 @@ def _batches(table: Table, columns: dict[str, Column], schema: Any, size: int) -
         arrays = [
             column.array([row.get(name) for row in rows], schema.field(name).type) for name, column in columns.items()
         ]
+        if any(record.geometry == NOT_READ for record in chunk):
+            raise UnsupportedError("it has geometries that only GDAL reads, and values that GDAL would change")
         arrays.append(pa.array([record.geometry for record in chunk], pa.binary()))
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 

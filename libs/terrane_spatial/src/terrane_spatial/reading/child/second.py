@@ -3,7 +3,7 @@
 The output is made of chunks of rows: a line of JSON that says how many rows there are and how many bytes each column
 has, and then those bytes, which are Arrow's buffers. A column's values may be of another type in each chunk; values of
 several types, and nested ones, are JSON. The last line says what was met. Without Arrow, which takes longer to import
-than the rows of a sample to read.
+than the rows of a sample to read; but for formats that are Arrow's own, whose chunks are streams of Arrow.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ def send(request: dict[str, Any], output: Any) -> None:
     table = open_table(Source(**request["source"]))
     counted = [0]
     keys = request["keys"] or request["places"]
-    if keys is not None and table.columns_at is not None:
+    if table.batches is not None:
+        for places, batch in table.batches(request["places"]):
+            _write_batch(output, table.geometry, places, batch)
+    elif keys is not None and table.columns_at is not None:
         _write_at(output, table, keys, request["places"])
     else:
         for chunk in _chunks(_wanted(table, request, counted)):
@@ -94,6 +97,26 @@ def _write_at(output: Any, table: Table, keys: Sequence[int], places: Sequence[i
         rows = slice(begin, begin + CHUNK_ROWS)
         columns, geometry = table.columns_at(keys[rows])
         _send(output, table, places[rows], dict(zip(table.names, columns, strict=True)), geometry)
+
+
+def _write_batch(output: Any, geometry: str | None, places: Sequence[int], batch: Any) -> None:
+    """Rows that are Arrow's already, as a stream of its own for all columns."""
+    from pyarrow import BufferOutputStream, ipc
+
+    sink = BufferOutputStream()
+    with ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    content = sink.getvalue()
+    kind, buffers = _packed(places)
+    _line(
+        output,
+        {
+            **{"rows": len(places), "arrow": content.size, "geometry": geometry},
+            "columns": [("", kind, [len(buffer) for buffer in buffers])],
+        },
+    )
+    output.writelines(buffers)
+    output.write(content)
 
 
 def _write(output: Any, table: Table, chunk: list[tuple[int, Record]]) -> None:

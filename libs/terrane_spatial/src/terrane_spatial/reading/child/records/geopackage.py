@@ -37,8 +37,6 @@ ENVELOPES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
 EMPTY_FLAG, LITTLE_FLAG, EXTENDED_FLAG = 0x10, 0x01, 0x20
 MOST_VALUE_BYTES = 1 << 30
 KEYS_AT_ONCE = 500
-# Rows of a sample lie on a page each, which is mapped in a fifth of the time that it is read in.
-MAPPED_BYTES = 1 << 30
 
 
 def connect(path: str) -> sqlite3.Connection:
@@ -46,7 +44,8 @@ def connect(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True)
     connection.execute("pragma trusted_schema = off")
     connection.execute("pragma query_only = on")
-    connection.execute(f"pragma mmap_size = {MAPPED_BYTES}")
+    # Mapped, the file would count as this process' memory, page by page all of it.
+    connection.execute("pragma mmap_size = 0")
     if hasattr(connection, "setlimit"):
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_VALUE_BYTES)
     return connection

@@ -17,6 +17,10 @@ OPENERS = {
     "GML": ("markup", "open_gml"),
     "LIBKML": ("markup", "open_kml"),
     "GPX": ("markup", "open_gpx"),
+    "FlatGeobuf": ("flatgeobuf", "open_flatgeobuf"),
+    "TopoJSON": ("topology", "open_topojson"),
+    # GeoParquet, which no driver of GDAL opens here.
+    "": ("parquet", "open_geoparquet"),
 }
 
 

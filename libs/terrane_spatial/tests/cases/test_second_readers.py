@@ -1,0 +1,210 @@
+"""Each format's second reader: it agrees with files as they are, and finds what the first reading changed."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+from pyogrio import raw
+from spatial_cases import Case, Load
+
+from terrane_spatial.errors import BatchRejectedError
+from terrane_spatial.files.formats import FORMATS, VECTOR, Format
+from terrane_spatial.reading import gdal_process, held_rows
+from terrane_spatial.sandbox.control import FOLDER
+
+pytestmark = pytest.mark.integration
+COMPARED, WITHOUT, BY_HAND = "compared with a second reading", "no second reader", "read by hand, for"
+# A file geodatabase, MapInfo's two and DXF are read by GDAL alone, which the run's report says.
+ALONE = {"openfilegdb", "mapinfo", "mapinfo-mif", "dxf"}
+ROWS = 20
+POINTS = shapely.points(np.linspace(0, 0.3, ROWS), np.linspace(40, 40.7, ROWS))
+# The process that reads first, of which a fault is made; what is read by hand afterwards is left alone.
+FAULT = """
+import pyarrow as pa
+from terrane_spatial.reading.child import stream
+from terrane_spatial.reading.child.entry import prepare
+from terrane_spatial.sandbox.child_main import main
+
+cleaned, sent = stream._cleaned, stream.stream
+
+def fault(batch, values):
+    {fault}
+
+def changed(*arguments):
+    batch, keep = cleaned(*arguments)
+    return fault(batch, {{name: batch.column(name).to_pylist() for name in batch.schema.names}}), keep
+
+def stream_of(request, output):
+    stream._cleaned = cleaned if request["by_hand"] else changed
+    return sent(request, output)
+
+stream.stream = stream_of
+main(prepare)
+"""
+AS_BATCH = "return pa.RecordBatch.from_arrays([pa.array(values[f.name], f.type) for f in batch.schema], schema=batch.schema)"
+FAULTS = {
+    "a value": f"values['n'][7] = 999; {AS_BATCH}",
+    "a row that is lost": "return batch.slice(0, batch.num_rows - 1)",
+    "two rows in each other's place": "return batch.take(pa.array([1, 0, *range(2, batch.num_rows)]))",
+    "a geometry": "at = batch.schema.names[-1] if 'n' == batch.schema.names[0] else batch.schema.names[0]\n"
+    f"    values[at][5] = values[at][6]; {AS_BATCH}",
+    "a column that is left out": "return batch.drop_columns(['n'])",
+}
+
+
+def flatgeobuf(folder: Path) -> bytes:
+    columns = [np.arange(ROWS, dtype=np.int32), np.array([f"é{i}" for i in range(ROWS)], object)]
+    options = {"driver": "FlatGeobuf", "geometry_type": "Point", "crs": "EPSG:4326"}
+    raw.write(folder / "x.fgb", shapely.to_wkb(POINTS), columns, ["n", "name"], SPATIAL_INDEX="NO", **options)
+    return (folder / "x.fgb").read_bytes()
+
+
+def geoparquet(_: Path) -> bytes:
+    told = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": {"encoding": "WKB"}}}
+    table = pa.table({"n": np.arange(ROWS), "name": [f"é{i}" for i in range(ROWS)], "geometry": shapely.to_wkb(POINTS)})
+    sink = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({"geo": json.dumps(told)}), sink, row_group_size=6)
+    return sink.getvalue()
+
+
+def topojson(_: Path) -> bytes:
+    def point(at: int) -> dict[str, object]:
+        return {"type": "Point", "coordinates": [at, 2 * at], "properties": {"n": at, "name": f"é{at}"}}
+
+    objects = {"places": {"type": "GeometryCollection", "geometries": [point(at) for at in range(ROWS)]}}
+    transform = {"scale": [0.1, 0.3], "translate": [-0.7, 40.1]}
+    return json.dumps({"type": "Topology", "transform": transform, "objects": objects, "arcs": []}).encode()
+
+
+FILES = {"flatgeobuf": flatgeobuf, "geoparquet": geoparquet, "topojson": topojson}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind.kind == VECTOR], ids=lambda kind: kind.name)
+def test_every_format_is_read_twice_or_the_report_says_that_it_is_not(load: Load, kind: Format) -> None:
+    case = load((FOLDER / f"{kind.name}.zip").read_bytes(), crs="EPSG:4326")
+    assert (WITHOUT in case.facts) == (kind.name in ALONE)
+    assert (COMPARED in case.facts) == (kind.name not in ALONE), case.facts
+    if kind.name in ALONE:
+        assert case.facts[WITHOUT] == f"no reader but one reads {kind.title}"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_sample_of_a_large_layer_is_compared(
+    load: Load, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_rows, "WHOLE_ROWS", 5)
+    monkeypatch.setattr(held_rows, "SAMPLE_ROWS", 5)
+    case = load(FILES[name](tmp_path), crs="EPSG:4326")
+    assert case.facts[COMPARED].startswith(f"{ROWS} rows, the values of ")
+    assert case.facts[COMPARED].endswith("a sample, with the first, the last, the longest and the extreme ones")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", FILES)
+def test_what_the_first_reading_changes_is_found(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fault: str
+) -> None:
+    content = FILES[name](tmp_path)
+    right = rows(load(content, crs="EPSG:4326"))
+    monkeypatch.setattr(gdal_process, "CHILD", [sys.executable, "-c", FAULT.format(fault=FAULTS[fault])])
+    if name == "geoparquet":
+        with pytest.raises(BatchRejectedError):
+            load(content, crs="EPSG:4326")
+        return
+    case = load(content, crs="EPSG:4326")
+    assert case.facts[BY_HAND]
+    assert rows(case) == right
+
+
+def rows(case: Case) -> list[tuple[object, ...]]:
+    return case.connection.execute("select n, name, st_asbinary(geometry) from t order by n").fetchall()
+
+
+SHAPES = (
+    *("POINT (1 2)", "LINESTRING (0 0, 1 1, 2 3)", "POLYGON ((0 0, 4 0, 4 4, 0 4, 0 0), (1 1, 2 1, 2 2, 1 2, 1 1))"),
+    *("MULTIPOINT ((1 2), (3 4))", "MULTILINESTRING ((0 0, 1 1), (2 2, 3 3, 4 5))", "POLYGON ((0 0, 1 0, 1 1, 0 0))"),
+    "MULTIPOLYGON (((0 0, 1 0, 1 1, 0 0)), ((2 2, 4 2, 4 4, 2 4, 2 2), (3 3, 3.5 3, 3.5 3.5, 3 3)))",
+    "GEOMETRYCOLLECTION (POINT (1 2), LINESTRING (0 0, 1 1))",
+    "POINT Z (1 2 3)",
+)
+
+
+@pytest.mark.parametrize("kind", ["Unknown", "of each"])
+def test_geometries_of_flatgeobuf_are_the_same_to_both_readers(load: Load, tmp_path: Path, kind: str) -> None:
+    for number, text in enumerate(SHAPES):
+        shape, path = shapely.from_wkt(text), tmp_path / f"{number}.fgb"
+        kinds = {"geometry_type": "Unknown" if kind == "Unknown" else shape.geom_type + (" Z" if shape.has_z else "")}
+        wkb = np.array([shapely.to_wkb(shape), None], object)
+        options = {"driver": "FlatGeobuf", "crs": "EPSG:4326", "SPATIAL_INDEX": "NO", **kinds}
+        raw.write(path, wkb, [np.array(["a", "b"], object)], ["name"], **options)
+        assert COMPARED in load(path.read_bytes()).facts, text
+
+
+def test_values_of_flatgeobuf_of_every_type_are_the_same_to_both_readers(load: Load, tmp_path: Path) -> None:
+    columns = {
+        **{f"i{bits}": np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1], f"i{bits // 8}") for bits in (8, 16, 32, 64)},
+        **{f"u{bits}": np.array([0, 2**bits - 1], f"u{bits // 8}") for bits in (8, 16, 32)},
+        **{"f32": np.array([0.1, -1e30], "f4"), "f64": np.array([0.1, 5e-324], "f8"), "flag": np.array([True, False])},
+        "text": np.array(["", None], object),
+    }
+    options = {"driver": "FlatGeobuf", "geometry_type": "Point", "crs": "EPSG:4326"}
+    raw.write(tmp_path / "x.fgb", shapely.to_wkb(POINTS[:2]), list(columns.values()), list(columns), **options)
+    case = load((tmp_path / "x.fgb").read_bytes())
+    assert case.facts[COMPARED] == "2 rows, the values of 2: all"
+    assert set(columns) <= set(case.columns())
+
+
+def test_a_flatgeobuf_that_ends_within_a_feature_is_refused(load: Load, tmp_path: Path) -> None:
+    content = flatgeobuf(tmp_path)
+    with pytest.raises(BatchRejectedError):
+        load(content[:-20])
+
+
+def test_arcs_of_topojson_are_put_together_in_either_direction(load: Load) -> None:
+    square = [[0, 0], [4, 0], [0, 4]]
+    back = [[4, 4], [-4, 0], [0, -4]]
+    inner = [[1, 1], [1, 0], [0, 1], [-1, -1]]
+    geometries = [
+        {"type": "Polygon", "arcs": [[0, 1], [2]], "properties": {"n": 1}, "id": "a"},
+        {"type": "MultiPolygon", "arcs": [[[~1, ~0]]], "properties": {"n": 2}, "id": "b"},
+        {"type": "LineString", "arcs": [~0], "properties": {"n": 3}, "id": "c"},
+        {"type": "MultiLineString", "arcs": [[0], [1]], "properties": {"n": 4}, "id": "d"},
+        {"type": None, "properties": {"n": 5}, "id": "e"},
+    ]
+    told = {
+        "type": "Topology",
+        "transform": {"scale": [0.1, 0.1], "translate": [10.3, 40.7]},
+        "objects": {"shapes": {"type": "GeometryCollection", "geometries": geometries}},
+        "arcs": [square, back, inner],
+    }
+    case = load(json.dumps(told).encode(), crs="EPSG:4326")
+    assert case.facts[COMPARED] == "5 rows, the values of 5: all"
+
+
+def test_geoparquet_with_types_of_all_kinds_is_the_same_to_both_readers(load: Load, tmp_path: Path) -> None:
+    point = shapely.to_wkb(POINTS[0])
+    big = shapely.to_wkb(POINTS[0], byte_order=0)
+    high = shapely.to_wkb(shapely.from_wkt("POINT Z (1 2 3)"))
+    told = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": {"encoding": "WKB"}}}
+    table = pa.table(
+        {
+            "geometry": pa.array([point, big, high, None], pa.binary()),
+            "ns": pa.array([1, 2, None, 2**60], pa.timestamp("ns", "UTC")),
+            "many": pa.array([[1, 2], [], None, [3]], pa.list_(pa.int64())),
+            "exact": pa.array([None, "1.20", "3.45", "-7.00"]).cast(pa.decimal128(9, 2)),
+            "word": pa.array(["a", "b", "a", None]).dictionary_encode(),
+            "deep": pa.array([{"a": 1.5}, None, {"a": None}, {"a": float("nan")}]),
+            "none": pa.array([float("nan"), 0.0, -0.0, None]),
+        }
+    )
+    sink = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({"geo": json.dumps(told)}), sink)
+    assert load(sink.getvalue()).facts[COMPARED] == "4 rows, the values of 4: all"
