@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import compileall
 import statistics
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.report import machine, median_ratio, rounds, table, write_figures, write_section
+from benchmarks.report import ROOT, machine, median_ratio, rounds, table, write_figures, write_section
 from benchmarks.spatial import data, export, load, rasters, server
 from benchmarks.spatial.processes import Run, weighing
 from terrane.postgres import PostgresResource
@@ -18,6 +19,7 @@ ROWS, MANY_ROWS = 1_000_000, 4_000_000
 HEADER = ["what", "contender", "median s", "slowest s", "against ours", "peak MiB"]
 # To measure what the second reading costs; nobody loads so.
 READ_ONCE = "ours, read once"
+COSTS = {"second_reader_cost": "cpu_s", "second_reader_cost_with_server": "cpu_s_with_server"}
 HOW = Path(__file__).with_name("how.md")
 
 Contenders = dict[str, Callable[[], Run]]
@@ -35,6 +37,8 @@ class Measured:
 def main() -> None:
     figures: dict[str, float] = {}
     lines: Rows = []
+    # As the images do it: a process that reads a file writes no byte code, and would compile its modules every time.
+    compileall.compile_dir(ROOT / "libs", quiet=2)
     with tempfile.TemporaryDirectory(prefix="terrane-bench-files-") as folder, server.running() as postgres:
         files = Path(folder)
         _loading(postgres, files, figures, lines)
@@ -63,8 +67,9 @@ def _loading(postgres: PostgresResource, files: Path, figures: dict[str, float],
         figures[f"load_{kind}_vs_ogr2ogr"] = _ratio(runs["ogr2ogr"], runs["ours"])
         floor = _ratio(runs["ours"], runs["COPY of ready bytes"])
         figures["load_vs_copy_floor" if kind == "polygons" else f"load_{kind}_vs_copy_floor"] = floor
-        cost = _ratio(runs["ours"], runs[READ_ONCE], "cpu_s") - 1
-        figures["second_reader_cost"] = max(cost, figures.get("second_reader_cost", cost))
+        for figure, of in COSTS.items():
+            cost = _ratio(runs["ours"], runs[READ_ONCE], of) - 1
+            figures[figure] = max(cost, figures.get(figure, cost))
         figures["load_peak_mb_1m"] = max(measured.peaks["ours"], figures.get("load_peak_mb_1m", 0))
         ours, ogr = load.changed_doubles(postgres)
         lines.append([f"doubles changed, of {ROWS:,} {kind}", f"ours {ours:,}; ogr2ogr {ogr:,}", "", "", "", ""])

@@ -56,3 +56,25 @@ def drop(server: PostgresResource, *tables: str) -> None:
     with server.connect(autocommit=True) as connection:
         for table in tables:
             connection.execute(f'drop table if exists "{table}"'.encode())
+
+
+def cpu_s(server: PostgresResource) -> float:
+    """CPU seconds of all processes of the server until now, of those that have ended too (proc_pid_stat(5))."""
+    with server.connect() as connection:
+        (backend,) = connection.execute("select pg_backend_pid()").fetchone() or (0,)
+        first = int(_stat(backend)[1])
+    living = [pid.name for pid in Path("/proc").glob("[0-9]*") if _parent(pid.name) == first]
+    spent = sum(sum(map(int, _stat(pid)[11:13])) for pid in living) + sum(map(int, _stat(first)[11:15]))
+    return spent / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int | str) -> list[str]:
+    """What the system says of a process, from its state on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _parent(pid: str) -> int:
+    try:
+        return int(_stat(pid)[1])
+    except OSError:
+        return 0

@@ -20,6 +20,7 @@ KNOWN_TO_BOTH = {
     "terrane_spatial.errors",
     "terrane_spatial.reading.layer",
     "terrane_spatial.reading.reference_system",
+    "terrane_spatial.reading.source",
     "terrane_spatial.reading.texts",
     "terrane_spatial.sandbox.child_main",
     "terrane_spatial.sandbox.imports",

@@ -127,15 +127,29 @@ def request_of(module: str, folder: Path) -> dict[str, Any]:
         table = pa.table({"geometry": pa.array([b""], pa.binary()), "bbox": pa.array([None])})
         pq.write_table(table, path)
         return {
-            **{"source": str(path), "target": str(folder / "x.fgb"), "driver": "FlatGeobuf", "layer": "x"},
-            **{"geometry_type": "Unknown", "dataset_options": {}, "layer_options": {}, "epsg": 4326},
-            **{"bbox": "bbox", "wrap": False},
+            "source": str(path),
+            "target": str(folder / "x.fgb"),
+            "driver": "FlatGeobuf",
+            "layer": "x",
+            "geometry_type": "Unknown",
+            "dataset_options": {},
+            "layer_options": {},
+            "epsg": 4326,
+            "bbox": "bbox",
+            "wrap": False,
         }
     path = control("geojson", folder).rename(folder / "x.geojson")
     source = {"path": str(path), "driver": "GeoJSON", "title": "GeoJSON", "layer": None, "encoding": None}
     return {
-        **{"source": {**source, "options": {}, "times": {}}, "places": None, "keys": None, "by_hand": False},
-        **{"batch_rows": 10, "batch_bytes": 1 << 20, "strict": False, "crs": None, "most_bytes": 1 << 20},
+        "source": {**source, "options": {}, "times": {}},
+        "places": None,
+        "keys": None,
+        "by_hand": False,
+        "batch_rows": 10,
+        "batch_bytes": 1 << 20,
+        "strict": False,
+        "crs": None,
+        "most_bytes": 1 << 20,
         "settings": gdal_settings.of_file("GeoJSON"),
     }
 
@@ -209,4 +223,3 @@ def gone(group: int) -> bool:
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     return not left
-

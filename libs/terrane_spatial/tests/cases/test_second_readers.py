@@ -49,7 +49,9 @@ def stream_of(request, output):
 stream.stream = stream_of
 main(prepare)
 """
-AS_BATCH = "return pa.RecordBatch.from_arrays([pa.array(values[f.name], f.type) for f in batch.schema], schema=batch.schema)"
+AS_BATCH = (
+    "return pa.RecordBatch.from_arrays([pa.array(values[f.name], f.type) for f in batch.schema], schema=batch.schema)"
+)
 FAULTS = {
     "a value": f"values['n'][7] = 999; {AS_BATCH}",
     "a row that is lost": "return batch.slice(0, batch.num_rows - 1)",
@@ -150,9 +152,13 @@ def test_geometries_of_flatgeobuf_are_the_same_to_both_readers(load: Load, tmp_p
 
 def test_values_of_flatgeobuf_of_every_type_are_the_same_to_both_readers(load: Load, tmp_path: Path) -> None:
     columns = {
-        **{f"i{bits}": np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1], f"i{bits // 8}") for bits in (8, 16, 32, 64)},
+        **{
+            f"i{bits}": np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1], f"i{bits // 8}") for bits in (8, 16, 32, 64)
+        },
         **{f"u{bits}": np.array([0, 2**bits - 1], f"u{bits // 8}") for bits in (8, 16, 32)},
-        **{"f32": np.array([0.1, -1e30], "f4"), "f64": np.array([0.1, 5e-324], "f8"), "flag": np.array([True, False])},
+        "f32": np.array([0.1, -1e30], "f4"),
+        "f64": np.array([0.1, 5e-324], "f8"),
+        "flag": np.array([True, False]),
         "text": np.array(["", None], object),
     }
     options = {"driver": "FlatGeobuf", "geometry_type": "Point", "crs": "EPSG:4326"}

@@ -5,7 +5,6 @@ What differs is read again by hand, which a retry of the load does; what then st
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,9 @@ from terrane_spatial.errors import BatchRejectedError
 from terrane_spatial.files.formats import of_path
 from terrane_spatial.intake.manifest import ManifestFile
 from terrane_spatial.reading import second_reader
-from terrane_spatial.reading.layer import Source, size_of
+from terrane_spatial.reading.layer import size_of
 from terrane_spatial.reading.second_reader import Compared, Reading
+from terrane_spatial.reading.source import Source
 from terrane_spatial.reading.vector_reader import ByHandError, RecordBatches, limits_of_size
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _reading(path: Path, file: ManifestFile, layer: Layer, reader: RecordBatches
     kind = of_path(path)
     source = Source(str(path), kind.driver, kind.title, layer.layer, file.encoding, dict(kind.options))
     return Reading(
-        source=asdict(source),
+        source=source._asdict(),
         name=file.key,
         geometry_column=layer.geometry_column,
         geometry_compared=layer.brought_from is None,

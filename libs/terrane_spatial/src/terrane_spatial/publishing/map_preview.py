@@ -48,7 +48,7 @@ def draw(connection: psycopg.Connection, polygons: str | None, points: str | Non
 
 
 def _rings(connection: psycopg.Connection, table: str) -> list[Ring]:
-    """The outer rings of the largest shapes, drawn more coarsely; PostGIS takes them apart, this process gets numbers."""
+    """The outer rings of the largest shapes, drawn more coarsely: PostGIS takes them apart, and numbers come here."""
     extent = f'select st_extent(geometry)::box3d as e from "{table}"'  # noqa: S608
     span = connection.execute(f"select st_xmax(e) - st_xmin(e) from ({extent}) b".encode()).fetchone()  # noqa: S608
     tolerance = float(span[0] if span and span[0] else 1) / (WIDTH_PX * OVERSAMPLING)

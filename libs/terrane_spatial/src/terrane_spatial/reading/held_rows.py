@@ -131,7 +131,11 @@ def _edges(column: pa.Array) -> list[tuple[str, Any, Callable[[], int]]]:
             edges = pc.min_max(column).as_py()
         return [
             # Arrow's `index` imports pandas where that is installed: 0.15 s, and 40 MB for good.
-            (name, edges[which], lambda value=edges[which]: int(((values_of(column) == value) & valid(column)).argmax()))
+            (
+                name,
+                edges[which],
+                lambda value=edges[which]: int(((values_of(column) == value) & valid(column)).argmax()),
+            )
             for name, which in (("least", "min"), ("greatest", "max"))
             if edges[which] is not None and edges[which] == edges[which]
         ]

@@ -1,4 +1,4 @@
-"""What a run and the process that reads a file both know: the file to open, and what is said and met of its layer."""
+"""What a run and the process that reads a file both know: what is said and what is met of a layer."""
 
 from __future__ import annotations
 
@@ -14,28 +14,6 @@ from terrane_spatial.reading.reference_system import System
 ZONED, LOCAL, TEXT = "zoned", "local", "text"
 # For all columns of a layer.
 EVERY = "*"
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file to open.
-
-    Attributes:
-        driver: GDAL's name of the one driver that may; empty for GeoParquet.
-        title: of the format, for people.
-        layer: the one that is wanted, where there are several.
-        encoding: of its text, where it does not say.
-        options: the driver's open options.
-        times: kinds of columns of times, where an earlier try told; see `times`.
-    """
-
-    path: str
-    driver: str
-    title: str
-    layer: str | None
-    encoding: str | None
-    options: dict[str, str]
-    times: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

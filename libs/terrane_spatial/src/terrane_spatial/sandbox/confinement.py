@@ -13,7 +13,7 @@ import os
 import struct
 import sys
 from collections.abc import Iterable
-from pathlib import Path
+from os import PathLike
 
 from terrane_spatial.sandbox.system_calls import forbid_others
 
@@ -32,7 +32,7 @@ PR_SET_NO_NEW_PRIVS = 38
 MOST_LIKELY_KILLED = b"1000"
 
 
-def confine(readable: Iterable[Path | str], writable: Iterable[Path | str] = ()) -> list[str]:
+def confine(readable: Iterable[PathLike[str] | str], writable: Iterable[PathLike[str] | str] = ()) -> list[str]:
     """Takes from this process what it has no need of; returns what the kernel now enforces: `files`, `calls`.
 
     To be called before any thread is made, which would go on without: raises RuntimeError where there is one.
@@ -63,12 +63,15 @@ def program_folders() -> list[str]:
 def _offer_to_the_oom_killer() -> None:
     """Where memory runs out, this process goes before the one that runs the batch."""
     try:
-        Path("/proc/self/oom_score_adj").write_bytes(MOST_LIKELY_KILLED)
+        with open("/proc/self/oom_score_adj", "wb") as score:
+            score.write(MOST_LIKELY_KILLED)
     except OSError:
         return
 
 
-def _lock_files(libc: ctypes.CDLL, readable: Iterable[Path | str], writable: Iterable[Path | str]) -> bool:
+def _lock_files(
+    libc: ctypes.CDLL, readable: Iterable[PathLike[str] | str], writable: Iterable[PathLike[str] | str]
+) -> bool:
     version = libc.syscall(CREATE_RULESET, None, 0, RULESET_VERSION)
     if version < 1:
         return False
@@ -89,7 +92,7 @@ def _lock_files(libc: ctypes.CDLL, readable: Iterable[Path | str], writable: Ite
         os.close(ruleset)
 
 
-def _allow(libc: ctypes.CDLL, ruleset: int, path: Path | str, rights: int) -> None:
+def _allow(libc: ctypes.CDLL, ruleset: int, path: PathLike[str] | str, rights: int) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:

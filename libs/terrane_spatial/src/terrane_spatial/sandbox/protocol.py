@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # The exit code of a process that refuses its file; its message says why.
 REFUSED = 3
@@ -18,8 +18,7 @@ class RefusedError(Exception):
     """The file cannot be read, for a reason its producer should see."""
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What a process may cost: seconds by the clock and of CPU, bytes of address space, bytes written."""
 
     wall_s: float = 1800

@@ -27,36 +27,29 @@ IS_A_THREAD = 0x10000
 
 # Each architecture's mark (linux/audit.h).
 MARKS = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-# Calls by what they are for, with the number on x86_64 and on aarch64; None where it has none.
-CALLS: dict[str, tuple[int | None, int | None]] = {
-    **{"read": (0, 63), "write": (1, 64), "futex": (202, 98), "lseek": (8, 62), "mmap": (9, 222), "munmap": (11, 215)},
-    **{"pread64": (17, 67), "pwrite64": (18, 68), "readv": (19, 65), "writev": (20, 66), "preadv": (295, 69)},
-    **{"pwritev": (296, 70), "preadv2": (327, 286), "pwritev2": (328, 287), "close": (3, 57), "close_range": (436,) * 2},
-    **{"newfstatat": (262, 79), "fstat": (5, 80), "statx": (332, 291), "statfs": (137, 43), "fstatfs": (138, 44)},
-    **{"stat": (4, None), "lstat": (6, None), "access": (21, None), "readlink": (89, None), "getdents": (78, None)},
-    **{"faccessat": (269, 48), "faccessat2": (439, 439), "readlinkat": (267, 78), "getdents64": (217, 61)},
-    **{"getcwd": (79, 17), "dup": (32, 23), "dup2": (33, None), "dup3": (292, 24), "fadvise64": (221, 223)},
-    **{"flock": (73, 32), "mprotect": (10, 226), "mremap": (25, 216), "madvise": (28, 233), "mincore": (27, 232)},
-    **{"msync": (26, 227), "brk": (12, 214), "membarrier": (324, 283), "futex_waitv": (449, 449), "rseq": (334, 293)},
-    **{"set_robust_list": (273, 99), "get_robust_list": (274, 100), "set_tid_address": (218, 96)},
-    **{"sched_yield": (24, 124), "sched_getaffinity": (204, 123), "sched_getparam": (143, 121), "getcpu": (309, 168)},
-    **{"sched_getscheduler": (145, 120), "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135)},
-    **{"rt_sigreturn": (15, 139), "rt_sigpending": (127, 136), "sigaltstack": (131, 132), "restart_syscall": (219, 128)},
-    **{"getpid": (39, 172), "getppid": (110, 173), "gettid": (186, 178), "getuid": (102, 174), "geteuid": (107, 175)},
-    **{"getgid": (104, 176), "getegid": (108, 177), "getrusage": (98, 165), "getrlimit": (97, 163), "times": (100, 153)},
-    **{"sysinfo": (99, 179), "uname": (63, 160), "getrandom": (318, 278), "clock_gettime": (228, 113)},
-    **{"clock_getres": (229, 114), "clock_nanosleep": (230, 115), "nanosleep": (35, 101), "gettimeofday": (96, 169)},
-    **{"time": (201, None), "poll": (7, None), "ppoll": (271, 73), "select": (23, None), "pselect6": (270, 72)},
-    **{"pipe": (22, None), "pipe2": (293, 59), "eventfd2": (290, 19), "epoll_create1": (291, 20)},
-    **{"epoll_ctl": (233, 21), "epoll_wait": (232, None), "epoll_pwait": (281, 22)},
-    **{"exit": (60, 93), "exit_group": (231, 94)},
-}
+# Calls by name, with the number on x86_64 and on aarch64, - where it has none.
+CALLS = """
+    read 0 63; write 1 64; futex 202 98; lseek 8 62; mmap 9 222; munmap 11 215; pread64 17 67; pwrite64 18 68;
+    readv 19 65; writev 20 66; preadv 295 69; pwritev 296 70; preadv2 327 286; pwritev2 328 287; close 3 57;
+    close_range 436 436; newfstatat 262 79; fstat 5 80; statx 332 291; statfs 137 43; fstatfs 138 44; stat 4 -;
+    lstat 6 -; access 21 -; readlink 89 -; getdents 78 -; faccessat 269 48; faccessat2 439 439; readlinkat 267 78;
+    getdents64 217 61; getcwd 79 17; dup 32 23; dup2 33 -; dup3 292 24; fadvise64 221 223; flock 73 32;
+    mprotect 10 226; mremap 25 216; madvise 28 233; mincore 27 232; msync 26 227; brk 12 214; membarrier 324 283;
+    futex_waitv 449 449; rseq 334 293; set_robust_list 273 99; get_robust_list 274 100; set_tid_address 218 96;
+    sched_yield 24 124; sched_getaffinity 204 123; sched_getparam 143 121; getcpu 309 168;
+    sched_getscheduler 145 120; rt_sigaction 13 134; rt_sigprocmask 14 135; rt_sigreturn 15 139;
+    rt_sigpending 127 136; sigaltstack 131 132; restart_syscall 219 128; getpid 39 172; getppid 110 173;
+    gettid 186 178; getuid 102 174; geteuid 107 175; getgid 104 176; getegid 108 177; getrusage 98 165;
+    getrlimit 97 163; times 100 153; sysinfo 99 179; uname 63 160; getrandom 318 278; clock_gettime 228 113;
+    clock_getres 229 114; clock_nanosleep 230 115; nanosleep 35 101; gettimeofday 96 169; time 201 -; poll 7 -;
+    ppoll 271 73; select 23 -; pselect6 270 72; pipe 22 -; pipe2 293 59; eventfd2 290 19; epoll_create1 291 20;
+    epoll_ctl 233 21; epoll_wait 232 -; epoll_pwait 281 22; exit 60 93; exit_group 231 94
+"""
 # Of a process with a folder to write into; Landlock says where.
-WRITING: dict[str, tuple[int | None, int | None]] = {
-    **{"openat": (257, 56), "open": (2, None), "ftruncate": (77, 46), "fallocate": (285, 47), "fsync": (74, 82)},
-    **{"fdatasync": (75, 83), "mkdirat": (258, 34), "mkdir": (83, None), "unlinkat": (263, 35), "unlink": (87, None)},
-    **{"rmdir": (84, None), "renameat": (264, 38), "renameat2": (316, 276), "rename": (82, None)},
-}
+WRITING = """
+    openat 257 56; open 2 -; ftruncate 77 46; fallocate 285 47; fsync 74 82; fdatasync 75 83; mkdirat 258 34;
+    mkdir 83 -; unlinkat 263 35; unlink 87 -; rmdir 84 -; renameat 264 38; renameat2 316 276; rename 82 -
+"""
 OPENAT, OPEN = (257, 56), (2, None)
 TGKILL, CLONE, PRLIMIT, FCNTL, IOCTL, PRCTL = (234, 131), (56, 220), (302, 261), (72, 25), (16, 29), (157, 167)
 # What may be asked of a descriptor: copies of it, its flags, locks, the size of a pipe. Not who gets its signals.
@@ -89,8 +82,8 @@ def _program(machine: str, writes: bool) -> Iterable[Line]:
     at = list(MARKS).index(machine)
     yield from ((LOAD_WORD, 0, 0, ARCHITECTURE_AT), (JUMP_IF_EQUAL, 1, 0, MARKS[machine]), (RETURN, 0, 0, KILL))
     yield from ((LOAD_WORD, 0, 0, NUMBER_AT), (JUMP_IF_AT_LEAST, 0, 1, FIRST_X32), _fail(EACCES))
-    for numbers in (CALLS | WRITING if writes else CALLS).values():
-        yield from _if_number(numbers[at], [(RETURN, 0, 0, ALLOW)])
+    for number in _numbers(f"{CALLS};{WRITING}" if writes else CALLS, at):
+        yield from _if_number(number, [(RETURN, 0, 0, ALLOW)])
     for numbers, argument in () if writes else ((OPENAT, 2), (OPEN, 1)):
         yield from _if_number(numbers[at], _if_none_of(argument, WRITES))
     yield from _if_number(CLONE[at], _if_any_of(0, IS_A_THREAD))
@@ -99,6 +92,11 @@ def _program(machine: str, writes: bool) -> Iterable[Line]:
     for numbers, argument, known in ((FCNTL, 1, OF_DESCRIPTORS), (IOCTL, 1, OF_DEVICES), (PRCTL, 0, OF_THE_PROCESS)):
         yield from _if_number(numbers[at], _if_one_of(argument, known))
     yield from ((JUMP_IF_AT_LEAST, 0, 1, FIRST_COMMON), _fail(ENOSYS), _fail(EACCES))
+
+
+def _numbers(calls: str, architecture: int) -> Iterable[int]:
+    named = [call.split()[1:] for call in calls.split(";")]
+    return [int(numbers[architecture]) for numbers in named if numbers[architecture] != "-"]
 
 
 def _fail(error: int) -> Line:

@@ -14,7 +14,7 @@ from terrane_spatial.reading.child.opened import Opened, is_wkb
 from terrane_spatial.reading.child.records.columns import Column
 from terrane_spatial.reading.child.records.opening import open_table
 from terrane_spatial.reading.child.records.table import NOT_READ, Record, Table, UnsupportedError
-from terrane_spatial.reading.layer import Source
+from terrane_spatial.reading.source import Source
 from terrane_spatial.sandbox.protocol import RefusedError
 
 GEOMETRY = "geometry"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from terrane_spatial.reading.child.hearing import Hearing
 from terrane_spatial.reading.child.opened import ByHandError, Opened, is_wkb
 from terrane_spatial.reading.child.records.dbase import declared_encoding
 from terrane_spatial.reading.child.times import typed
-from terrane_spatial.reading.layer import Source
+from terrane_spatial.reading.source import Source
 from terrane_spatial.sandbox.imports import import_pyogrio
 from terrane_spatial.sandbox.protocol import RefusedError
 
@@ -84,7 +83,7 @@ def describe(source: Source) -> tuple[str, dict[str, Any]]:
 
 
 def with_layer(source: Source, layer: str) -> Source:
-    return replace(source, layer=layer)
+    return source._replace(layer=layer)
 
 
 def encoding_of(source: Source) -> tuple[str | None, str | None]:

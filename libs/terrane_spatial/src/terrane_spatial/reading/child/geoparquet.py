@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from terrane_spatial.reading.child.opened import Opened
-from terrane_spatial.reading.layer import Source
+from terrane_spatial.reading.source import Source
 from terrane_spatial.sandbox.protocol import RefusedError
 
 MAX_METADATA_BYTES = 16 << 20

@@ -11,17 +11,17 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import accumulate
 from typing import Any
 
 from terrane_spatial.reading.child.records.opening import open_table
 from terrane_spatial.reading.child.records.plain_values import TRUTHS, as_text, number
 from terrane_spatial.reading.child.records.table import FLAGS, NUMBERS, Record, Table
-from terrane_spatial.reading.layer import Source
+from terrane_spatial.reading.source import Source
 
 CHUNK_ROWS, CHUNK_BYTES = 8192, 4 << 20
 INTEGERS, FLOATS, FLAG, TEXT, BYTES, JSON, NOTHING = "integers", "floats", "flags", "text", "bytes", "json", "nothing"
-INT64 = 1 << 63
 Packed = tuple[str, list[bytes]]
 
 
@@ -111,7 +111,9 @@ def _write_batch(output: Any, geometry: str | None, places: Sequence[int], batch
     _line(
         output,
         {
-            **{"rows": len(places), "arrow": content.size, "geometry": geometry},
+            "rows": len(places),
+            "arrow": content.size,
+            "geometry": geometry,
             "columns": [("", kind, [len(buffer) for buffer in buffers])],
         },
     )
@@ -171,8 +173,10 @@ def _packed(values: Sequence[Any]) -> Packed:
         nulls = bytes(value is None for value in values)
     if not kinds:
         return NOTHING, []
-    if kinds == {int} and all(-INT64 <= value < INT64 for value in values if value is not None):
-        return INTEGERS, [nulls, array("q", [value or 0 for value in values] if nulls else values).tobytes()]
+    if kinds == {int}:
+        # Of numbers beyond 64 bits there are texts of JSON.
+        with suppress(OverflowError):
+            return INTEGERS, [nulls, array("q", [value or 0 for value in values] if nulls else values).tobytes()]
     if kinds == {float}:
         return FLOATS, [nulls, array("d", [value or 0.0 for value in values] if nulls else values).tobytes()]
     if kinds == {bool}:

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from terrane_spatial.reading.child.geometries import clean
 from terrane_spatial.reading.child.reference_systems import identify
-from terrane_spatial.reading.layer import Met, Source, size_of
+from terrane_spatial.reading.layer import Met, size_of
+from terrane_spatial.reading.source import Source
 from terrane_spatial.sandbox.protocol import RefusedError
 
 MIN_BATCH_ROWS = 16

@@ -12,7 +12,7 @@ from typing import Any
 
 from terrane_spatial.reading.child.records import shapefile_shapes
 from terrane_spatial.reading.child.records.table import DATES, Record, Table
-from terrane_spatial.reading.layer import Source
+from terrane_spatial.reading.source import Source
 from terrane_spatial.sandbox.protocol import RefusedError
 
 HEADER, FIELD, END_OF_FIELDS, DELETED = 32, 32, 0x0D, 0x2A

@@ -9,7 +9,7 @@ from typing import Any
 
 from terrane_spatial.reading.child.records import shapes
 from terrane_spatial.reading.child.records.table import UNREADABLE, Record, Table
-from terrane_spatial.reading.layer import Source
+from terrane_spatial.reading.source import Source
 from terrane_spatial.sandbox.protocol import RefusedError
 
 SEPARATORS = (",", ";", "\t", "|")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from terrane_spatial.reading.child.records.table import NOT_READ, PLAIN, TIMES, Record, Table, UnsupportedError
-from terrane_spatial.reading.layer import Source
+from terrane_spatial.reading.source import Source
 from terrane_spatial.sandbox.protocol import RefusedError
 from terrane_spatial.wkb import COLLECTION, LINE, MULTIPOLYGON, POINT, POLYGON
 

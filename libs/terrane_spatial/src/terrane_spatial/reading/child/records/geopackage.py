@@ -7,7 +7,6 @@ import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from terrane_spatial.reading.child.flatten import to_two_dimensions
 from terrane_spatial.reading.child.records.table import (
@@ -20,7 +19,7 @@ from terrane_spatial.reading.child.records.table import (
     Table,
     UnsupportedError,
 )
-from terrane_spatial.reading.layer import Source
+from terrane_spatial.reading.source import Source
 from terrane_spatial.sandbox.protocol import RefusedError
 
 # Table 1 of the specification, and what GDAL reads as one of them; columns of other types are taken as text.
@@ -41,7 +40,7 @@ KEYS_AT_ONCE = 500
 
 def connect(path: str) -> sqlite3.Connection:
     """Opens the file as it lies there, which nobody writes: no journal is looked for, no lock taken."""
-    connection = sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True)
+    connection = sqlite3.connect(f"file:{_in_uri(path)}?mode=ro&immutable=1", uri=True)
     connection.execute("pragma trusted_schema = off")
     connection.execute("pragma query_only = on")
     # Mapped, the file would count as this process' memory, page by page all of it.
@@ -49,6 +48,11 @@ def connect(path: str) -> sqlite3.Connection:
     if hasattr(connection, "setlimit"):
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_VALUE_BYTES)
     return connection
+
+
+def _in_uri(path: str) -> str:
+    """The path as SQLite's URIs have it (sqlite.org/uri.html, 3.1)."""
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 def open_geopackage(source: Source) -> Table:
@@ -110,10 +114,13 @@ def _opened(connection: sqlite3.Connection, layer: str) -> Table:
     def columns_at(keys: Sequence[int]) -> tuple[list[Sequence[Any]], Sequence[bytes | None]]:
         rows: list[tuple[Any, ...]] = []
         for begin in range(0, len(keys), KEYS_AT_ONCE):
-            wanted = keys[begin : begin + KEYS_AT_ONCE]
+            wanted = list(keys[begin : begin + KEYS_AT_ONCE])
             places = ", ".join("?" * len(wanted))
-            found = {row[0]: row for row in connection.execute(f"{keyed} where rowid in ({places})", wanted)}
-            rows += [found.get(one) or (one, *[None] * (len(kept) + 1)) for one in wanted]
+            read = connection.execute(f"{keyed} where rowid in ({places})", wanted).fetchall()
+            if [row[0] for row in read] != wanted:
+                found = {row[0]: row for row in read}
+                read = [found.get(one) or (one, *[None] * (len(kept) + 1)) for one in wanted]
+            rows += read
         _, *held, blobs = zip(*rows, strict=True)
         columns: list[Sequence[Any]] = list(held)
         for at in odd_places:

@@ -21,7 +21,7 @@ from terrane_spatial.reading.child.records.table import (
     Table,
     UnsupportedError,
 )
-from terrane_spatial.reading.layer import Source
+from terrane_spatial.reading.source import Source
 from terrane_spatial.sandbox.protocol import RefusedError
 
 CHUNK = 1 << 16

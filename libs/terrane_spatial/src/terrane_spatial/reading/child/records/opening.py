@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from terrane_spatial.reading.child.records.table import Table, UnsupportedError
-from terrane_spatial.reading.layer import Source
+from terrane_spatial.reading.source import Source
 
 # Each is imported where it is used: all of them take as long as the smallest files to read.
 OPENERS = {

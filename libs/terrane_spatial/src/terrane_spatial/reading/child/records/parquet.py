@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from terrane_spatial.reading.child.flatten import to_two_dimensions
 from terrane_spatial.reading.child.records.table import UNREADABLE, Table, UnsupportedError
-from terrane_spatial.reading.layer import Source
+from terrane_spatial.reading.source import Source
 from terrane_spatial.wkb import COLLECTION, EWKB_SRID, POINT, WKB_HEAD
 
 ROWS = 16_384

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 # In place of a geometry: one that is there and cannot be read, and one that this reader does not read.
@@ -29,7 +28,6 @@ class Record(NamedTuple):
     geometry: bytes | None
 
 
-@dataclass
 class Table:
     """A layer.
 
@@ -38,7 +36,7 @@ class Table:
         rows: reads all rows, each time anew.
         at: reads the rows with those keys, in their order, where a format can go to them; None where it cannot.
         columns_at: the same, as a sequence of values for each column, and one of geometries; None where it cannot.
-        batches: reads all rows, or those at places in the order of the file, as Arrow's batches beside the rows' places;
+        batches: reads all rows, or those at places in the order of the file, as Arrow's batches beside their places;
             None of a format that is not Arrow's own. `geometry` names their column of WKB.
         count: how many rows there are; None where only reading all of them tells.
         texts: how the texts of a column are taken; of those not named, `otherwise`.
@@ -46,18 +44,36 @@ class Table:
         whole: whether geometry is read too, so that the file can be read by this reader alone.
         left_out: columns that are not read, and why.
         facts: what was met, as the run's report tells it.
+
+    No dataclass, whose module takes longer to import than the rows of a sample to read.
     """
 
-    names: list[str]
-    rows: Callable[[], Iterator[Record]]
-    at: Callable[[Sequence[int]], Iterator[Record]] | None = None
-    columns_at: Callable[[Sequence[int]], tuple[list[Sequence[Any]], Sequence[bytes | None]]] | None = None
-    batches: Callable[[Sequence[int] | None], Iterator[tuple[Sequence[int], Any]]] | None = None
-    geometry: str | None = None
-    count: int | None = None
-    texts: dict[str, str] = field(default_factory=dict)
-    otherwise: str = PLAIN
-    by_place: bool = False
-    whole: bool = True
-    left_out: dict[str, str] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
+    def __init__(
+        self,
+        names: list[str],
+        rows: Callable[[], Iterator[Record]],
+        *,
+        at: Callable[[Sequence[int]], Iterator[Record]] | None = None,
+        columns_at: Callable[[Sequence[int]], tuple[list[Sequence[Any]], Sequence[bytes | None]]] | None = None,
+        batches: Callable[[Sequence[int] | None], Iterator[tuple[Sequence[int], Any]]] | None = None,
+        geometry: str | None = None,
+        count: int | None = None,
+        texts: dict[str, str] | None = None,
+        otherwise: str = PLAIN,
+        by_place: bool = False,
+        whole: bool = True,
+        left_out: dict[str, str] | None = None,
+        facts: dict[str, Any] | None = None,
+    ):
+        self.names, self.rows, self.at, self.columns_at, self.batches = names, rows, at, columns_at, batches
+        self.geometry, self.count, self.otherwise, self.by_place, self.whole = (
+            geometry,
+            count,
+            otherwise,
+            by_place,
+            whole,
+        )
+        # What is given may still be empty, and be added to while rows are read.
+        self.texts = {} if texts is None else texts
+        self.left_out = {} if left_out is None else left_out
+        self.facts = {} if facts is None else facts

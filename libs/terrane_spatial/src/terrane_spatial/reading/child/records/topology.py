@@ -9,7 +9,7 @@ from typing import Any
 from terrane_spatial import wkb
 from terrane_spatial.reading.child.records import shapes
 from terrane_spatial.reading.child.records.table import TIMES, UNREADABLE, Record, Table, UnsupportedError
-from terrane_spatial.reading.layer import Source
+from terrane_spatial.reading.source import Source
 from terrane_spatial.sandbox.protocol import RefusedError
 
 Places = list[tuple[float, float]]
