@@ -44,6 +44,10 @@ def same(first: Any, second: Any) -> bool:
     if type(first) is type(second):
         if isinstance(first, float):
             return first == second or (math.isnan(first) and math.isnan(second))
+        if isinstance(first, dict):
+            return first.keys() == second.keys() and all(same(first[name], second[name]) for name in first)
+        if isinstance(first, list):
+            return len(first) == len(second) and all(map(same, first, second))
         return first == second or (isinstance(first, str) and _same_time(first, second))
     if isinstance(first, bool):
         return second in (int(first), str(first).lower(), str(int(first)))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terrane_spatial.errors import BatchRejectedError
+from terrane_spatial.errors import BatchRejectedError, StageError
 from terrane_spatial.files.formats import Format, of_path
 from terrane_spatial.reading import gdal_process
 from terrane_spatial.reading.clock import Clock
@@ -56,16 +56,16 @@ class RecordBatches:
         held: rows to compare with a second reading.
     """
 
-    def __init__(self, reader: pa.RecordBatchReader, layer: Layer, clock: Clock, finish: Callable[[], Met]):
+    def __init__(self, name: str, reader: pa.RecordBatchReader, layer: Layer, clock: Clock, finish: Callable[[], Met]):
         self.hidden = (layer.key,) if layer.key_hidden and layer.key else ()
         self._names = [name for name in reader.schema.names if name not in self.hidden]
         self.schema = _libraries().schema([reader.schema.field(name) for name in self._names])
         self.met = Met()
         self.held = HeldRows(layer.features, layer.key)
-        self._reader = reader
+        self._name, self._reader = name, reader
         self._clock = clock
         self._finish = finish
-        self._place = 0
+        self._place = self._arrived = 0
         self._gone: list[int] = []
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -73,6 +73,12 @@ class RecordBatches:
             yield batch.select(self._names) if self.hidden else batch
         with self._clock.waiting():
             self.met = self._finish()
+        rejected = sum(self.met.rejected.values())
+        if self._arrived + rejected != self.met.rows:
+            raise StageError(
+                f"{self._name}: {self.met.rows} rows were read, {rejected} of them rejected, and {self._arrived} "
+                "arrived. The batch is unharmed; report this"
+            )
 
     def _next(self) -> pa.RecordBatch | None:
         with self._clock.waiting():
@@ -80,6 +86,7 @@ class RecordBatches:
                 batch, told = self._reader.read_next_batch_with_custom_metadata()
             except StopIteration:
                 return None
+        self._arrived += batch.num_rows
         self.held.add(self._places(batch.num_rows, told or {}), batch)
         return batch
 
@@ -169,7 +176,7 @@ def read(
                 process.ask(request)
                 reader = _libraries().ipc.open_stream(process.output)
             layer_read = _layer(json.loads(reader.schema.metadata[b"layer"]))
-            yield layer_read, RecordBatches(reader, layer_read, clock, lambda: _met(name, process, limits, clock))
+            yield layer_read, RecordBatches(name, reader, layer_read, clock, lambda: _met(name, process, limits, clock))
             # The clock ends what does not end; a wait with a limit of its own would poll, and lose 50 ms.
             with clock.waiting():
                 process.popen.wait()
