@@ -162,7 +162,7 @@ def _load(
             with _made(connection, file.table, table):
                 pieces = _encoded(reader, layer.geometry_column, counts)
                 rows = copy_rows(connections, file.table, read_ahead(pieces), meter)
-                compared = require_the_same(path, file, layer, reader, how.by_hand)
+                compared = require_the_same(path, file, layer, reader, how.by_hand, how.strict)
                 _require_rows(file.key, layer, reader.met, rows)
                 renamed = {old: new for old, new in names.items() if old != new and old != layer.geometry_column}
                 with connection.transaction():

@@ -5,6 +5,7 @@ What differs is read again by hand, which a retry of the load does; what then st
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +30,13 @@ MAX_TOLD = 5
 
 
 def require_the_same(
-    path: Path, file: ManifestFile, layer: Layer, reader: RecordBatches, by_hand: str
+    path: Path, file: ManifestFile, layer: Layer, reader: RecordBatches, by_hand: str, strict: bool = False
 ) -> dict[str, Any]:
     """What the run's report says of the comparison.
 
     Args:
         by_hand: why the file is read by hand already; empty when GDAL reads it.
+        strict: whether every geometry was parsed.
 
     Raises:
         ByHandError: something differs, and the file can be read by hand.
@@ -43,7 +45,7 @@ def require_the_same(
     met = reader.met
     if by_hand:
         return {"read by hand, for": by_hand.removeprefix(f"{file.key}: "), **(layer.by_hand or {})}
-    compared = second_reader.compare(_reading(path, file, layer, reader), reader.held)
+    compared = second_reader.compare(replace(_reading(path, file, layer, reader), strict=strict), reader.held)
     _require_columns(file.key, compared)
     if compared.rows is not None and compared.rows != met.rows:
         raise ByHandError(f"{file.key}: GDAL reads {met.rows} rows, and the file holds {compared.rows}")

@@ -87,6 +87,7 @@ class Reading:
         geometry: the name of the column; None where its coordinates were changed, so that they cannot be compared.
         key: the column by whose values rows are found again; None where they are by their places.
         hidden: columns that are not of the layer.
+        strict: whether every geometry was parsed, and written anew.
     """
 
     source: dict[str, Any]
@@ -96,6 +97,7 @@ class Reading:
     key: str | None
     hidden: tuple[str, ...]
     limits: Limits
+    strict: bool = False
 
     @property
     def by(self) -> str:
@@ -115,6 +117,7 @@ def compare(reading: Reading, held: HeldRows) -> Compared:
         return Compared(without="no row was read")
     request = {
         "source": reading.source,
+        "strict": reading.strict,
         "limits": reading.limits.of_process(),
         "readable": [str(Path(reading.source["path"]).parent)],
         "places": None if held.whole else places.tolist(),

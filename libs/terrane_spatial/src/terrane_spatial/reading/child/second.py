@@ -34,7 +34,7 @@ def send(request: dict[str, Any], output: Any) -> None:
     counted = [0]
     keys = request["keys"] or request["places"]
     if table.batches is not None:
-        for places, batch in table.batches(request["places"]):
+        for places, batch in table.batches(request["places"], request["strict"]):
             _write_batch(output, table.geometry, places, batch)
     elif keys is not None and table.columns_at is not None:
         _write_at(output, table, keys, request["places"])

@@ -87,7 +87,8 @@ def open_flatgeobuf(source: Source) -> Table:
         due = None if places is None else iter([*places, -1])
         wanted = next(due) if due else -1
         number = 0
-        with open(source.path, "rb") as opened, _Refusals("features"):
+        told = header.number(FEATURES_COUNT, "<Q", 0)
+        with open(source.path, "rb") as opened, _Refusals(f"features, {told or 'it does not say how many'},"):
             end = opened.seek(0, 2)
             opened.seek(first)
             while size := _size(opened):

@@ -34,20 +34,20 @@ def open_geoparquet(source: Source) -> Table:
     beside = (set(geo["columns"]) | boxes) - {geometry}
     names = [name for name in file.schema_arrow.names if name not in beside]
 
-    def batches(places: Sequence[int] | None) -> Iterator[tuple[Sequence[int], Any]]:
+    def batches(places: Sequence[int] | None, strict: bool) -> Iterator[tuple[Sequence[int], Any]]:
         first, due = 0, 0
         for group in range(file.num_row_groups):
             for batch in file.iter_batches(ROWS, row_groups=[group], columns=names):
                 end = first + batch.num_rows
                 if places is None:
-                    yield range(first, end), _by_hand(batch, geometry)
+                    yield range(first, end), _by_hand(batch, geometry, strict)
                 else:
                     begin = due
                     while due < len(places) and places[due] < end:
                         due += 1
                     if due > begin:
                         rows = pa.array([place - first for place in places[begin:due]], pa.int64())
-                        yield places[begin:due], _by_hand(batch.take(rows), geometry)
+                        yield places[begin:due], _by_hand(batch.take(rows), geometry, strict)
                 first = end
         if first != file.metadata.num_rows:
             raise UnsupportedError(f"its row groups have {first} rows, and its footer says {file.metadata.num_rows}")
@@ -56,20 +56,20 @@ def open_geoparquet(source: Source) -> Table:
     return Table([], lambda: iter(()), batches=batches, geometry=geometry, count=count)
 
 
-def _by_hand(batch: Any, name: str) -> Any:
+def _by_hand(batch: Any, name: str, strict: bool) -> Any:
     """The rows with their geometries as the table gets them."""
     columns = [column.storage if isinstance(column, pa.ExtensionArray) else column for column in batch.columns]
     at = batch.schema.get_field_index(name)
-    columns[at] = pa.array([in_two_dimensions(value) for value in columns[at].to_pylist()], pa.binary())
+    columns[at] = pa.array([in_two_dimensions(value, strict) for value in columns[at].to_pylist()], pa.binary())
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
-def in_two_dimensions(value: bytes | None) -> bytes | None:
-    """The WKB itself where it is whole and has two dimensions already; otherwise it brought to them."""
+def in_two_dimensions(value: bytes | None, strict: bool) -> bytes | None:
+    """The WKB itself where it is whole and has two dimensions already, unless it is to be written anew; else that."""
     if not value:
         return None
     made = to_two_dimensions(value) if len(value) >= WKB_HEAD else None
     if made is None:
         return UNREADABLE
     (code,) = struct.unpack_from("<I" if value[:1] == b"\x01" else ">I", value, 1)
-    return value if POINT <= code & ~EWKB_SRID <= COLLECTION else made
+    return value if not strict and POINT <= code & ~EWKB_SRID <= COLLECTION else made

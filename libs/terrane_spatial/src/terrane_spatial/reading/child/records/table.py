@@ -37,7 +37,8 @@ class Table:
         at: reads the rows with those keys, in their order, where a format can go to them; None where it cannot.
         columns_at: the same, as a sequence of values for each column, and one of geometries; None where it cannot.
         batches: reads all rows, or those at places in the order of the file, as Arrow's batches beside their places;
-            None of a format that is not Arrow's own. `geometry` names their column of WKB.
+            None of a format that is not Arrow's own. The flag is whether the first reading wrote every geometry anew.
+            `geometry` names their column of WKB.
         count: how many rows there are; None where only reading all of them tells.
         texts: how the texts of a column are taken; of those not named, `otherwise`.
         by_place: whether columns are found by their place, because names may be cut or made anew.
@@ -55,7 +56,7 @@ class Table:
         *,
         at: Callable[[Sequence[int]], Iterator[Record]] | None = None,
         columns_at: Callable[[Sequence[int]], tuple[list[Sequence[Any]], Sequence[bytes | None]]] | None = None,
-        batches: Callable[[Sequence[int] | None], Iterator[tuple[Sequence[int], Any]]] | None = None,
+        batches: Callable[[Sequence[int] | None, bool], Iterator[tuple[Sequence[int], Any]]] | None = None,
         geometry: str | None = None,
         count: int | None = None,
         texts: dict[str, str] | None = None,
