@@ -26,7 +26,7 @@ COMPARED, WITHOUT, BY_HAND = "compared with a second reading", "no second reader
 # A file geodatabase, MapInfo's two and DXF are read by GDAL alone, which the run's report says.
 ALONE = {"openfilegdb", "mapinfo", "mapinfo-mif", "dxf"}
 ROWS = 20
-POINTS = shapely.points(np.linspace(0, 0.3, ROWS), np.linspace(40, 40.7, ROWS))
+POINTS: Any = shapely.points(np.linspace(0, 0.3, ROWS), np.linspace(40, 40.7, ROWS))
 # The process that reads first, of which a fault is made; what is read by hand afterwards is left alone.
 FAULT = """
 import pyarrow as pa
@@ -65,7 +65,7 @@ FAULTS = {
 
 def flatgeobuf(folder: Path) -> bytes:
     columns = [np.arange(ROWS, dtype=np.int32), np.array([f"é{i}" for i in range(ROWS)], object)]
-    options = {"driver": "FlatGeobuf", "geometry_type": "Point", "crs": "EPSG:4326"}
+    options: dict[str, Any] = {"driver": "FlatGeobuf", "geometry_type": "Point", "crs": "EPSG:4326"}
     raw.write(folder / "x.fgb", shapely.to_wkb(POINTS), columns, ["n", "name"], SPATIAL_INDEX="NO", **options)
     return (folder / "x.fgb").read_bytes()
 
@@ -148,7 +148,7 @@ def test_geometries_of_flatgeobuf_are_the_same_to_both_readers(load: Load, tmp_p
         shape, path = shapely.from_wkt(text), tmp_path / f"{number}.fgb"
         kinds = {"geometry_type": "Unknown" if kind == "Unknown" else shape.geom_type + (" Z" if shape.has_z else "")}
         wkb = np.array([shapely.to_wkb(shape), None], object)
-        options = {"driver": "FlatGeobuf", "crs": "EPSG:4326", "SPATIAL_INDEX": "NO", **kinds}
+        options: dict[str, Any] = {"driver": "FlatGeobuf", "crs": "EPSG:4326", "SPATIAL_INDEX": "NO", **kinds}
         raw.write(path, wkb, [np.array(["a", "b"], object)], ["name"], **options)
         assert COMPARED in load(path.read_bytes()).facts, text
 
@@ -164,7 +164,7 @@ def test_values_of_flatgeobuf_of_every_type_are_the_same_to_both_readers(load: L
         "flag": np.array([True, False]),
         "text": np.array(["", None], object),
     }
-    options = {"driver": "FlatGeobuf", "geometry_type": "Point", "crs": "EPSG:4326"}
+    options: dict[str, Any] = {"driver": "FlatGeobuf", "geometry_type": "Point", "crs": "EPSG:4326"}
     raw.write(tmp_path / "x.fgb", shapely.to_wkb(POINTS[:2]), list(columns.values()), list(columns), **options)
     case = load((tmp_path / "x.fgb").read_bytes())
     assert case.facts[COMPARED] == "2 rows, the values of 2: all"
