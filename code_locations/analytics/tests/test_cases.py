@@ -4,7 +4,7 @@ import json
 from datetime import UTC, date, datetime
 
 import pytest
-from faulty_api import status
+from faulty_api import rows_of, status, whole
 from sources import ENTRIES, USERS
 
 from analytics.source.client import SourceClient, retry_after
@@ -21,31 +21,16 @@ def entry(number, at, **values):
 
 @pytest.fixture
 def answers(api):
-    """Makes the API answer with these rows, of the window that is asked for; or with whole answers, one a request."""
+    """Makes the API answer with these rows, of the day that is asked for; or with whole answers, one a request."""
 
-    def answer(rows=None, whole=None):
-        left = list(whole or [])
-
-        def send(handler):
-            if rows is not None:
-                text = handler.path.split("from=")[1]
-                inside = [row for row in rows if day_of(row) == text[:10]]
-                body = json.dumps({"items": inside, "next_cursor": None, "window_total": len(inside)})
-            else:
-                body = left.pop(0) if len(left) > 1 else left[0]
-            handler.send_response(200)
-            handler.send_header("Content-Length", str(len(body.encode())))
-            handler.end_headers()
-            handler.wfile.write(body.encode())
-            return True
-
-        api.fault = send
+    def answer(rows=(), wholes=()):
+        if wholes:
+            api.faults = [whole(each) for each in wholes]
+            api.fault = whole(wholes[-1])
+        else:
+            api.fault = rows_of(dict.fromkeys(("/v1/users", "/v1/journal-entries"), rows))
 
     return answer
-
-
-def day_of(row):
-    return (row.get("updated_at") or row["created_at"])[:10]
 
 
 def page(*items, cursor=None, total=None):
@@ -103,22 +88,22 @@ def test_a_time_without_a_zone_is_refused_by_its_column(ingest, query, answers):
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
 def test_what_is_no_json_is_refused(ingest, answers, constant):
-    answers(whole=[page(entry(1, "2026-01-01T10:00:00Z")).replace('"mood": 3', f'"mood": {constant}')])
+    answers(wholes=[page(entry(1, "2026-01-01T10:00:00Z")).replace('"mood": 3', f'"mood": {constant}')])
     with pytest.raises(Permanent, match=f"the answer holds {constant}, which is no JSON"):
         ingest(ENTRIES, DAYS[:1])
 
 
 def test_a_day_without_rows_may_be_null(ingest, answers):
-    answers(whole=['{"items": null, "next_cursor": null, "window_total": 0}'])
+    answers(wholes=['{"items": null, "next_cursor": null, "window_total": 0}'])
     assert ingest(ENTRIES, DAYS[:1]) == {DAYS[0]: 0}
-    answers(whole=['{"items": null, "next_cursor": null, "window_total": 2}'])
+    answers(wholes=['{"items": null, "next_cursor": null, "window_total": 2}'])
     with pytest.raises(Permanent, match="items is no list of objects"):
         ingest(ENTRIES, DAYS[:1], "run-2")
 
 
 def test_an_empty_page_in_the_middle_is_a_page(ingest, answers):
     first, last = entry(1, "2026-01-01T10:00:00Z"), entry(2, "2026-01-01T10:00:01Z")
-    answers(whole=[page(first, cursor="b", total=2), page(cursor="c", total=2), page(last, total=2)])
+    answers(wholes=[page(first, cursor="b", total=2), page(cursor="c", total=2), page(last, total=2)])
     assert ingest(ENTRIES, DAYS[:1]) == {DAYS[0]: 2}
 
 

@@ -61,7 +61,6 @@ def test_every_asset_says_whose_it_is_what_it_is_and_how_fresh(loaded: dg.Defini
         assert node.freshness_policy or node.metadata["freshness"]
 
 
-@pytest.mark.xfail(strict=True, reason="a view that is made with its registry between two ticks is asked for once more")
 def test_a_new_gold_starts_the_registry_and_the_view_in_one_go(loaded: dg.Definitions) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         first = dg.evaluate_automation_conditions(loaded, instance)

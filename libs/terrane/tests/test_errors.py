@@ -23,6 +23,7 @@ from terrane.errors import (
     as_failures,
     database_errors,
     is_temporary,
+    is_temporary_text,
     message_of,
     store_errors,
     without_secrets,
@@ -49,6 +50,8 @@ TEMPORARY = [
     TimeoutError(),
     OSError(errno.ENOSPC, "no room"),
     psycopg.OperationalError("connection refused"),
+    psycopg.OperationalError("connection to server failed: FATAL:  the database system is starting up"),
+    psycopg.OperationalError("FATAL:  remaining connection slots are reserved"),
     psycopg.InterfaceError("the connection is closed"),
     psycopg.errors.DeadlockDetected(),
     psycopg.errors.SerializationFailure(),
@@ -68,6 +71,7 @@ TEMPORARY = [
     redis.exceptions.TimeoutError(),
     redis.exceptions.BusyLoadingError(),
     redis.exceptions.ReadOnlyError(),
+    redis.exceptions.RedisClusterException("Redis Cluster cannot be connected: Connection refused"),
     httpx.ConnectError(""),
     httpx.ReadTimeout(""),
     answered(429),
@@ -76,6 +80,7 @@ TEMPORARY = [
     obstore.exceptions.GenericError(""),
     Contended(),
 ]
+WRONG_PASSWORD = 'connection to server at "db", port 5432 failed: FATAL:  password authentication failed for user "u"'
 PERMANENT = [
     Permanent(),
     dg.Failure("", allow_retries=False),
@@ -91,15 +96,24 @@ PERMANENT = [
     psycopg.errors.DivisionByZero(),
     psycopg.errors.InsufficientPrivilege(),
     psycopg.errors.InvalidPassword(),
+    psycopg.OperationalError(WRONG_PASSWORD),
+    wrapped(psycopg2.OperationalError(WRONG_PASSWORD)),
+    psycopg.OperationalError('FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "u", database "d", no encryption'),
+    psycopg.OperationalError('FATAL:  role "u" is not permitted to log in'),
     psycopg.errors.FeatureNotSupported(),
     wrapped(psycopg.errors.UndefinedColumn()),
     redis.exceptions.AuthenticationError(),
+    redis.exceptions.ConnectionError("WRONGPASS invalid username-password pair or user is disabled."),
+    redis.exceptions.RedisClusterException("Redis Cluster cannot be connected: NOAUTH Authentication required."),
+    redis.exceptions.NoPermissionError("NOPERM this user has no permissions to run the 'hset' command"),
     redis.exceptions.ResponseError(),
     answered(400),
     answered(401),
     answered(404),
     obstore.exceptions.PermissionDeniedError(""),
     obstore.exceptions.NotFoundError(""),
+    obstore.exceptions.GenericError("<Error><Code>InvalidAccessKeyId</Code></Error>"),
+    obstore.exceptions.GenericError("<Error><Code>SignatureDoesNotMatch</Code></Error>"),
 ]
 
 
@@ -113,6 +127,13 @@ def test_a_retry_may_mend(error: Exception) -> None:
 @pytest.mark.parametrize("error", PERMANENT, ids=lambda e: f"{type(e).__name__} {e}"[:40])
 def test_no_retry_mends(error: Exception) -> None:
     assert not is_temporary(error)
+
+
+@pytest.mark.unit
+def test_of_a_text_alone_a_refused_password_is_no_lost_connection() -> None:
+    assert is_temporary_text('connection to server at "db", port 5432 failed: Connection refused')
+    assert not is_temporary_text(WRONG_PASSWORD)
+    assert not is_temporary_text("syntax error at or near")
 
 
 @pytest.fixture

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dagster as dg
 import psycopg
 import pytest
 
-from terrane.errors import is_temporary, message_of
+from terrane.errors import as_failures, database_errors, is_temporary, message_of
+from terrane.policies import retry_policy
 from terrane.postgres import PostgresResource
 from terrane_dev.managed_stores import ManagedPostgres
+from terrane_dev.servers.process import free_port
 
 pytestmark = pytest.mark.integration
 
@@ -76,3 +79,23 @@ def test_an_untrusted_server_is_not_tried_again(database: PostgresResource, mana
     with pytest.raises(psycopg.OperationalError) as directly:
         psycopg.connect(another.uri())
     assert message_of(directly.value).endswith("; see *_SSLMODE and *_SSLROOTCERT")
+
+
+@pytest.mark.parametrize("changed", ["password", "user", "port"])
+def test_a_step_whose_password_is_refused_ends_at_once_and_one_whose_server_does_not_answer_is_tried_again(
+    database: PostgresResource, changed: str
+) -> None:
+    wrong = database.model_copy(update={changed: str(free_port()) if changed == "port" else "another"})
+
+    @dg.op(retry_policy=retry_policy(delay_s=0))
+    def connects() -> None:
+        with as_failures(), database_errors(wrong, "looking"), wrong.connect():
+            pass
+
+    @dg.job(executor_def=dg.in_process_executor)
+    def job() -> None:
+        connects()
+
+    events = job.execute_in_process(raise_on_error=False).all_events
+    assert sum(event.is_step_up_for_retry for event in events) == (2 if changed == "port" else 0)
+    assert any(event.is_step_failure for event in events)

@@ -82,11 +82,14 @@ def test_a_run_that_is_refused_names_the_variable_and_shows_no_password(
 ) -> None:
     monkeypatch.setenv(variable, str(managed_postgres.authority.another) if value == "another" else value)
     refused = replace(managed, warehouse=PostgresResource.from_process("WAREHOUSE"))
-    failures = refused.run(raise_on_error=False).get_step_failure_events()
+    ended = refused.run(raise_on_error=False)
+    failures = ended.get_step_failure_events()
     told = "".join(str(failure.event_specific_data) for failure in failures)
     assert variable in told
     assert "nobodys-secret" not in told
     assert managed.warehouse.password not in told
+    # A server of TLS closes what is none, as one that goes down closes all.
+    assert any(event.is_step_up_for_retry for event in ended.all_events) == (variable == "REDIS_TLS")
 
 
 @pytest.mark.parametrize(

@@ -33,14 +33,22 @@ class DayChanged(Temporary):
 
 @dataclass(frozen=True)
 class DailySource:
-    """A table and the route it comes from. `mode` says what a day's rows do to those already there."""
+    """A table and the route it comes from.
+
+    Attributes:
+        mode: what a day's rows do to those already there.
+        reread_days: how many days before the newest of a run are read again, since rows come late.
+        to_this_moment: whether today, which is no complete day yet, is read after a run's days.
+    """
 
     table: Table
     route: str
     mode: Mode
+    reread_days: int = 0
+    to_this_moment: bool = False
 
     def window(self, day: date) -> Window:
-        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        start = _midnight(day)
         return Window(self.route, self.table.time_column or "", start, start + timedelta(days=1))
 
 
@@ -55,8 +63,9 @@ def ingest_days(
 ) -> None:
     """Ingests the days in order and tells `done` of each once it is committed, with its rows.
 
-    A day that this run committed before, in an earlier attempt, is not read again. A day that can't be taken does not
-    stop those after it, unless the warehouse or the API is away.
+    The days of the source's look-back come first, those of them that were ingested before. A day that this run
+    committed before, in an earlier attempt, is not read again. A day that can't be taken does not stop those after it,
+    unless the warehouse or the API is away.
 
     Raises:
         Temporary: the warehouse or the API is away; the days before are kept. Or days whose pages kept changing.
@@ -70,6 +79,7 @@ def ingest_days(
     ):
         tables.ensure(connection, source.table)
         committed = _committed(connection, source.table, run_id)
+        days = [*_read_again(connection, source, days), *days]
         for day in days:
             if day not in committed:
                 try:
@@ -111,28 +121,65 @@ def ingest_day(
         Temporary: the API did not answer; DayChanged: the pages changed each time.
         Permanent: the day is not over, the API refused, or too many rows are not of the columns' types.
     """
-    window, change = source.window(day), None
+    window = source.window(day)
     if window.end > datetime.now(UTC):
         raise Permanent(
             f"{day} is not over in UTC, and only complete days are ingested; ask for it from {window.end} on"
         )
     merge = loading.newest_wins if source.mode == "newest_wins" else loading.replace_between(window.start, window.end)
+
+    def take() -> int:
+        refused: list[Refused] = []
+        pages = read_window(client, window, page_rows)
+        rows = loading.load(connection, source.table, pages, merge, refused.append)
+        _keep_refused(connection, source.table, day, rows, refused, run_id)
+        _record(connection, source.table, day, rows, run_id)
+        return rows
+
+    return _until_it_stands_still(connection, take, f"{day} was read for {source.table.qualified}")
+
+
+def ingest_today(
+    warehouse: PostgresResource, client: SourceClient, source: DailySource, page_rows: int = PAGE_ROWS
+) -> int:
+    """Rows of today, until now, beside those of complete days; the ledger has nothing of them. Returns how many.
+
+    A source that shows each row once, as of its newest version, has none on a complete day of what changed today: an
+    entry of yesterday would be by a user whom nobody knows. What can't be kept of them is refused when the day is over.
+
+    Raises Temporary and Permanent as `ingest_days`.
+    """
+    now = datetime.now(UTC)
+    window = Window(source.route, source.table.time_column or "", _midnight(now.date()), now)
+
+    def take() -> int:
+        pages = read_window(client, window, page_rows)
+        return loading.load(connection, source.table, pages, loading.newest_wins, lambda _: None)
+
+    with (
+        database_errors(warehouse, f"writing today's rows of {source.table.qualified}"),
+        warehouse.connect(autocommit=True) as connection,
+    ):
+        return _until_it_stands_still(connection, take, f"today was read for {source.table.qualified}")
+
+
+def _until_it_stands_still(connection: psycopg.Connection, take: Callable[[], int], what: str) -> int:
+    """What `take` returns, in a transaction of its own; begun again when the pages changed while they were read."""
+    change = None
     for _ in range(WINDOW_ATTEMPTS):
         try:
             with connection.transaction():
-                refused: list[Refused] = []
-                pages = read_window(client, window, page_rows)
-                rows = loading.load(connection, source.table, pages, merge, refused.append)
-                _keep_refused(connection, source.table, day, rows, refused, run_id)
-                _record(connection, source.table, day, rows, run_id)
-            return rows
+                return take()
         except WindowChanged as error:
             change = error
     raise DayChanged(
-        f"the API's pages changed each of the {WINDOW_ATTEMPTS} times that {day} was read for "
-        f"{source.table.qualified}: {change}. Nothing of the day was written; when it happens again, ask the "
-        "API's people why rows of a complete day change"
+        f"the API's pages changed each of the {WINDOW_ATTEMPTS} times that {what}: {change}. Nothing of the day was "
+        "written; when it happens again, ask the API's people why rows of a complete day change"
     )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _keep_refused(
@@ -165,6 +212,16 @@ def _keep_refused(
                 for each in refused
             ],
         )
+
+
+def _read_again(connection: psycopg.Connection, source: DailySource, days: Sequence[date]) -> list[date]:
+    """The days of the look-back before the newest of `days` that were ingested, by whatever run."""
+    newest = max(days)
+    back = {newest - timedelta(days=n) for n in range(1, source.reread_days + 1)} - set(days)
+    if not back:
+        return []
+    query = f"select day from {tables.schema()}.{LEDGER} where table_name = %s and day = any(%s) order by day"  # noqa: S608 - constants
+    return [day for (day,) in connection.execute(query.encode(), [source.table.name, sorted(back)])]
 
 
 def _committed(connection: psycopg.Connection, table: Table, run_id: str) -> dict[date, int]:

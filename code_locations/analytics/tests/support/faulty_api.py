@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -72,6 +72,34 @@ def status(code: int, **headers: str) -> Fault:
         handler.send_header("Content-Length", "5")
         handler.end_headers()
         handler.wfile.write(b"sorry")
+        return True
+
+    return fault
+
+
+def rows_of(routes: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fault:
+    """Answers with the route's rows of the day that is asked for; of another route, as the sample server."""
+
+    def fault(handler: Handler) -> bool:
+        route = handler.path.partition("?")[0]
+        if route not in routes:
+            return False
+        day = handler.path.split("from=")[1][:10]
+        inside = [row for row in routes[route] if (row.get("updated_at") or row["created_at"])[:10] == day]
+        return whole({"items": inside, "next_cursor": None, "window_total": len(inside)})(handler)
+
+    return fault
+
+
+def whole(answer: Any) -> Fault:
+    """Answers with that JSON, or text."""
+
+    def fault(handler: Handler) -> bool:
+        body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
         return True
 
     return fault

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from terrane.store_advice import postgres_advice, redis_advice, s3_advice, says_untrusted
+from terrane.store_advice import postgres_advice, redis_advice, s3_advice, says_refused
 
 if TYPE_CHECKING:
     from terrane.object_store import ObjectStoreResource
@@ -32,6 +32,7 @@ BY_TYPE = {
     "redis.exceptions.AuthenticationError": False,
     "redis.exceptions.AuthorizationError": False,
     "redis.exceptions.ConnectionError": True,
+    "redis.exceptions.RedisClusterException": True,
     "redis.exceptions.TimeoutError": True,
     "redis.exceptions.ReadOnlyError": True,
     "redis.exceptions.OutOfMemoryError": True,
@@ -111,7 +112,8 @@ class Permanent(Exception):
 def is_temporary(error: BaseException) -> bool:
     """Whether a retry may mend the error: a lost connection, a deadlock, a full disk, an answer 5xx or 429.
 
-    What is not known is permanent: a model's, a row's or a definition's own fault. An error that wraps a driver's, as
+    A server that does not answer may come back; one that refuses a password, a key or a certificate was reached, and
+    answers the same the next time. What is not known is permanent: a model's, a row's or a definition's own fault. An error that wraps a driver's, as
     SQLAlchemy's, is judged by it.
     """
     if isinstance(error, (Temporary, Permanent)):
@@ -129,8 +131,8 @@ def is_temporary(error: BaseException) -> bool:
         return status in TEMPORARY_STATUSES
     for name in _type_names(error):
         if name in BY_TYPE:
-            # Of a connection's own errors, the one that waiting does not mend.
-            return BY_TYPE[name] and not says_untrusted(str(error))
+            # Of a connection's own errors, those that waiting does not mend: drivers give them no other sign.
+            return BY_TYPE[name] and not says_refused(str(error))
     if isinstance(error, (ConnectionError, TimeoutError)):
         return True
     return isinstance(error, OSError) and error.errno in TEMPORARY_ERRNOS
@@ -138,7 +140,7 @@ def is_temporary(error: BaseException) -> bool:
 
 def is_temporary_text(text: str) -> bool:
     """As `is_temporary`, of a program's message that says no SQLSTATE; of a server that speaks English."""
-    return bool(TEMPORARY_TEXT.search(text))
+    return bool(TEMPORARY_TEXT.search(text)) and not says_refused(text)
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -177,12 +177,22 @@ def _asked(trigger: Condition, ready: Condition, new: Condition | None = None) -
     """
     # Reset one tick after the request: what is new at that tick came after it and is kept.
     came_after = AC.any_deps_match(_new() if new is None else new)
-    pending = trigger.since(AC.newly_requested() & ~came_after).with_label("new since it was asked for")
+    handled = (AC.newly_requested() & ~came_after) | _reported()
+    pending = trigger.since(handled).with_label("new since it was asked for")
     # At the first look all of a history is missing: of partitions, the newest alone is asked for.
     first_look = AC.initial_evaluation() & ~AC.in_latest_time_window()
     appeared = AC.missing().newly_true() & ~first_look
     missing = (appeared.since(AC.newly_requested()) & AC.missing()).with_label("missing and not yet asked for")
     return (pending | missing | _retry()) & ~AC.in_progress() & ready
+
+
+def _reported() -> Condition:
+    """Reported as made, by no run of ours, after all that is upstream: of a run, when it read is not known.
+
+    Which of two events of one tick came later, Dagster knows of operands that stand alone; of equals, the upstream's.
+    """
+    newest = AC.newly_updated().since(AC.any_deps_match(AC.newly_updated()))
+    return AC.newly_updated() & ~AC.executed_with_tags() & newest
 
 
 def _retry() -> Condition:

@@ -12,7 +12,10 @@ POSTGRES_TLS = re.compile(
     r"certificate verify failed|root certificate file|does not match host name|SSL was required|no encryption|SSL off"
     r"|invalid sslmode value|SSL error|sslmode value"
 )
-POSTGRES_LOGIN = re.compile(r"password authentication failed|no password supplied|role \"[^\"]*\" does not exist")
+POSTGRES_LOGIN = re.compile(
+    r"password authentication failed|authentication failed for user|no password supplied|no pg_hba\.conf entry"
+    r"|role \"[^\"]*\" (does not exist|is not permitted to log in)"
+)
 REDIS_TLS = re.compile(
     r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|WRONG_VERSION_NUMBER|record layer failure"
     r"|Invalid CA Certificate|Hostname mismatch|UNEXPECTED_EOF|Connection closed by server|Connection reset by peer"
@@ -27,9 +30,9 @@ UNTRUSTED = re.compile(
 )
 
 
-def says_untrusted(text: str) -> bool:
-    """Whether the server's certificate was refused, which no retry mends."""
-    return bool(UNTRUSTED.search(text))
+def says_refused(text: str) -> bool:
+    """Whether the server's certificate was refused, or the server refused who asks: no retry mends that."""
+    return any(pattern.search(text) for pattern in (UNTRUSTED, POSTGRES_LOGIN, REDIS_LOGIN, S3_LOGIN))
 
 
 def postgres_advice(text: str, prefix: str = "") -> str:

@@ -148,6 +148,33 @@ def test_what_was_updated_while_the_daemon_was_down_is_asked_for(world: World) -
     assert world.tick() == {"made"}
 
 
+@pytest.mark.parametrize(("first", "second", "found"), [("source", "made", set()), ("made", "source", {"made"})])
+def test_what_is_reported_as_made_after_what_is_upstream_is_not_asked_for(
+    world: World, first: str, second: str, found: set[str]
+) -> None:
+    world.made("source")
+    assert world.tick(launch=False) == {"made"}
+    world.wait(seconds=1)
+    world.made(first)
+    world.wait(seconds=1)
+    world.made(second)
+    assert world.tick() == found
+    world.end_all(Status.SUCCESS)
+    assert [world.tick() for _ in range(3)] == [set()] * 3
+    world.made("source")
+    assert world.tick() == {"made"}
+
+
+def test_a_run_that_may_have_read_before_what_is_upstream_was_made_is_not_enough(world: World) -> None:
+    world.made("source")
+    assert world.tick() == {"made"}
+    world.wait(seconds=1)
+    world.made("source")
+    world.wait(seconds=1)
+    world.succeed(only(world))
+    assert world.tick() == {"made"}
+
+
 def test_a_run_by_hand_that_failed_is_asked_for_again(world: World) -> None:
     world.end(world.launch("made"), Status.FAILURE)
     assert {"made"} in world.ticks(minutes=10)

@@ -21,6 +21,7 @@ from terrane.object_store import COMPUTE_LOGS, DATA_LAKE, LANDING_ZONE, ObjectSt
 from terrane.object_store.buckets import BucketRefused, check_buckets, ensure_buckets
 from terrane.publishing import list_commits, publish
 from terrane_dev.managed_stores import BUCKETS, S3_USER, ManagedS3
+from terrane_dev.servers.process import free_port
 
 pytestmark = pytest.mark.integration
 
@@ -193,3 +194,19 @@ def test_an_untrusted_store_is_not_tried_again_and_its_variable_is_named(
         obstore.put(another.bucket(LANDING_ZONE), "a", b"1")
     assert not is_temporary(refused.value)
     assert message_of(refused.value).endswith("; see AWS_CA_BUNDLE")
+
+
+@pytest.mark.parametrize("changed", ["access_key", "secret_key"])
+def test_keys_that_are_refused_are_not_tried_again_and_a_store_that_does_not_answer_is(
+    store: ObjectStoreResource, changed: str
+) -> None:
+    bucket = store.model_copy(update={changed: "another-one"}).bucket(DATA_LAKE)
+    for ask in (lambda: obstore.put(bucket, "a", b"1"), lambda: obstore.get(bucket, "a"), lambda: list(bucket.list())):
+        with pytest.raises(obstore.exceptions.BaseError) as refused:
+            ask()
+        assert not is_temporary(refused.value)
+        assert message_of(refused.value).endswith("; see MINIO_ROOT_USER and MINIO_ROOT_PASSWORD, and their policy")
+    nobody = store.model_copy(update={"endpoint": f"127.0.0.1:{free_port()}"}).bucket(DATA_LAKE)
+    with pytest.raises(obstore.exceptions.BaseError) as away:
+        obstore.put(nobody, "a", b"1")
+    assert is_temporary(away.value)

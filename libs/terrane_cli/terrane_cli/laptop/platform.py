@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from terrane import names
 from terrane_cli.commands import CliError, run
 from terrane_cli.laptop.changes import Loaded, digest
 from terrane_cli.laptop.instance import write_instance
+from terrane_cli.laptop.ports import reserved, strangers
 from terrane_cli.laptop.services import Service, Services
 from terrane_cli.laptop.settings import Settings, databases, logs
 from terrane_cli.laptop.supervisor import Supervisor, only_one
@@ -42,24 +43,8 @@ class Platform:
             removed = self._forget_removed()
             for name in removed:
                 tell(f"{name} is no location any more, and forgotten")
-            self._move_ports(tell)
-            services = Services(self.project, self.settings, write_instance(self.project, self.settings))
-            self._start_all(services.stores(), tell)
-            self._make_databases()
-            self._make_dagster_tables(services.home)
-            self._make_buckets()
-            self._start_all([services.source()], tell)
-            before = set(self.supervisor.running())
-            changed = {n: digest(self.project, n) for n in self.project.locations if self.loaded.is_changed(n)}
-            self._start_locations(services.of_locations(), tell)
-            came = set(self.supervisor.running()) - before
-            self._start_all(services.dagster(), tell)
-            if (came or removed) and "webserver" in before:
-                # 15 CPU s, so where the list of servers changed alone. The daemon reads the workspace again by itself,
-                # within a minute.
-                self._reload_workspace()
-            for name in sorted(changed.keys() & before):
-                self._reload_location(name, changed[name], tell)
+            with reserved(lambda chosen: self._move_ports(tell, chosen)):
+                self._start(removed, tell)
 
     def forget_removed(self) -> list[str]:
         """Stops code servers of locations that were removed, and takes them from the workspace; returns the names."""
@@ -89,6 +74,26 @@ class Platform:
                 self.supervisor.stop("feature-server")
         return removed
 
+    def _start(self, removed: list[str], tell: Tell) -> None:
+        """Starts what is not running on the ports that are reserved, and has what changed loaded again."""
+        services = Services(self.project, self.settings, write_instance(self.project, self.settings))
+        self._start_all(services.stores(), tell)
+        self._make_databases()
+        self._make_dagster_tables(services.home)
+        self._make_buckets()
+        self._start_all([services.source()], tell)
+        before = set(self.supervisor.running())
+        changed = {n: digest(self.project, n) for n in self.project.locations if self.loaded.is_changed(n)}
+        self._start_locations(services.of_locations(), tell)
+        came = set(self.supervisor.running()) - before
+        self._start_all(services.dagster(), tell)
+        if (came or removed) and "webserver" in before:
+            # 15 CPU s, so where the list of servers changed alone. The daemon reads the workspace again by itself,
+            # within a minute.
+            self._reload_workspace()
+        for name in sorted(changed.keys() & before):
+            self._reload_location(name, changed[name], tell)
+
     def _reload_workspace(self) -> None:
         """Has the webserver read the workspace again, with every location that came or went."""
         from terrane_cli.dagster_api import DagsterApi
@@ -107,10 +112,21 @@ class Platform:
             self.loaded.keep(name, as_it_is)
             tell(f"{name} changed, and is loaded again")
 
-    def _move_ports(self, tell: Tell) -> None:
-        for name in self.settings.move_taken_ports(self.supervisor.running()):
+    def _move_ports(self, tell: Tell, chosen: Collection[int]) -> Iterable[int]:
+        """Gives what is not running a port that nobody has, and has chosen; returns the ports of all."""
+        for name in self.settings.move_taken_ports(self.supervisor.running(), chosen):
             tell(f"{name}: its port was taken, so it goes to {self.settings.ports[name]}")
         self.settings.save(self.project)
+        return self.settings.ports.values()
+
+    def _require_port(self, service: Service, pid: int) -> None:
+        """Raises ServerFailed, and stops the process, when another listens on its port: that one may have answered."""
+        port = self.settings.ports.get(service.name)
+        others = strangers(port, pid) if port else set()
+        if others:
+            self.supervisor.stop(service.name)
+            known = ", ".join(f"process {other}" for other in others if other) or "a process of another user"
+            raise ServerFailed(f"{service.name} lost its port {port} to {known}; start again, and it gets another")
 
     def _start_all(self, services: list[Service], tell: Tell, *, alone: bool = False) -> None:
         """Starts the services side by side, then waits for each.
@@ -138,6 +154,7 @@ class Platform:
         for service, process, log in started:
             try:
                 wait_until(service.ready, process, log, service.name, READY_TIMEOUT_S)
+                self._require_port(service, process.pid)
             except ServerFailed as problem:
                 if not alone:
                     raise

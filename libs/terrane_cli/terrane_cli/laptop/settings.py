@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -52,11 +52,19 @@ class Settings:
         draft.write_text(json.dumps(asdict(self), indent=2))
         draft.replace(file)
 
-    def move_taken_ports(self, running: Iterable[str]) -> list[str]:
-        """Gives every process that is not running, and whose port is taken, another; returns their names."""
-        moved = [name for name, port in self.ports.items() if name not in running and not port_is_free(port)]
+    def move_taken_ports(self, running: Iterable[str], chosen: Collection[int] = ()) -> list[str]:
+        """Gives every process that is not running, and whose port is taken, another; returns their names.
+
+        Args:
+            chosen: ports that somebody else has chosen and does not listen on yet.
+        """
+        moved = [
+            name
+            for name, port in self.ports.items()
+            if name not in running and (port in chosen or not port_is_free(port))
+        ]
         for name in moved:
-            self.ports[name] = self._pick(self.ports[name])
+            self.ports[name] = self._pick(self.ports[name], chosen)
         return moved
 
     def url(self, process: str) -> str:
@@ -131,10 +139,10 @@ class Settings:
             if name not in self.ports:
                 self.ports[name] = self._pick(port)
 
-    def _pick(self, wanted: int) -> int:
+    def _pick(self, wanted: int, chosen: Collection[int] = ()) -> int:
         """The wanted port, or the next that is free and not given away; any free one for 0."""
         port = wanted or free_port()
-        while port in self.ports.values() or not port_is_free(port):
+        while port in self.ports.values() or port in chosen or not port_is_free(port):
             port = port + 1 if wanted else free_port()
         return port
 

@@ -9,11 +9,12 @@ import dagster as dg
 from analytics import partitions
 from analytics.components.columns import ColumnSpec, as_columns, column_schema
 from analytics.components.refused_rows import refused_rows
-from analytics.ingestion import DailySource, Mode, ingest_days
+from analytics.ingestion import DailySource, Mode, ingest_days, ingest_today
 from analytics.ownership import OWNED
 from analytics.resources import SourceApiResource
+from analytics.source.client import SourceClient
 from analytics.warehouse.tables import Table
-from terrane.errors import as_failures
+from terrane.errors import Permanent, Temporary, as_failures
 from terrane.policies import asset_defaults, retry_policy
 from terrane.postgres import PostgresResource
 
@@ -29,6 +30,11 @@ class DailySourceTable(dg.Component, dg.Resolvable):
         mode: `newest_wins` keeps of each id the latest row; `replace_day` makes a day's rows exactly what came in.
         columns: name, type and description; `id` is the key.
         description: of the asset.
+        reread_days: how many days before the newest of a run, of those that were ingested, are read again: a row that
+            comes late, or was changed or deleted, is in the warehouse a day later at most. What comes later still is
+            not found.
+        to_this_moment: whether today is read after a run's days, until now: for rows that others refer to and that the
+            API shows as of their newest version alone.
         deps: keys of assets that go first, as raw/users.
         fresh_hours: how old the newest materialisation may be before the asset counts as stale.
         retries: how often a failure that may pass is tried again within the run.
@@ -41,6 +47,8 @@ class DailySourceTable(dg.Component, dg.Resolvable):
     mode: Mode
     columns: Sequence[ColumnSpec]
     description: str
+    reread_days: int = 2
+    to_this_moment: bool = False
     deps: Sequence[str] = field(default_factory=list)
     fresh_hours: int = 30
     retries: int = 2
@@ -48,7 +56,8 @@ class DailySourceTable(dg.Component, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         columns = as_columns(self.columns)
-        source = DailySource(Table(self.table, columns, "id", self.time_column), self.route, self.mode)
+        table = Table(self.table, columns, "id", self.time_column)
+        source = DailySource(table, self.route, self.mode, self.reread_days, self.to_this_moment)
 
         @dg.asset(
             key=["raw", self.table],
@@ -77,21 +86,35 @@ class DailySourceTable(dg.Component, dg.Resolvable):
 def ingest(
     context: dg.AssetExecutionContext, source_api: SourceApiResource, warehouse: PostgresResource, source: DailySource
 ) -> None:
-    """Ingests the run's days. When one fails, those before it are still recorded as materialised."""
+    """Ingests the run's days. When one fails, those that were taken are still recorded as materialised."""
     days = [date.fromisoformat(key) for key in context.partition_keys]
     rows: dict[date, int] = {}
+    own: set[date] = set()
     try:
         with as_failures(), source_api.client() as client:
             ingest_days(warehouse, client, source, days, context.run_id, rows.__setitem__)
-    except BaseException:
-        for day, count in rows.items():
+            if source.to_this_moment:
+                _read_today(context, warehouse, client, source)
+        own = set(days)
+    finally:
+        # Days of the look-back are none of the run's partitions, and of a run that fails none is recorded by itself.
+        for day in sorted(rows.keys() - own):
             context.log_event(
-                dg.AssetMaterialization(context.asset_key, metadata=_facts(count), partition=day.isoformat())
+                dg.AssetMaterialization(context.asset_key, metadata=_facts(rows[day]), partition=day.isoformat())
             )
-        raise
-    for day, count in rows.items():
-        context.add_asset_metadata(_facts(count), partition_key=day.isoformat())
+    for day in days:
+        context.add_asset_metadata(_facts(rows[day]), partition_key=day.isoformat())
     context.log.info(f"{sum(rows.values())} rows in {len(rows)} days")
+
+
+def _read_today(
+    context: dg.AssetExecutionContext, warehouse: PostgresResource, client: SourceClient, source: DailySource
+) -> None:
+    """Reads today's rows too; a fault of theirs costs no complete day, and their own day tells it when it is over."""
+    try:
+        ingest_today(warehouse, client, source)
+    except (Temporary, Permanent) as error:
+        context.log.warning(f"today's rows were not read, and come when the day is over: {error}")
 
 
 def _facts(count: int) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """The dbt project's models, seeds, snapshots and tests as assets and checks."""
 
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
 
 from terrane import names
 from terrane.errors import as_failures, database_errors
@@ -51,7 +52,8 @@ class DbtModels(dg.Component, dg.Resolvable):
         manifest = ensure_manifest(project.project_dir)
 
         @dbt_assets(
-            manifest=manifest,
+            # Read here: dagster-dbt keeps what it once read of a path, whatever the file says now.
+            manifest=json.loads(manifest.read_text()),
             project=project,
             name=self.name,
             dagster_dbt_translator=Translator(self.fresh_hours, ownership(Path(context.project_root))),
@@ -68,7 +70,8 @@ class Translator(DagsterDbtTranslator):
     """Gives what dbt builds the key of its table, and what every asset of the platform has."""
 
     def __init__(self, fresh_hours: int, owned: Ownership):
-        super().__init__()
+        # A test of a source runs with whatever reads the source.
+        super().__init__(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
         self._fresh_hours = fresh_hours
         self._owned = owned
 
@@ -117,7 +120,8 @@ def run_dbt_build(
     left_out = tests_without_their_tables(warehouse, nodes, context.selected_asset_keys)
     if left_out:
         context.log.warning(f"tests left out, since a table they compare with is not there: {', '.join(left_out)}")
-    arguments = ["build", *(["--exclude", *left_out] if left_out else [])]
+    # One argument: of several, dagster-dbt takes the first alone.
+    arguments = ["build", *(["--exclude", " ".join(left_out)] if left_out else [])]
     made: list[str] = []
     with tempfile.TemporaryDirectory(prefix="terrane-dbt-") as target:
         invocation = dbt_cli(project).cli(arguments, context=context, target_path=Path(target), raise_on_error=False)

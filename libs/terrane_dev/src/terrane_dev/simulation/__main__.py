@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from terrane import policies
 from terrane_dev import automation
@@ -21,7 +22,7 @@ from terrane_dev.simulation.histories import play
 from terrane_dev.simulation.oracle import beyond, judge
 
 
-def judged(seed: int) -> dict[str, object]:
+def judged(seed: int) -> dict[str, Any]:
     """What is wrong with the history of that seed, and how many builds read nothing new."""
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
@@ -30,7 +31,7 @@ def judged(seed: int) -> dict[str, object]:
     return {"seed": seed, **judge(made), "again": again, "new": new}
 
 
-def judge_all(seeds: Iterable[int]) -> Iterator[dict[str, object]]:
+def judge_all(seeds: Iterable[int]) -> Iterator[dict[str, Any]]:
     """Of each seed, as many at once as there are processors."""
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(judged, seeds)
@@ -42,22 +43,27 @@ def digest() -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
+def judged_histories(number: int, kept: Path) -> list[dict[str, Any]]:
+    """What `judged` says of so many histories; those that the file has of the code as it is are not played again."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    code = digest()
+    lines = kept.read_text().splitlines() if kept.exists() else []
+    done = {line["seed"]: line for line in map(json.loads, lines) if line["code"] == code}
+    missing = [seed for seed in range(1, number + 1) if seed not in done]
+    with kept.open("a") as state:
+        for found in judge_all(missing):
+            done[found["seed"]] = found
+            state.write(json.dumps({"code": code, **found}) + "\n")
+            state.flush()
+    return [done[seed] for seed in range(1, number + 1)]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--histories", type=int, default=300)
     parser.add_argument("--state", type=Path, default=Path(".terrane/simulation.jsonl"))
     wanted = parser.parse_args()
-    wanted.state.parent.mkdir(parents=True, exist_ok=True)
-    code = digest()
-    lines = wanted.state.read_text().splitlines() if wanted.state.exists() else []
-    done = {line["seed"]: line for line in map(json.loads, lines) if line["code"] == code}
-    missing = [seed for seed in range(1, wanted.histories + 1) if seed not in done]
-    with wanted.state.open("a") as state:
-        for found in judge_all(missing):
-            done[found["seed"]] = found
-            state.write(json.dumps({"code": code, **found}) + "\n")
-            state.flush()
-    results = [done[seed] for seed in range(1, wanted.histories + 1)]
+    results = judged_histories(wanted.histories, wanted.state)
     bad = [found for found in results if found["lost"] or found["unproved"]]
     again, new = (sum(found[name] for found in results) for name in ("again", "new"))
     for found in bad:

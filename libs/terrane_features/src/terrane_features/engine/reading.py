@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from terrane.errors import Permanent, is_temporary, is_temporary_text, message_of
+from terrane.store_advice import says_refused
 from terrane_features.materialize.snapshot import Source, names, type_name
 from terrane_features.registry.lock import lock_name, view_lock_name
 
@@ -79,8 +80,8 @@ def batches(
         settings: of the session.
         name: the snapshot to read, `current_snapshot()` of the caller's thread.
 
-    Raises psycopg.OperationalError for what a retry may mend, whatever the driver calls it, and Permanent for a value
-    or a statement that Postgres or Arrow refuses.
+    Raises psycopg.OperationalError for what the connection fails by, whatever the driver calls it, and Permanent for a
+    value or a statement that Postgres or Arrow refuses.
     """
     import psycopg
     import pyarrow as pa
@@ -89,7 +90,7 @@ def batches(
     try:
         yield from _batches(conninfo, query, settings, name)
     except (dbapi.Error, pa.ArrowException, OSError) as error:
-        if is_temporary(error) or is_temporary_text(str(error)):
+        if is_temporary(error) or is_temporary_text(str(error)) or says_refused(str(error)):
             raise psycopg.OperationalError(str(error)) from error
         raise Permanent(f"the table can't be read as the view declares it: {message_of(error)}") from error
 
