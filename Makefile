@@ -4,7 +4,7 @@ BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane_dev/src PYTHONDONTWRITEBYTE
 TERRANE = .venv/bin/terrane
 SPATIAL = cd libs/terrane_spatial && ../../code_locations/spatial/.venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments test-locations bench-spatial bench-spatial-scale bench-features bench-platform bench-locations bench-flow mutate-charts simulate feast-repositories fuzz mutate generated-files real-files
+.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments test-locations bench-spatial bench-spatial-scale bench-features bench-platform bench-locations bench-flow mutate-charts simulate story-with-faults feast-repositories fuzz mutate generated-files real-files
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {split($$1, names, " "); for (i = 1; i in names; i++) printf "  make %-16s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ mutate: setup-development  ## Put N faults (200) into ROOM=<package>, as terrane
 
 simulate: setup-development  ## Play HISTORIES (default 300) of failures and late data through automation; goes on where it was stopped
 	@.venv/bin/python -m terrane_dev.simulation --histories $(or $(HISTORIES),300)
+
+story-with-faults: setup-development  ## Play the whole story while processes die, for MINUTES (10), and compare it with an undisturbed one
+	@.venv/bin/python -m tests.faulty_story $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 fuzz: setup-development  ## Fuzz what hostile bytes reach first, for MINUTES each (default 10); finds are kept in .terrane/fuzz
 	@for program in fuzz_manifests fuzz_rows; do mkdir -p .terrane/fuzz/$$program && \

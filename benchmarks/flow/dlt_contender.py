@@ -18,7 +18,7 @@ def main() -> None:
     client = RESTClient(url, paginator=JSONResponseCursorPaginator("next_cursor", "cursor"), data_selector="items")
 
     @dlt.resource(name="journal_entries", write_disposition="append", primary_key="id")
-    def journal_entries():  # noqa: ANN202 - a generator of pages
+    def journal_entries():
         yield from client.paginate("/v1/journal-entries", params={"from": day, "limit": 5000})
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
 """A source of the product's form that costs next to nothing: its pages are made before anybody asks.
 
-python -m benchmarks.flow.source ROWS_A_DAY, which prints its port. Each day has ROWS_A_DAY entries by one user for every
-ten of them, and those users' new versions; a page is 5,000 rows.
+python -m benchmarks.flow.source ROWS_A_DAY, which prints its port. Each day has ROWS_A_DAY entries, by one user for
+every ten of them, and those users' new versions; a page is 5,000 rows.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def serve(rows: int) -> None:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802 - the name the base class calls
+        def do_GET(self) -> None:
             asked = urlsplit(self.path)
             query = parse_qs(asked.query)
             day, cursor = query["from"][0][:10], int(query.get("cursor", ["0"])[0])

@@ -113,8 +113,8 @@ def is_temporary(error: BaseException) -> bool:
     """Whether a retry may mend the error: a lost connection, a deadlock, a full disk, an answer 5xx or 429.
 
     A server that does not answer may come back; one that refuses a password, a key or a certificate was reached, and
-    answers the same the next time. What is not known is permanent: a model's, a row's or a definition's own fault. An error that wraps a driver's, as
-    SQLAlchemy's, is judged by it.
+    answers the same the next time. What is not known is permanent: a model's, a row's or a definition's own fault. An
+    error that wraps a driver's, as SQLAlchemy's, is judged by it.
     """
     if isinstance(error, (Temporary, Permanent)):
         return isinstance(error, Temporary)

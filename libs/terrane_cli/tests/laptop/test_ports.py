@@ -1,4 +1,4 @@
-"""Platforms that start at the same moment have ports of their own, and a process that lost its port is not called up."""
+"""Platforms that start at the same moment have ports of their own; a process that lost its port is not called up."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_two_platforms_that_start_at_once_have_each_its_own(project: Project, tm
         assert [process.wait(60) for process in started] == [0, 0]
         urls = [Settings.load(clone).url("webserver") for clone in clones]
         for url, clone in zip(urls, clones, strict=True):
-            with urllib.request.urlopen(f"{url}/whose", timeout=5) as answer:  # noqa: S310 - ours, of loopback
+            with urllib.request.urlopen(f"{url}/whose", timeout=5) as answer:
                 assert answer.read().decode() == str(clone.root)
     finally:
         for clone in clones:
