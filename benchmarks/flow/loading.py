@@ -18,8 +18,6 @@ from benchmarks.flow.stores import ENTRIES, client, execute
 from benchmarks.report import ROOT, median_ratio, rounds
 from benchmarks.spatial.server import settle
 from terrane.postgres import PostgresResource
-from terrane_cli.project import Project
-from terrane_cli.setup.environments import find_uv
 
 DAY = date(2026, 1, 1)
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -62,7 +60,7 @@ def beside_dlt(warehouse: PostgresResource, url: str, rows: int, repeats: int) -
 
     dlt appends, which is the cheapest that it does; by its default, and by its COPY of CSV files.
     """
-    python = dlt_environment()
+    python = dlt_python()
 
     def ours() -> float:
         daily = DailySource(ENTRIES, "/v1/journal-entries", "replace_day")
@@ -70,7 +68,7 @@ def beside_dlt(warehouse: PostgresResource, url: str, rows: int, repeats: int) -
             return _timed(lambda: ingest_days(warehouse, asked, daily, [DAY], "run", lambda *_: None))
 
     def dlt(form: str) -> float:
-        command = [str(python), str(HERE / "dlt_contender.py"), url, DAY.isoformat(), form]
+        command = [python, str(HERE / "dlt_contender.py"), url, DAY.isoformat(), form]
         done = subprocess.run(command, input=warehouse.uri(), capture_output=True, text=True, check=True, cwd="/")
         said = json.loads(done.stdout.splitlines()[-1])
         if said["rows"] != rows:
@@ -88,16 +86,11 @@ def beside_dlt(warehouse: PostgresResource, url: str, rows: int, repeats: int) -
     }
 
 
-def dlt_environment() -> Path:
-    """dlt's Python, in an environment of its own: it is in none of the platform's."""
-    project = Project.here()
-    folder = project.state / "bench-flow" / "dlt"
-    if not (folder / "bin" / "python").exists():
-        uv = str(find_uv(project))
-        subprocess.run([uv, "venv", "--quiet", str(folder)], check=True)
-        install = [uv, "pip", "install", "--quiet", "--require-hashes", "-r", str(HERE / "requirements.lock")]
-        subprocess.run([*install, "--python", str(folder / "bin" / "python")], check=True, cwd=ROOT)
-    return folder / "bin" / "python"
+def dlt_python() -> str:
+    """The interpreter that has dlt, which the workspace's own finds or makes."""
+    command = [str(ROOT / ".venv/bin/python"), "-m", "benchmarks.flow.dlt_environment"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
 
 
 def _rounds(
