@@ -49,8 +49,9 @@ def strangers(port: int, pid: int) -> set[int | None]:
         found = psutil.net_connections(kind="tcp")
     except psutil.AccessDenied:
         return set()
-    listening = (each for each in found if each.status == psutil.CONN_LISTEN and each.laddr.port == port)
-    return {each.pid for each in listening if each.laddr.ip in REACHED_BY_LOOPBACK} - ours
+    # psutil's own type says of an address only that it is a pair, or empty.
+    listening = ((each.pid, *each.laddr[:2]) for each in found if each.status == psutil.CONN_LISTEN and each.laddr)
+    return {whose for whose, address, at in listening if at == port and address in REACHED_BY_LOOPBACK} - ours
 
 
 def _of_others(folder: Path, own: Path) -> set[int]:
