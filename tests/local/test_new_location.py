@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -20,9 +21,11 @@ from terrane_dev.testing import temporary_server_folder
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-# From the command that makes it to its asset in the UI.
-# The goal is 60 s, which `make bench-locations` measures on a quiet machine; beside other suites it took 225.
-LIMIT_S = 600
+# From the command that makes it to its asset in the UI, with packages in uv's cache; `make bench-locations` measures.
+# A machine that does something else as well is given as many times longer as its load says, whatever this process'
+# priority: at a load of 40 on two processors it took 137 s.
+LIMIT_S = 60
+PATIENCE_S = 600
 KEY = "exports/atlas_numbers"
 DESCRIBED = "query ($keys: [AssetKeyInput!]) { assetNodes(assetKeys: $keys) { description } }"
 
@@ -47,11 +50,11 @@ def test_a_location_comes_changes_and_goes_while_the_others_run_on(running: Proj
     api = DagsterApi(Settings.load(running).url("webserver"))
     assert _described(api) is None
 
-    began = time.monotonic()
+    began, load = time.monotonic(), os.getloadavg()[0]
     _run(running, "location", "atlas")
     _run(running, "up")
     assert _until(lambda: _described(api))
-    seconds = time.monotonic() - began
+    seconds, load = time.monotonic() - began, max(load, os.getloadavg()[0])
     assert _processes(running).items() >= before.items()
 
     file = running.location_folder("atlas") / "src/atlas/defs/numbers.py"
@@ -70,7 +73,7 @@ def test_a_location_comes_changes_and_goes_while_the_others_run_on(running: Proj
     assert _processes(running) == before
     assert _state(running) == kept
     assert changes(running.root, ignored=True) == set()
-    assert seconds <= LIMIT_S
+    assert seconds <= LIMIT_S * max(1, load), f"at a load of {load:.0f}"
 
 
 def _run(copy: Project, *words: str) -> str:
@@ -97,7 +100,7 @@ def _state(copy: Project) -> set[str]:
     return names | {f"port of {name}" for name in Settings.load(copy).ports}
 
 
-def _until(there: Callable[[], Any], seconds: float = LIMIT_S) -> Any:
+def _until(there: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
     end = time.monotonic() + seconds
     while not (found := there()) and time.monotonic() < end:
         time.sleep(0.5)
