@@ -219,16 +219,6 @@ def peaks(make_database, tmp_path: Path) -> dict[int, float]:
 
 @pytest.mark.integration
 @pytest.mark.slow
-def test_memory_stays_within_what_both_readers_may_hold(peaks: dict[int, float]) -> None:
-    # The second reader compares 100,000 rows whole, and holds a sample of more.
-    assert peaks[500_000] < peaks[100_000] + 180, peaks
-    assert peaks[120] < MEMORY_MB + 200, peaks
-    assert peaks[500_000] < MEMORY_MB + 180, peaks
-
-
-@pytest.mark.integration
-@pytest.mark.slow
-@pytest.mark.xfail(reason="the second reader adds 130 MB at 500,000 rows: 410 MB, where a load may take 300")
 def test_memory_does_not_grow_with_the_rows_nor_with_their_size(peaks: dict[int, float]) -> None:
     assert peaks[500_000] < peaks[100_000] + 60, peaks
     assert peaks[120] < MEMORY_MB + 130, peaks
