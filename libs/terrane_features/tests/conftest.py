@@ -176,6 +176,11 @@ def managed(
     for name, value in (managed_postgres.variables() | managed_redis.variables()).items():
         monkeypatch.setenv(name, value)
     stores = Stores(FeastResource(repo_path=str(repository_copy)), PostgresResource.from_process("WAREHOUSE"))
+    # A server that a test stopped may still be asking for what is dropped here.
+    stores.sql(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where usename = current_user and datname = current_database() and pid <> pg_backend_pid()"
+    )
     stores.sql("drop schema if exists gold cascade; drop schema if exists feast cascade")
     stores.sql(GOLD_SQL)
     stores.sql(ROWS_SQL)
