@@ -40,14 +40,17 @@ def test_the_demo_ends_well_with_a_table_and_the_address_of_the_ui(demo: Demo) -
 
 def test_every_row_of_the_source_is_in_the_warehouse_once(demo: Demo, generator: Any) -> None:
     days = demo.complete_days
+    users, entries = generator.users_before(days), generator.entries_before(days)
     counts = demo.sql(
         "warehouse",
         "warehouse",
-        "select (select count(*) from raw.users), (select count(*) from raw.journal_entries), "
+        f"select (select count(*) from raw.users where id <= {users}), (select count(*) from raw.journal_entries), "
         "(select count(distinct id) from raw.journal_entries), (select count(*) from raw.game_types)",
     )
-    entries = generator.entries_before(days)
-    assert counts == [(generator.users_before(days), entries, entries, len(generator.GAME_TYPES))]
+    assert counts == [(users, entries, entries, len(generator.GAME_TYPES))]
+    # Of today there are those who came so far.
+    all_users = demo.sql("warehouse", "warehouse", "select count(*), max(id) from raw.users")
+    assert users <= all_users[0][0] == all_users[0][1] <= generator.users_before(days + 2)
 
 
 def test_every_place_of_the_batch_is_in_the_warehouse(demo: Demo) -> None:

@@ -213,7 +213,9 @@ def test_a_dbt_that_was_killed_says_so_and_is_tried_again(location, project):
 
 def _children(program):
     """Processes of that program that this one started."""
-    told = subprocess.run(["ps", "-o", "pid=,ppid=,args=", "-e"], capture_output=True, text=True, check=True).stdout
+    # Two w: without them, words after the 80th character are left out where COLUMNS is set.
+    listed = ["ps", "-ww", "-e", "-o", "pid=,ppid=,args="]
+    told = subprocess.run(listed, capture_output=True, text=True, check=True).stdout
     lines = [[*line.split(None, 2), ""] for line in told.splitlines()]
     return [int(pid) for pid, parent, args, *_ in lines if int(parent) == os.getpid() and f"/{program} " in args]
 
