@@ -12,16 +12,31 @@ from typing import Any
 from terrane_spatial.sandbox.child_main import main
 from terrane_spatial.sandbox.protocol import RefusedError
 
+# What SQLite says of our machine, whatever the file is.
+NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
+NOT_ALLOWED = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
+
 
 def take_in(request: dict[str, Any], _: Any) -> None:
-    connection = sqlite3.connect(request["path"])
-    connection.execute("pragma trusted_schema = off")
-    busy, logged, written = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
-    connection.execute("pragma journal_mode = delete").fetchone()
-    connection.close()
+    try:
+        connection = sqlite3.connect(request["path"])
+        connection.execute("pragma trusted_schema = off")
+        busy, logged, written = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+        connection.execute("pragma journal_mode = delete").fetchone()
+        connection.close()
+    except sqlite3.DatabaseError as error:
+        if _is_ours(getattr(error, "sqlite_errorcode", 0)):
+            raise
+        raise RefusedError(str(error)) from None
     if busy or logged != written:
         raise RefusedError(f"{written} of {logged} pages could be written")
 
 
+def _is_ours(code: int) -> bool:
+    """Of SQLite's extended codes the last byte is the kind; reading fewer bytes than there should be is the file's."""
+    kind = code & 0xFF
+    return kind in NO_ROOM | NOT_ALLOWED or (kind == sqlite3.SQLITE_IOERR and code != sqlite3.SQLITE_IOERR_SHORT_READ)
+
+
 if __name__ == "__main__":
-    main(lambda: (take_in, {sqlite3.DatabaseError: lambda error: {"refused": str(error)}}))
+    main(lambda: (take_in, {}))
