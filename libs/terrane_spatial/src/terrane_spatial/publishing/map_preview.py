@@ -24,13 +24,15 @@ SEA, LAND, BORDER, GRID, POINT, HALO = "#eef3f7", "#d9dfc9", "#9aa58a", "#dde6ee
 
 RINGS = """
 with shapes as (
-    select row_number() over (order by st_area(geometry) desc) as n, geometry from "{table}"
-    where not st_isempty(geometry)
+    select geometry, st_area(geometry) as area from "{table}" where not st_isempty(geometry) order by area desc limit %s
 ), largest as (
-    select n, (st_dump(st_simplifypreservetopology(geometry, %s))).* from shapes where n <= %s
+    select row_number() over (order by area desc) as n, st_simplifypreservetopology(geometry, %s) as geometry
+    from shapes
+), parts as (
+    select n, (st_dump(geometry)).* from largest
 )
 select array_agg(st_x(p.geom) order by p.path), array_agg(st_y(p.geom) order by p.path)
-from largest l, st_dumppoints(st_exteriorring(l.geom)) p
+from parts l, st_dumppoints(st_exteriorring(l.geom)) p
 where st_geometrytype(l.geom) = 'ST_Polygon'
 group by l.n, l.path order by l.n, l.path
 """
@@ -53,7 +55,7 @@ def _rings(connection: psycopg.Connection, table: str) -> list[Ring]:
     span = connection.execute(f"select st_xmax(e) - st_xmin(e) from ({extent}) b".encode()).fetchone()  # noqa: S608
     tolerance = float(span[0] if span and span[0] else 1) / (WIDTH_PX * OVERSAMPLING)
     query = RINGS.format(table=table).encode()
-    return [list(zip(xs, ys, strict=True)) for xs, ys in connection.execute(query, [tolerance, MAX_ROWS])]
+    return [list(zip(xs, ys, strict=True)) for xs, ys in connection.execute(query, [MAX_ROWS, tolerance])]
 
 
 def _points(connection: psycopg.Connection, table: str) -> Ring:
