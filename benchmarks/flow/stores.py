@@ -7,39 +7,25 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import yaml
+
+from analytics.components.columns import ColumnSpec, as_columns
 from analytics.source.client import SourceClient
-from analytics.warehouse.tables import Column, Table
+from analytics.warehouse.tables import Table
 from benchmarks.report import ROOT
 from terrane.postgres import PostgresResource
 
-USERS = Table(
-    "users",
-    (
-        Column("id", "bigint", ""),
-        Column("name", "text not null", ""),
-        Column("language", "text", ""),
-        Column("plan", "text", ""),
-        Column("created_at", "timestamptz not null", ""),
-        Column("updated_at", "timestamptz not null", ""),
-    ),
-    "id",
-    "updated_at",
-)
-ENTRIES = Table(
-    "journal_entries",
-    (
-        Column("id", "bigint", ""),
-        Column("user_id", "bigint not null", ""),
-        Column("created_at", "timestamptz not null", ""),
-        Column("game_type", "text not null", ""),
-        Column("place", "text", ""),
-        Column("mood", "smallint", ""),
-        Column("words", "integer not null", ""),
-        Column("minutes", "double precision not null", ""),
-    ),
-    "id",
-    "created_at",
-)
+RAW = ROOT / "code_locations/analytics/src/analytics/defs/raw"
+
+
+def _as_declared(name: str) -> Table:
+    """The table as the location's own YAML has it."""
+    said = yaml.safe_load((RAW / name / "defs.yaml").read_text())["attributes"]
+    columns = as_columns([ColumnSpec(**column) for column in said["columns"]])
+    return Table(said["table"], columns, "id", said["time_column"])
+
+
+USERS, ENTRIES = _as_declared("users"), _as_declared("journal_entries")
 
 
 @contextmanager
