@@ -39,7 +39,8 @@ def reserved(choose: Callable[[frozenset[int]], Iterable[int]], folder: Path | N
 def strangers(port: int, pid: int) -> set[int | None]:
     """Who else listens on the port than that process and its children; None is one that only its owner may know.
 
-    Where the system tells nobody but root who listens, as macOS, nothing is found.
+    Where the system tells nobody but root who listens, as macOS, nothing is found. It goes through every connection of
+    the machine, once for each process that is started.
     """
     try:
         ours = {pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))}

@@ -32,9 +32,9 @@ class DailySourceTable(dg.Component, dg.Resolvable):
         description: of the asset.
         reread_days: how many days before the newest of a run, of those that were ingested, are read again: a row that
             comes late, or was changed or deleted, is in the warehouse a day later at most. What comes later still is
-            not found.
+            not found. A run, of however many days, reads and writes so many days' rows more.
         to_this_moment: whether today is read after a run's days, until now: for rows that others refer to and that the
-            API shows as of their newest version alone.
+            API shows as of their newest version alone. Each run reads again all that changed since midnight.
         deps: keys of assets that go first, as raw/users.
         fresh_hours: how old the newest materialisation may be before the asset counts as stale.
         retries: how often a failure that may pass is tried again within the run.

@@ -60,7 +60,10 @@ def no_entry_is_left_out(warehouse: PostgresResource) -> dg.AssetCheckResult:
 
 
 def _unknown(warehouse: PostgresResource) -> tuple[int, int, list[int]]:
-    """How many entries there are of the newest days, how many are by unknown users, and the first five of those."""
+    """How many entries there are of the newest days, how many are by unknown users, and the first five of those.
+
+    It reads DAYS days of entries by the index of their time, and looks up a user for each, once a check.
+    """
     with as_failures(), database_errors(warehouse, "checking journal entries"), warehouse.connect() as connection:
         found = connection.execute(names.current().sql(UNKNOWN), [DAYS]).fetchone()
     entries, unknown, users = found or (0, 0, None)
