@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.report import merge_figures
 from tests.mutation.checkout import Room, make
 from tests.mutation.chosen_tests import ChosenTests
 
@@ -48,6 +49,7 @@ def main() -> int:
             (state / "drawn.json").write_text(json.dumps(drawn))
             print(f"{fault['outcome']:9} {fault['module']}:{fault['line']} {fault['operator']}", flush=True)
     _write(result, asked, room, drawn)
+    _add_up(project.root / RESULTS, room.library.name)
     return 0
 
 
@@ -138,6 +140,17 @@ def _write(path: Path, asked: argparse.Namespace, room: Room, drawn: list[dict[s
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(report, indent=1) + "\n")
     print(f"{asked.room}: {len(tried)} faults, {len(survivors)} survived, score {report['score']}; {path}")
+
+
+def _add_up(results: Path, library: str) -> None:
+    """Puts what came of all of a library's rooms beside the figures of its benchmark."""
+    rooms = [json.loads(path.read_text()) for path in sorted(results.glob(f"{library}*.json"))]
+    tried = sum(room["mutants"] for room in rooms)
+    survived = sum(len(room["survivors"]) for room in rooms)
+    if tried:
+        how = {"command": "make mutate", "rooms": {room["room"]: room["mutants"] for room in rooms}, "seed": SEED}
+        figures = {"mutants": tried, "mutation_score": round(1 - survived / tried, 3)}
+        merge_figures(library.removeprefix("terrane_"), figures, how)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ load, the tests are those of its room, and of the files that loaders change.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import subprocess
@@ -21,10 +22,10 @@ class ChosenTests:
 
     def __init__(self, room: Room, state: Path, tests: list[str]):
         self._room = room
-        self._file = state / "lines.json"
-        if not self._file.exists():
-            self._file.write_text(json.dumps(_measured(room, state, tests)))
-        self._lines: dict[str, dict[str, list[str]]] = json.loads(self._file.read_text())
+        file = _kept(room, state, tests)
+        if not file.exists():
+            file.write_text(json.dumps(_measured(room, state, tests)))
+        self._lines: dict[str, dict[str, list[str]]] = json.loads(file.read_text())
         self._sizes: dict[str, int] = {}
         for lines in self._lines.values():
             for names in lines.values():
@@ -39,6 +40,13 @@ class ChosenTests:
         tests = self._room.library / "tests"
         rooms = [part for part in module.parts if (tests / part).is_dir() and part not in ("tests", "support")]
         return [str(tests / name) for name in (*rooms[-1:], "cases") if (tests / name).is_dir()] or [str(tests)]
+
+
+def _kept(room: Room, state: Path, tests: list[str]) -> Path:
+    """Where the lines of a library's tests at a commit are: measured once for all its rooms."""
+    commit = subprocess.run(["git", "-C", room.root, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    digest = hashlib.sha256(json.dumps([commit.stdout, tests]).encode()).hexdigest()[:16]
+    return state.parent / f"{room.library.name}-{digest}.json"
 
 
 def _measured(room: Room, state: Path, tests: list[str]) -> dict[str, dict[str, list[str]]]:
