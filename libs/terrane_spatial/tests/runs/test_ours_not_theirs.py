@@ -31,6 +31,19 @@ def without_memory(*_):
 stream.stream = without_memory
 main(entry.prepare)
 """
+# As a library of another system does: what it calls fails, and it says that it cannot read the file.
+FORGOTTEN_CALL = """
+import ctypes, os
+from terrane_spatial.reading.child import entry, stream
+from terrane_spatial.sandbox.child_main import main
+from terrane_spatial.sandbox.protocol import RefusedError
+def with_a_timer(*_):
+    if ctypes.CDLL(None).syscall({"x86_64": 283, "aarch64": 85}[os.uname().machine], 1, 0) < 0:
+        raise RefusedError("GDAL cannot read it")
+    raise AssertionError("nothing kept it from making a timer")
+stream.stream = with_a_timer
+main(entry.prepare)
+"""
 # Falls over one file, and reads every other as it should.
 FALLS_OVER = """
 import io, json, os, signal, sys
@@ -55,9 +68,10 @@ def child_that(code: str) -> list[str]:
         (KILLED, "by signal 9 (SIGKILL)"),
         (NO_LIBRARY, "libgdal.so.37: cannot open shared object file"),
         (NO_MEMORY, "it needed more memory than one process may have"),
+        (FORGOTTEN_CALL, "a system call that the sandbox knows nothing of"),
     ],
 )
-def test_a_reading_process_that_is_killed_or_lacks_a_library_fails_the_run_and_not_the_batch(
+def test_a_reading_process_that_is_killed_or_lacks_what_it_needs_fails_the_run_and_not_the_batch(
     platform: Platform, monkeypatch: pytest.MonkeyPatch, code: str, said: str
 ) -> None:
     platform.put("good", geojson_batch())

@@ -49,6 +49,12 @@ def failure(name: str, doing: str, code: int, last: str) -> StageError:
             f"address space; {memory()}. The batch is unharmed; have its producer send smaller files, or re-execute "
             "the run where there is more"
         )
+    if code == -signal.SIGSYS:
+        return StageError(
+            f"{told}: a library made a system call that the sandbox knows nothing of, as another kernel or C library "
+            "may bring about; the kernel's log has its number. The batch is unharmed; report this, and re-execute the "
+            "run on an image that worked"
+        )
     if code == -signal.SIGKILL:
         return StageError(
             f"{told}, which no file does by itself: {memory()}. The batch is unharmed; where memory was short give "
