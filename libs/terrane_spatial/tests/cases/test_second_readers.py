@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from spatial_cases import Case, Load
 from terrane_spatial.errors import BatchRejectedError, StageError
 from terrane_spatial.files.formats import FORMATS, VECTOR, Format
 from terrane_spatial.reading import gdal_process, held_rows
+from terrane_spatial.reading.child.records import flatgeobuf as flatgeobuf_reader
 from terrane_spatial.reading.child.records.flatgeobuf import COLUMNS, TYPE, open_flatgeobuf
 from terrane_spatial.reading.child.records.flatgeobuf import _header as flatgeobuf_header
 from terrane_spatial.reading.source import Source
@@ -27,8 +29,8 @@ from terrane_spatial.sandbox.protocol import RefusedError
 
 pytestmark = pytest.mark.integration
 COMPARED, WITHOUT, BY_HAND = "compared with a second reading", "no second reader", "read by hand, for"
-# A file geodatabase, MapInfo's two and DXF are read by GDAL alone, which the run's report says.
-ALONE = {"openfilegdb", "mapinfo", "mapinfo-mif", "dxf"}
+# Of a file geodatabase, MapInfo's two and DXF the second reader is GDAL too, without Arrow, which the report says.
+BY_GDAL = {"openfilegdb", "mapinfo", "mapinfo-mif", "dxf"}
 ROWS = 20
 POINTS: Any = shapely.points(np.linspace(0, 0.3, ROWS), np.linspace(40, 40.7, ROWS))
 # The process that reads first, of which a fault is made; what is read by hand afterwards is left alone.
@@ -91,16 +93,100 @@ def topojson(_: Path) -> bytes:
     return json.dumps({"type": "Topology", "transform": transform, "objects": objects, "arcs": []}).encode()
 
 
-FILES = {"flatgeobuf": flatgeobuf, "geoparquet": geoparquet, "topojson": topojson}
+def zipped(folder: Path, driver: str, name: str, **options: Any) -> bytes:
+    """What the driver writes, in one archive."""
+    columns = [np.arange(ROWS, dtype=np.int32), np.array([f"é{i}" for i in range(ROWS)], object)]
+    made = folder / driver
+    made.mkdir()
+    kinds: dict[str, Any] = {"driver": driver, "geometry_type": "Point", "crs": "EPSG:4326", **options}
+    raw.write(made / name, shapely.to_wkb(POINTS), columns, ["n", "name"], **kinds)
+    return Path(shutil.make_archive(str(folder / name), "zip", made)).read_bytes()
+
+
+def mapinfo(folder: Path) -> bytes:
+    return zipped(folder, "MapInfo File", "x.mif", encoding="UTF-8")
+
+
+def geodatabase(folder: Path) -> bytes:
+    return zipped(folder, "OpenFileGDB", "x.gdb")
+
+
+FILES = {
+    "flatgeobuf": flatgeobuf,
+    "geoparquet": geoparquet,
+    "topojson": topojson,
+    "mapinfo-mif": mapinfo,
+    "openfilegdb": geodatabase,
+}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind.kind == VECTOR], ids=lambda kind: kind.name)
-def test_every_format_is_read_twice_or_the_report_says_that_it_is_not(load: Load, kind: Format) -> None:
+def test_every_format_is_read_twice(load: Load, kind: Format) -> None:
     case = load((FOLDER / f"{kind.name}.zip").read_bytes(), crs="EPSG:4326")
-    assert (WITHOUT in case.facts) == (kind.name in ALONE)
-    assert (COMPARED in case.facts) == (kind.name not in ALONE), case.facts
-    if kind.name in ALONE:
-        assert case.facts[WITHOUT] == f"no reader but one reads {kind.title}"
+    assert COMPARED in case.facts, case.facts
+    assert WITHOUT not in case.facts
+    assert (case.facts.get("second reader") == "GDAL without Arrow") == (kind.name in BY_GDAL)
+
+
+def geodatabase_of_all(folder: Path, moment: str) -> bytes:
+    """A geodatabase with a column of each type, and nulls; its last row has the moment."""
+    columns = {
+        "whole": np.array([1, 2, 2**31 - 1], "i4"),
+        "long": np.array([1, 2, 2**60], "i8"),
+        "real": np.array([0.1, np.nan, -1e300]),
+        "moment": np.array(["2024-02-29T12:30:15.123", "NaT", moment], "M8[ms]"),
+        "text": np.array(["", None, "é"], object),
+    }
+    made = folder / "made"
+    made.mkdir()
+    options: dict[str, Any] = {"driver": "OpenFileGDB", "geometry_type": "Point Z", "crs": "EPSG:4326"}
+    masks = [np.array([False, True, False]), None, None, None, None]
+    points = shapely.to_wkb(shapely.points([1, 2, 3], [1, 2, 3], [9, 9, 9]), output_dimension=3)
+    raw.write(
+        made / "x.gdb",
+        points,
+        list(columns.values()),
+        list(columns),
+        masks,
+        layer_options={"TARGET_ARCGIS_VERSION": "ARCGIS_PRO_3_2_OR_LATER"},
+        **options,
+    )
+    return Path(shutil.make_archive(str(folder / "x"), "zip", made)).read_bytes()
+
+
+def test_numbers_and_times_with_nulls_are_the_same_to_gdal_with_arrow_and_without(load: Load, tmp_path: Path) -> None:
+    case = load(geodatabase_of_all(tmp_path, "2001-09-09T01:46:40.500"))
+    assert case.facts.get(COMPARED) == "3 rows, the values of 3: all", case.facts
+    assert case.column("real")[0] == -1e300
+
+
+def test_a_time_of_a_geodatabase_that_gdal_fills_up_with_nul_bytes_is_read_without(load: Load, tmp_path: Path) -> None:
+    """GDAL's way to Arrow does so with one of before 1970, of which its writer makes the first moment of that year."""
+    case = load(geodatabase_of_all(tmp_path, "1969-12-31T23:59:59"))
+    assert "GDAL reads '1970-01-01T00:00:00Z\\x00" in case.facts[BY_HAND]
+    moments = [str(moment) for moment in case.column("moment") if moment]
+    assert not any("\0" in moment for moment in moments)
+    assert any(moment.startswith("1970-01-01") for moment in moments)
+
+
+def test_what_goes_wrong_in_the_reader_of_flatgeobuf_blames_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record that its own code looks up beyond its end, and another that the file names and has not."""
+    path = tmp_path / "y.fgb"
+    path.write_bytes(flatgeobuf(tmp_path))
+    source = Source(str(path), "FlatGeobuf", "FlatGeobuf", None, None, {})
+
+    def beyond(*_: Any) -> Any:
+        raise IndexError("list index out of range")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(flatgeobuf_reader, "_record", beyond)
+        with pytest.raises(IndexError):
+            list(open_flatgeobuf(source).rows())
+    monkeypatch.setattr(flatgeobuf_reader, "COLUMNS", 99)
+    with pytest.raises(RefusedError, match=r"not as FlatGeobuf has them: a value of column 1, of 0"):
+        list(open_flatgeobuf(source).rows())
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import Any
 
 from terrane_spatial.reading.reference_system import EPSG, System, is_plain
@@ -72,8 +73,6 @@ def _system(system: Any, whole: Any) -> System:
 
 
 def _definition(system: Any) -> str | None:
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         text = system.to_proj4()

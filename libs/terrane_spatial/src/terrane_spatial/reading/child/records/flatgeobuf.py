@@ -106,7 +106,7 @@ def open_flatgeobuf(source: Source) -> Table:
 
 
 class _Refusals:
-    """What is not as the format has it is a refusal."""
+    """What is not as the format has it is a refusal; any other error is this reader's own, and fails the run."""
 
     def __init__(self, part: str):
         self._part = part
@@ -115,7 +115,7 @@ class _Refusals:
         return None
 
     def __exit__(self, kind: Any, error: Any, _: object) -> None:
-        if isinstance(error, struct.error | ValueError | IndexError):
+        if isinstance(error, struct.error | ValueError):
             raise RefusedError(f"its {self._part} are not as FlatGeobuf has them: {error}") from None
 
 
@@ -171,6 +171,8 @@ def _record(content: bytes, columns: list[tuple[str, int]], kind: int) -> Record
     told, at = feature.content_of(PROPERTIES), 0
     while at < len(told):
         (number,) = struct.unpack_from("<H", told, at)
+        if number >= len(columns):
+            raise ValueError(f"a value of column {number + 1}, of {len(columns)}")
         values[number], at = _value(told, at + 2, columns[number][1])
     at = feature.place(GEOMETRY)
     if not at:

@@ -1,4 +1,4 @@
-"""Which reader by hand there is for a source."""
+"""Which second reader there is for a source: one by hand, or GDAL without Arrow where there is none."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ OPENERS = {
     "GPX": ("markup", "open_gpx"),
     "FlatGeobuf": ("flatgeobuf", "open_flatgeobuf"),
     "TopoJSON": ("topology", "open_topojson"),
+    "MapInfo File": ("gdal_features", "open_features"),
+    "OpenFileGDB": ("gdal_features", "open_features"),
+    "DXF": ("gdal_features", "open_features"),
     # GeoParquet, which no driver of GDAL opens here.
     "": ("parquet", "open_geoparquet"),
 }
