@@ -176,3 +176,34 @@ def test_what_a_dataset_requires_blocks_publishing_and_rejects_the_batch(platfor
     marker = platform.marker("w-1")
     assert marker
     assert "1 to 2 are required" in str(marker)
+    assert checks(result) == {"requirements": False}
+
+
+def test_what_a_dataset_requires_is_a_check_of_its_asset(platform: Platform, declare: Load) -> None:
+    definitions = declare(COPY_ALL, require={"wells": {"columns": {"name": "text"}, "rows": {"max": 3}}})
+    result = run(platform, definitions)
+    assert result.success
+    assert checks(result) == {"requirements": True, CHECK: True}
+    (required,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "requirements"]
+    assert required.metadata["wells"].value == {"columns": {"name": "text"}, "rows": {"max": 3}}
+
+
+def test_an_output_that_is_not_as_required_fails_the_check_and_not_the_batch(platform: Platform, declare: Load) -> None:
+    steps = [{"select": {"table": "wells", "columns": {"name": "name"}, "into": "named"}}]
+    definitions = declare(
+        COPY_ALL,
+        sql=[],
+        steps=steps,
+        outputs=["named"],
+        row_count="named",
+        preview={},
+        require={"named": {"rows": {"max": 2}}},
+    )
+    result = run(platform, definitions)
+    assert not result.success
+    assert checks(result) == {"requirements": False}
+    assert platform.marker("w-1") is None
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {each.check_name: each.passed for each in result.get_asset_check_evaluations()}

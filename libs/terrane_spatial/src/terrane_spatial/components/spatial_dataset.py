@@ -22,7 +22,7 @@ from terrane_spatial.components.scaffolding import DatasetScaffolder
 from terrane_spatial.files.formats import VECTORS, declared
 from terrane_spatial.runs import names
 from terrane_spatial.runs.names import published
-from terrane_spatial.runs.ops import CHECK, export_op, load_op, transform_op
+from terrane_spatial.runs.ops import checks_of, export_op, load_op, transform_op
 from terrane_spatial.runs.work import Dataset
 from terrane_spatial.transforms.parsing import SCRIPT, Mistake, Script, StepsError, parse
 from terrane_spatial.transforms.references import check_references
@@ -150,17 +150,11 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
         load, transform, export = load_op(dataset), transform_op(dataset, key), export_op(dataset)
 
         def compose(batches: Any) -> dict[str, Any]:
-            transformed, conserved = transform.alias(names.TRANSFORM)(load.alias(names.LOAD)(batches))
-            return {
-                "result": export.alias(names.EXPORT)(transformed),
-                f"{key.to_python_identifier()}_{CHECK}": conserved,
-            }
+            transformed, *checked = transform.alias(names.TRANSFORM)(load.alias(names.LOAD)(batches))
+            checks = {f"{key.to_python_identifier()}_{n}": c for n, c in zip(about, checked, strict=True)}
+            return {"result": export.alias(names.EXPORT)(transformed), **checks}
 
-        conservation = dg.AssetCheckSpec(
-            CHECK,
-            asset=key,
-            blocking=True,
-            description="Every row of every input is published, dropped with a reason, or a duplicate.",
-        )
+        about = checks_of(dataset)
+        specs = [dg.AssetCheckSpec(name, asset=key, blocking=True, description=told) for name, told in about.items()]
         kinds = {"gdal", "postgres", "parquet"}
-        return lake_asset(dataset, compose, kinds, self.tags, self.freshness, owned, [conservation])
+        return lake_asset(dataset, compose, kinds, self.tags, self.freshness, owned, specs)

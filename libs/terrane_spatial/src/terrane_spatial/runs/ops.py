@@ -14,8 +14,9 @@ from terrane_spatial.limits import Limits
 from terrane_spatial.runs import failures, names, stages
 from terrane_spatial.runs.names import landed
 from terrane_spatial.runs.work import Dataset, Work
+from terrane_spatial.transforms.requirements import InputNotAsRequiredError, OutputNotAsRequiredError
 
-CHECK = "conservation"
+CHECK, REQUIREMENTS = "conservation", "requirements"
 RESOURCES = {"compute", "store", "ledger"}
 NO_BATCH = (
     "The run names no batch: launch a partition of the asset, whose key is the batch_id. A batch that an earlier "
@@ -112,14 +113,21 @@ def transform_op(dataset: Dataset, key: dg.AssetKey) -> dg.OpDefinition:
         name=f"{names.TRANSFORM}_{dataset.name}",
         description="Runs the dataset's steps, and checks that rows are conserved.",
         ins={"loaded": dg.In(dg.Nothing)},
-        out={"transformed": dg.Out(dg.Nothing, is_required=False), CHECK: dg.Out(dg.Nothing, is_required=False)},
+        out={name: dg.Out(dg.Nothing, is_required=False) for name in ("transformed", *checks_of(dataset))},
         required_resource_keys=RESOURCES,
         retry_policy=retry_policy(dataset.limits),
     )
     def transform(context: dg.OpExecutionContext, config: StageConfig) -> Iterator[Any]:
         work = work_of(context, dataset, config)
-        with failures.reported(work, names.TRANSFORM):
-            balances = stages.transform(work)
+        try:
+            with failures.reported(work, names.TRANSFORM):
+                balances = stages.transform(work)
+        except dg.Failure as failure:
+            if isinstance(failure.__cause__, InputNotAsRequiredError | OutputNotAsRequiredError):
+                yield _of_requirements(dataset, key, failure.__cause__)
+            raise
+        if dataset.requirements:
+            yield _of_requirements(dataset, key, None)
         yield dg.AssetCheckResult(
             passed=all(b.holds for b in balances),
             asset_key=key,
@@ -131,6 +139,23 @@ def transform_op(dataset: Dataset, key: dg.AssetKey) -> dg.OpDefinition:
         yield dg.Output(None, "transformed")
 
     return transform
+
+
+def checks_of(dataset: Dataset) -> dict[str, str]:
+    """The checks that a run of the dataset makes before anything is published, with what each is about."""
+    conservation = {CHECK: "Every row of every input is published, dropped with a reason, or a duplicate."}
+    required = f"What the dataset requires of {', '.join(dataset.requirements)}: columns, bounds, rows, unique keys."
+    return conservation | ({REQUIREMENTS: required} if dataset.requirements else {})
+
+
+def _of_requirements(dataset: Dataset, key: dg.AssetKey, broken: BaseException | None) -> dg.AssetCheckResult:
+    """The check's result: what is required of each table, or what is not so."""
+    required = {
+        table: dg.JsonMetadataValue(each.model_dump(mode="json", exclude_defaults=True))
+        for table, each in dataset.requirements.items()
+    }
+    metadata: dict[str, Any] = {"broken": str(broken)} if broken else required
+    return dg.AssetCheckResult(passed=broken is None, asset_key=key, check_name=REQUIREMENTS, metadata=metadata)
 
 
 def export_op(dataset: Dataset) -> dg.OpDefinition:

@@ -75,16 +75,24 @@ class Requirement(BaseModel):
         return self
 
 
+class InputNotAsRequiredError(BatchRejectedError):
+    """An input breaks what the dataset requires of it."""
+
+
+class OutputNotAsRequiredError(StageError):
+    """An output breaks what the dataset requires of it."""
+
+
 def require_of_input(connection: psycopg.Connection, table: str, requirement: Requirement) -> None:
-    """Raises BatchRejectedError with all that is wrong with a table as it was loaded."""
+    """Raises InputNotAsRequiredError with all that is wrong with a table as it was loaded."""
     if wrong := list(_wrong(connection, table, table, requirement)):
-        raise BatchRejectedError(wrong)
+        raise InputNotAsRequiredError(wrong)
 
 
 def require_of_output(connection: psycopg.Connection, name: str, table: str, requirement: Requirement) -> None:
-    """Raises StageError with all that is wrong with an output as the steps leave it."""
+    """Raises OutputNotAsRequiredError with all that is wrong with an output as the steps leave it."""
     if wrong := list(_wrong(connection, name, table, requirement)):
-        raise StageError(
+        raise OutputNotAsRequiredError(
             f"Nothing is published, for the dataset requires it otherwise: {'; '.join(wrong)}. Mend the steps, or send "
             "another batch"
         )
