@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import obstore
 import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 from spatial_platform import Platform
 
 from terrane_spatial.intake import accept, landing_zone, ledger, sensor
+from terrane_spatial.runs.names import batches_of, published
 
 pytestmark = pytest.mark.integration
 
@@ -268,3 +273,51 @@ def test_a_dataset_that_is_gone_from_the_code_is_not_asked_for(platform: Platfor
     with platform.ledger.open() as opened:
         opened._connection.execute("update ledger.batches set dataset = 'gone'")
     assert asked_for(platform) == []
+
+
+ANOTHER = "zzz-another"
+ORIGIN = RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("spatial"), "spatial"), "job")
+
+
+def wells() -> dg.Definitions:
+    """Another location, as the sensor knows it: by the keys of its assets."""
+
+    @dg.asset(key=published("wells"), partitions_def=batches_of("wells"))
+    def made() -> None: ...
+
+    return dg.Definitions(assets=[made])
+
+
+def test_a_run_of_another_location_starts_within_a_minute_of_its_batch_in_a_flood(platform: Platform) -> None:
+    """Of 300 batches of one dataset a hundred runs are in Dagster's queue, of which two may run at once."""
+    coordinator = {"module": "dagster", "class": "QueuedRunCoordinator", "config": {"max_concurrent_runs": 2}}
+    with dg.instance_for_test(overrides={"run_coordinator": coordinator}) as instance:
+        flooded = replace(platform, instance=instance)
+        put_many(flooded, 300)
+        queue(flooded, flooded.requests())
+        manifest = {"version": 1, "batch_id": ANOTHER, "dataset": "wells", "files": []}
+        file = {"key": "batches/shared/countries.gpkg", "size": 1, "sha256": "0" * 64}
+        flooded.put_manifest(ANOTHER, json.dumps({**manifest, "files": [file]}).encode())
+        begun = time.monotonic()
+        queue(flooded, flooded.requests())
+        context = dg.build_sensor_context(
+            instance=instance,
+            definitions=wells(),
+            resources={"store": flooded.store, "ledger": flooded.ledger},
+        )
+        asked = sensor.manifests(context)
+        assert isinstance(asked, dg.SensorResult)
+        queue(flooded, list(asked.run_requests or ()))
+        due = QueuedRunCoordinatorDaemon(1)._get_runs_to_dequeue(instance, instance.get_concurrency_config(), None)
+    assert time.monotonic() - begun < 60
+    assert [run.tags["dagster/partition"] for run in due] == ["b-0000", ANOTHER]
+
+
+def queue(platform: Platform, requests: list[dg.RunRequest]) -> None:
+    for request in requests:
+        platform.instance.create_run_for_job(
+            platform.definitions.get_implicit_global_asset_job_def(),
+            tags={**request.tags, "dagster/partition": str(request.partition_key)},
+            status=dg.DagsterRunStatus.QUEUED,
+            remote_job_origin=ORIGIN,
+        )
