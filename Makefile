@@ -81,7 +81,7 @@ mutate-charts: setup-development  ## Put faults into the rendered charts, and co
 
 mutate: setup-development  ## Put N faults (200) into ROOM=<package>, as terrane_spatial.loading, and count those its tests notice
 	@.venv/bin/python -m tests.mutation $(ROOM) $(if $(N),--number $(N)) $(if $(MINUTES),--minutes $(MINUTES)) \
-	  $(if $(TESTS),--tests "$(TESTS)")
+	  $(if $(TESTS),--tests "$(TESTS)") $(if $(SURVIVORS),--survivors "$(SURVIVORS)")
 
 simulate: setup-development  ## Play HISTORIES (default 300) of failures and late data through automation; goes on where it was stopped
 	@.venv/bin/python -m terrane_dev.simulation --histories $(or $(HISTORIES),300)

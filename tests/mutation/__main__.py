@@ -1,7 +1,9 @@
 """`make mutate ROOM=<package> N=200`: draws faults, tries them one after another, and writes what came of each.
 
-A run that is stopped, or reaches its MINUTES, goes on where it was when it is started again at the same commit. What
-survived stays in the denominator; whoever finds that no test could notice it writes why into the result's `explained`.
+A run that is stopped, or reaches its MINUTES, goes on where it was, at the commit that it began with. SURVIVORS="tests"
+brings it to the commit of today and tries what survived once more, with those tests, in modules that are as they were.
+What survived stays in the denominator; whoever finds that no test could notice it writes why into the result's
+`explained`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import merge_figures
-from tests.mutation.checkout import Room, make
+from tests.mutation.checkout import Room, changed, commit_of, make
 from tests.mutation.chosen_tests import ChosenTests
 
 from terrane_cli.project import Project
@@ -35,9 +37,20 @@ def main() -> int:
     state = project.state / "mutation" / asked.room
     state.mkdir(parents=True, exist_ok=True)
     tool = _tool(project)
-    room = make(project, asked.room, state)
     result = project.root / RESULTS / f"{asked.room}.json"
-    drawn = _drawn(tool, room, state, asked)
+    if asked.survivors:
+        room, drawn = _again(project, tool, state, asked)
+    else:
+        room = make(project, asked.room, state)
+        drawn = _drawn(tool, room, state, asked)
+        _try_all(tool, room, state, asked, drawn)
+    _write(result, asked, room, drawn)
+    _add_up(project.root / RESULTS, room.library.name)
+    return 0
+
+
+def _try_all(tool: Path, room: Room, state: Path, asked: argparse.Namespace, drawn: list[dict[str, Any]]) -> None:
+    """Tries those that were not tried yet, until its minutes are over."""
     chosen = ChosenTests(room, state, asked.tests.split())
     end = time.monotonic() + asked.minutes * 60
     for fault in drawn:
@@ -45,12 +58,28 @@ def main() -> int:
             if time.monotonic() > end:
                 print(f"{asked.minutes} minutes are over; the same command goes on")
                 break
-            fault |= _tried(tool, room, chosen, fault)
-            (state / "drawn.json").write_text(json.dumps(drawn))
-            print(f"{fault['outcome']:9} {fault['module']}:{fault['line']} {fault['operator']}", flush=True)
-    _write(result, asked, room, drawn)
-    _add_up(project.root / RESULTS, room.library.name)
-    return 0
+            tests = chosen.of(room.root / fault["module"], fault["line"], fault["last_line"])
+            _note(fault, _tried(tool, room, tests, fault), state, drawn)
+
+
+def _again(project: Project, tool: Path, state: Path, asked: argparse.Namespace) -> tuple[Room, list[dict[str, Any]]]:
+    """Tries what survived with further tests, at the commit of today."""
+    before = commit_of(state / "checkout")
+    room = make(project, asked.room, state, forward=True)
+    drawn = json.loads((state / "drawn.json").read_text())
+    for fault in drawn:
+        if fault.get("outcome") == "survived":
+            if changed(room.root, before, fault["module"]):
+                print(f"not tried: {fault['module']} has changed since")
+            else:
+                _note(fault, _tried(tool, room, asked.survivors.split(), fault), state, drawn)
+    return room, drawn
+
+
+def _note(fault: dict[str, Any], told: dict[str, Any], state: Path, drawn: list[dict[str, Any]]) -> None:
+    fault |= told
+    (state / "drawn.json").write_text(json.dumps(drawn))
+    print(f"{fault['outcome']:9} {fault['module']}:{fault['line']} {fault['operator']}", flush=True)
 
 
 def _asked() -> argparse.Namespace:
@@ -60,6 +89,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--minutes", type=float, default=120)
     parser.add_argument("--tests", default="tests", help="of the library, by spaces: to measure coverage with")
+    parser.add_argument("--survivors", default="", help="tests, by spaces: to try once more what survived")
     return parser.parse_args()
 
 
@@ -90,8 +120,7 @@ def _drawn(tool: Path, room: Room, state: Path, asked: argparse.Namespace) -> li
     return drawn
 
 
-def _tried(tool: Path, room: Room, chosen: ChosenTests, fault: dict[str, Any]) -> dict[str, Any]:
-    tests = chosen.of(room.root / fault["module"], fault["line"], fault["last_line"])
+def _tried(tool: Path, room: Room, tests: list[str], fault: dict[str, Any]) -> dict[str, Any]:
     pytest = [
         str(room.python),
         "-m",

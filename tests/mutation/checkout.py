@@ -35,8 +35,11 @@ class Room:
         return sorted(self.code.rglob("*.py")) if self.code.is_dir() else [self.code]
 
 
-def make(project: Project, name: str, state: Path) -> Room:
-    """Copies what is committed and the library's environment below `state`, unless they are there from the same commit.
+def make(project: Project, name: str, state: Path, forward: bool = False) -> Room:
+    """Copies what is committed and the library's environment below `state`, unless they are there already.
+
+    Args:
+        forward: whether a copy that is there is brought to the commit of today; otherwise its own is gone on with.
 
     Raises SystemExit for a package that no library has.
     """
@@ -46,7 +49,7 @@ def make(project: Project, name: str, state: Path) -> Room:
     if source is None:
         raise SystemExit(f"there is no library {top}; ROOM names one, or a package in it, as terrane_spatial.loading")
     root = state / "checkout"
-    _copy_commit(project.root, root)
+    _copy_commit(project.root, root, forward)
     code = root.joinpath(source.relative_to(project.root), *inner)
     if not code.is_dir():
         code = code.with_suffix(".py")
@@ -57,13 +60,27 @@ def make(project: Project, name: str, state: Path) -> Room:
     return Room(name, root, root / library.relative_to(project.root), code, python)
 
 
-def _copy_commit(source: Path, target: Path) -> None:
-    commit = _git(source, "rev-parse", "HEAD")
+def changed(root: Path, old: str, module: str) -> bool:
+    """Whether the module is another than it was at the old commit."""
+    return (
+        subprocess.run(["git", "-C", root, "diff", "--quiet", old, "HEAD", "--", module], check=False).returncode != 0
+    )
+
+
+def commit_of(folder: Path) -> str:
+    return _git(folder, "rev-parse", "HEAD")
+
+
+def _copy_commit(source: Path, target: Path, forward: bool) -> None:
+    commit = commit_of(source)
     if target.exists():
-        if _git(target, "rev-parse", "HEAD") != commit:
-            raise SystemExit(f"{target} has another commit; remove its folder to begin anew")
         # A fault that was being tried when the last run was stopped.
         _git(target, "checkout", "--", ".")
+        if (there := commit_of(target)) != commit and forward:
+            _git(target, "fetch", "--quiet", "origin", commit)
+            _git(target, "checkout", "--quiet", "--detach", commit)
+        elif there != commit:
+            print(f"going on at commit {there[:7]}; remove {target.parent} to begin anew at {commit[:7]}")
         return
     _git(source, "clone", "--quiet", "--no-hardlinks", str(source), str(target))
     _git(target, "checkout", "--quiet", "--detach", commit)
