@@ -4,7 +4,8 @@
 belong together in one zip archive, a geodatabase's folder in another), loads it into a Postgres of its own as a batch
 would be, and prints a table by format and by reason. A layer is named where a file has several, and EPSG:4326 is told
 of a file that says nothing, as a producer would after the first refusal; both are counted apart. What loads is compared
-with what ogr2ogr makes of the same file, where there is one.
+with its second reader, row by row as it lies in the table, and with what ogr2ogr makes of the same file, where there is
+one. Figures, differences and reasons go to benchmarks/results/spatial-real.json.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import real_files_compared as compared
+import real_files_equal
+from real_files_equal import Equality
+from real_files_refused import cause
 
 from terrane.postgres import PostgresResource
 from terrane_dev.servers import postgres
@@ -45,7 +49,7 @@ if TYPE_CHECKING:
     from terrane_spatial.loading.table_loader import Loaded
 
 Result = TypeVar("Result")
-Compare = Callable[["psycopg.Connection", Path, "Loaded"], None]
+Compare = Callable[["psycopg.Connection", Path, ManifestFile, "Loaded"], None]
 Connect = Callable[[], "AbstractContextManager[psycopg.Connection]"]
 
 NAME = "realfiles"
@@ -55,6 +59,7 @@ NO_CRS = "coordinate reference system; give"
 NO_NUMBER = "which has no EPSG number; give"
 PARTS = {part for each in FORMATS for part in each.parts}
 ATTEMPTS = 3
+BY_HAND = "read by hand, for"
 # What differs from file to file in a reason that is the same: quoted text, numbers, names.
 VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|\b0x[0-9a-f]+\b|\b\d[\d.,e+-]*\b")
 
@@ -70,9 +75,11 @@ class Report:
     crashes: list[str] = field(default_factory=list)
     compared: Counter[str] = field(default_factory=Counter)
     differences: list[tuple[str, str]] = field(default_factory=list)
+    files: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, kind: str, path: str, outcome: str, reason: str = "", seconds: float = 0.0) -> None:
         self.outcomes[kind, outcome] += 1
+        self.files.append({"path": path, "format": kind, "outcome": outcome, "reason": reason})
         self.slowest = sorted([*self.slowest, (seconds, path)], reverse=True)[:5]
         if reason:
             short = VARIABLE.sub("..", reason)[:150]
@@ -125,29 +132,42 @@ def try_all(folder: Path, connect: Connect, limit: int | None = None) -> Report:
         begun = time.monotonic()
         path = str(Path(name).relative_to(folder))
 
-        def compare(connection: psycopg.Connection, read: Path, loaded: Loaded, path: str = path) -> None:
+        equality: list[Equality] = []
+
+        def compare(
+            connection: psycopg.Connection,
+            read: Path,
+            file: ManifestFile,
+            loaded: Loaded,
+            path: str = path,
+            equality: list[Equality] = equality,
+        ) -> None:
+            equality.append(real_files_equal.compare(connection, read, file, loaded))
             if compared.available():
                 report.compare(path, compared.compare(connection, read, loaded))
 
         with tempfile.TemporaryDirectory() as place:
-            outcome, reason = _try(Path(place), files, connect, compare)
+            outcome, reason, loaded = _try(Path(place), files, connect, compare)
         report.add(kind, path, outcome, reason, time.monotonic() - begun)
+        if loaded is not None:
+            report.files[-1] |= {"rows": loaded.rows, "facts": loaded.facts, **asdict(equality[-1])}
     return report
 
 
-def _try(place: Path, files: list[Path], connect: Connect, compare: Compare) -> tuple[str, str]:
+def _try(place: Path, files: list[Path], connect: Connect, compare: Compare) -> tuple[str, str, Loaded | None]:
     formats = [BY_NAME[name] for name in VECTORS]
 
-    def load(folder: Path, layer: str | None, crs: str | None) -> None:
+    def load(folder: Path, layer: str | None, crs: str | None) -> Loaded:
         path = unpack(sent(folder, files), "t", "file", formats)
         file = ManifestFile(key="file", size=1, sha256="0" * 64, layer=layer, crs=crs)
         with connect() as connection:
             connection.execute('drop table if exists "file"')
             connection.execute("delete from _loads")
-            compare(connection, path, load_file(connection, path, file))
+            loaded = load_file(connection, path, file)
+            compare(connection, path, file, loaded)
+            return loaded
 
-    outcome, reason, _ = as_asked(place, load, "EPSG:3857")
-    return outcome, reason
+    return as_asked(place, load, "EPSG:3857")
 
 
 def as_asked(place: Path, attempt: Callable[..., Result], system: str) -> tuple[str, str, Result | None]:
@@ -247,7 +267,36 @@ def main() -> int:
     arguments = parser.parse_args()
     with own_postgres() as connect:
         report = try_all(arguments.folder, connect, arguments.limit)
+    write(report)
     return tell(report, "what ogr2ogr makes")
+
+
+def write(report: Report) -> None:
+    """Writes what came of all files, each difference and each kind of refusal with its reason."""
+    sys.path.insert(0, str(Path(__file__).parents[4]))
+    from benchmarks.report import RESULTS, merge_figures
+
+    loaded = [file for file in report.files if "facts" in file]
+    refused = [file for file in report.files if file["outcome"] in ("refused", CRASHED)]
+    outcomes = Counter(file["equality"] for file in loaded)
+    figures = {
+        "files": len(report.files),
+        "loaded": len(loaded),
+        "equal_share": round(outcomes[real_files_equal.EQUAL] / max(1, len(loaded)), 4),
+        "different_untold": outcomes[real_files_equal.UNTOLD],
+        "refused_without_reason": sum(cause(file["reason"]) is None for file in refused),
+    }
+    told = {
+        "by outcome": dict(Counter(file["outcome"] for file in report.files)),
+        "by equality": dict(outcomes),
+        "read by hand": sum(BY_HAND in file["facts"] for file in loaded),
+        "differences": {file["path"]: file["differences"] for file in loaded if file["differences"]},
+        "alone": {file["path"]: file["why"] for file in loaded if file["why"]},
+        "refused, by reason": dict(Counter(cause(file["reason"]) or f"none: {file['reason']}" for file in refused)),
+    }
+    merge_figures("spatial-real", figures, {"command": "make real-files FILES=<folder of docs/spatial.md's corpora>"})
+    file = RESULTS / "spatial-real.json"
+    file.write_text(f"{json.dumps({**json.loads(file.read_text()), 'told': told}, indent=2, sort_keys=True)}\n")
 
 
 if __name__ == "__main__":
