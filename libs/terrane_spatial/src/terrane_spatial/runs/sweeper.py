@@ -27,7 +27,7 @@ UNDER_WAY = [status for status in dg.DagsterRunStatus if status not in OVER]
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.FAILURE,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=5,
+    minimum_interval_seconds=10,
     description="Closes the batch of a run that failed without doing so itself.",
 )
 def failed_runs(context: dg.RunStatusSensorContext, ledger: LedgerResource) -> None:
@@ -37,7 +37,7 @@ def failed_runs(context: dg.RunStatusSensorContext, ledger: LedgerResource) -> N
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.CANCELED,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=5,
+    minimum_interval_seconds=10,
     description="Closes the batch of a run that was cancelled.",
 )
 def cancelled_runs(context: dg.RunStatusSensorContext, ledger: LedgerResource) -> None:

@@ -21,7 +21,7 @@ UNFINISHED = [
 @dg.sensor(
     target=dg.AssetSelection.assets(*KEYS),
     default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=5,
+    minimum_interval_seconds=10,
     description="Asks for missing days that are over, as one run a gap; waits longer each time that it did not help.",
 )
 def missing_days(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
