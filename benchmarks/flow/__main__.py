@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.flow import days, loading, publishing
+from benchmarks.flow import connectors, days, loading, publishing
 from benchmarks.flow.stores import source
 from benchmarks.report import merge_figures
 from benchmarks.spatial import server
@@ -38,7 +38,7 @@ def of_loading(asked: argparse.Namespace) -> dict[str, float]:
 
 def of_dlt(asked: argparse.Namespace) -> dict[str, float]:
     with server.running() as warehouse, source(asked.rows) as url:
-        return loading.beside_dlt(warehouse, url, asked.rows, asked.repeats)
+        return connectors.beside_dlt(warehouse, url, asked.rows, asked.repeats)
 
 
 def of_days(asked: argparse.Namespace) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """A source of the product's form that costs next to nothing: its pages are made before anybody asks.
 
-python -m benchmarks.flow.source ROWS_A_DAY, which prints its port. Each day has ROWS_A_DAY entries, by one user for
-every ten of them, and those users' new versions; a page is 5,000 rows.
+python -m benchmarks.flow.source ROWS_A_DAY [ANSWER], which prints its port; with an answer, it is all it says. Each day
+has ROWS_A_DAY entries, by one user for every ten of them, and those users' new versions; a page is 5,000 rows.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def pages(route: str, day: str, rows: int) -> list[bytes]:
     ]
 
 
-def serve(rows: int) -> None:
+def serve(rows: int, answer: str = "") -> None:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -83,7 +83,7 @@ def serve(rows: int) -> None:
             asked = urlsplit(self.path)
             query = parse_qs(asked.query)
             day, cursor = query["from"][0][:10], int(query.get("cursor", ["0"])[0])
-            body = pages(asked.path, day, rows)[cursor]
+            body = answer.encode() if answer else pages(asked.path, day, rows)[cursor]
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -103,4 +103,4 @@ def _at(day: datetime, n: int, rows: int) -> str:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), *sys.argv[2:])

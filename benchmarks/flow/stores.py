@@ -25,13 +25,14 @@ def _as_declared(name: str) -> Table:
     return Table(said["table"], columns, "id", said["time_column"])
 
 
+DROP = [f"drop schema if exists {schema} cascade" for schema in ("raw", "by_dlt", "by_dlt_staging")]
 USERS, ENTRIES = _as_declared("users"), _as_declared("journal_entries")
 
 
 @contextmanager
-def source(rows_a_day: int) -> Iterator[str]:
-    """The address of a source with so many rows a day."""
-    command = [sys.executable, "-m", "benchmarks.flow.source", str(rows_a_day)]
+def source(rows_a_day: int, answer: str = "") -> Iterator[str]:
+    """The address of a source with so many rows a day, or with one page of that content."""
+    command = [sys.executable, "-m", "benchmarks.flow.source", str(rows_a_day), *([answer] if answer else [])]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:

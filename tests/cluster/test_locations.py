@@ -70,6 +70,33 @@ bucket = ObjectStoreResource.from_process().bucket(LANDING_ZONE)
 obstore.put(bucket, key, content)
 obstore.put(bucket, f"manifests/{batch}.json", json.dumps(manifest).encode())
 """
+# Three assets, each of which returns a frame that the next one takes, in a run of its own.
+CHAIN = """
+import os
+
+import dagster as dg
+
+
+@dg.asset(key=["{name}", "first"])
+def first():
+    import pandas as pd
+
+    return pd.DataFrame({{"number": [1, 2, 3], "pod": os.environ["HOSTNAME"]}})
+
+
+@dg.asset(key=["{name}", "second"], ins={{"frame": dg.AssetIn(key=["{name}", "first"])}})
+def second(frame):
+    return frame.assign(number=frame.number * 2, second_pod=os.environ["HOSTNAME"])
+
+
+@dg.asset(key=["{name}", "third"], ins={{"frame": dg.AssetIn(key=["{name}", "second"])}})
+def third(context, frame):
+    pods = {{*frame.pod, *frame.second_pod, os.environ["HOSTNAME"]}}
+    if len(pods) != 3 or list(frame.number) != [2, 4, 6]:
+        raise ValueError(f"{{frame.to_dict()}} on {{pods}}")
+    context.add_output_metadata({{"pods": len(pods)}})
+    return frame
+"""
 # The official chart has the list of locations in the pods of these two.
 RESTARTED = {"dagster-webserver", "dagster-daemon"}
 
@@ -79,10 +106,15 @@ def test_one_of_each_kind_comes_runs_its_asset_and_goes(cluster: Cluster, tmp_pa
     files, pods, objects = changes(copy.root, ignored=True), _others(cluster), _objects(cluster)
     for kind, name in NAMES.items():
         _run(copy, "location", name, "--kind", kind)
+    frames = NAMES[Kind.FEATURES]
+    (copy.root / f"code_locations/{frames}/src/{frames}/defs/frames.py").write_text(CHAIN.format(name=frames))
     _run(copy, "cluster", "up", "--once")
     assert _others(cluster) == pods
     for kind, name in NAMES.items():
         _make_its_asset(cluster, kind, name)
+    # Whatever the first two pods had is gone with them: the third finds the frame in the lake.
+    for each in ("first", "second", "third"):
+        _launch(cluster, frames, [[frames, each]])
 
     alive = launch_ping(cluster, "spatial", seconds=ALIVE_S)
     until(lambda: status_of(cluster, alive) == "STARTED", seconds=120)
@@ -155,13 +187,18 @@ def _make_its_asset(cluster: Cluster, kind: Kind, name: str) -> None:
         batch = f"{name}-{time.time():.0f}"
         cluster.kubectl("exec", deployment_of(name), "--", "python", "-c", DELIVER, name, batch)
     else:
-        assets = [{"path": [part.format(name=name) for part in key]} for key in SELECTED[kind]]
-        launched = cluster.dagster.query(LAUNCH, location=name, assets=assets)["launchRun"]
-        assert launched["__typename"] == "LaunchRunSuccess", json.dumps(launched)
-        run = launched["run"]["runId"]
-        until(lambda: status_of(cluster, run) in {"SUCCESS", "FAILURE", "CANCELED"}, seconds=RUN_LIMIT_S)
-        assert status_of(cluster, run) == "SUCCESS", f"{name}: {cluster.dagster.failure(run)}"
+        _launch(cluster, name, [[part.format(name=name) for part in key] for key in SELECTED[kind]])
     until(lambda: bool(_materialised(cluster, _key(kind, name))), seconds=RUN_LIMIT_S)
+
+
+def _launch(cluster: Cluster, location: str, keys: list[list[str]]) -> None:
+    """One run of those assets, to its good end."""
+    assets = [{"path": key} for key in keys]
+    launched = cluster.dagster.query(LAUNCH, location=location, assets=assets)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", json.dumps(launched)
+    run = launched["run"]["runId"]
+    until(lambda: status_of(cluster, run) in {"SUCCESS", "FAILURE", "CANCELED"}, seconds=RUN_LIMIT_S)
+    assert status_of(cluster, run) == "SUCCESS", f"{location}: {cluster.dagster.failure(run)}"
 
 
 def _materialised(cluster: Cluster, key: list[str]) -> list[Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import obstore
 import pytest
+import redis
 
 if TYPE_CHECKING:
     from tests.local.conftest import Demo
@@ -150,6 +151,38 @@ def test_one_asset_of_each_location_is_launched_from_the_command_line(demo: Demo
     partition = ["--partition", delivered[1]] if location == "spatial" else []
     done = demo.terrane("exec", location, "dg", "launch", "--assets", asset, *partition)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def test_a_person_who_is_forgotten_is_in_no_store(demo: Demo) -> None:
+    """The last of these tests: the others count everybody."""
+    person = demo.sql("warehouse", "warehouse", "select max(user_id) from raw.journal_entries")[0][0]
+    assert demo.online([person])["entries_total"][0] > 0
+    assert _online_keys(demo, person)
+    done = demo.terrane("forget", "users", str(person))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "backups and snapshots of databases" in done.stdout
+    columns = demo.sql(
+        "warehouse",
+        "warehouse",
+        "select table_schema, table_name, column_name from information_schema.columns join information_schema.tables "
+        "using (table_schema, table_name) where column_name = 'user_id' or (table_schema, table_name, column_name) = "
+        "('raw', 'users', 'id')",
+    )
+    assert {("gold", "user_journal_features"), ("raw", "users")} <= {column[:2] for column in columns}
+    for schema, table, column in columns:
+        query = f"select count(*) from {schema}.{table} where {column} = {person}"
+        assert demo.sql("warehouse", "warehouse", query) == [(0,)], table
+    assert demo.online([person])["entries_total"] == [None]
+    assert not _online_keys(demo, person)
+
+
+def _online_keys(demo: Demo, person: int) -> list[bytes]:
+    """Keys of Redis that hold the person's id: Feast writes it as eight bytes, the lowest first."""
+    client = redis.Redis(
+        port=demo.settings.ports["redis"], password=demo.settings.passwords.get("redis"), decode_responses=False
+    )
+    with client:
+        return [key for key in client.scan_iter(count=5000) if person.to_bytes(8, "little") in key]
 
 
 def _same(served: Any, expected: Any) -> bool:

@@ -127,6 +127,23 @@ def test_an_entry_by_a_user_whom_nobody_knows_stops_no_other_and_is_told(locatio
     )
 
 
+@pytest.mark.slow
+def test_a_game_type_that_came_tonight_is_in_gold_and_is_warned_of(location, answer, places, query):
+    answer([user(1)], [*FIRST, entry(2, "2026-01-01T11:00:00Z") | {"game_type": "newest-game"}])
+    take(location, "2026-01-01")
+    assert location.run("raw/game_types", "raw/places").success
+    built = location.run(*location.models())
+    assert built.success, location.failures(built)
+    assert query("select entries_total from gold.user_journal_features") == [(2,)]
+    daily = "select game_type, is_digital is null from gold.journal_activity_daily order by game_type"
+    assert query(daily) == [("board", False), ("newest-game", True)]
+    warned = [check for check in built.get_asset_check_evaluations() if not check.passed]
+    assert {(check.check_name.partition("__")[0], check.severity.value) for check in warned} == {
+        ("relationships_journal_entries_game_type", "WARN"),
+        ("relationships_user_journal_features_favourite_game_type", "WARN"),
+    }
+
+
 def test_todays_rows_that_cannot_be_read_cost_no_day(location, answer, query):
     today = datetime.now(UTC).date().isoformat()
     answer([user(1), user(2, f"{today}T00:00:00")], FIRST)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dagster as dg
 import pytest
-
-from analytics.defs.raw.places import places
+from location import loaded
 
 pytestmark = pytest.mark.unit
 
+PLACES = dg.AssetKey(["raw", "places"])
 LAKE = dg.AssetKey(["data_lake", "places"])
 BATCHES = dg.DynamicPartitionsDefinition(name="places_batches")
 
@@ -32,6 +32,7 @@ class World:
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance = instance
         resources = {name: dg.ResourceDefinition.none_resource() for name in ("object_store", "warehouse")}
+        places = next(a for a in loaded().assets or () if isinstance(a, dg.AssetsDefinition) and PLACES in a.keys)
         self.defs = dg.Definitions(assets=[of_the_lake, places], resources=resources)
         self.cursor = None
         self.asked()
@@ -40,9 +41,9 @@ class World:
         """Whether the places are asked for at a look; what is asked for is made at once."""
         result = dg.evaluate_automation_conditions(self.defs, self.instance, cursor=self.cursor)
         self.cursor = result.cursor
-        asked = bool(result.get_num_requested(places.key))
+        asked = bool(result.get_num_requested(PLACES))
         if asked:
-            self.instance.report_runless_asset_event(dg.AssetMaterialization(places.key))
+            self.instance.report_runless_asset_event(dg.AssetMaterialization(PLACES))
         return asked
 
     def landed(self, *batch_ids: str) -> None:

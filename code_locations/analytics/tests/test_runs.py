@@ -114,12 +114,39 @@ def test_the_scheduled_job_takes_the_game_types(location):
     assert slugs == ([*generator.SLUGS],)
 
 
-def test_game_types_that_are_gone_from_the_api_are_gone_from_the_warehouse(location, api):
-    assert location.run("raw/game_types").success
-    api.rewrite = lambda request, answer: answer | {"items": answer["items"][:3]}
-    assert location.run("raw/game_types").success
+def game_types(location):
     with location.resources["warehouse"].connect() as connection:
-        assert connection.execute("select count(*) from raw.game_types").fetchone() == (3,)
+        return connection.execute(
+            "select count(*), count(*) filter (where name = 'renamed') from raw.game_types"
+        ).fetchone()
+
+
+def test_game_types_that_are_gone_from_the_api_stay_since_history_refers_to_them_and_are_told(location, api):
+    assert location.run("raw/game_types").success
+    api.rewrite = lambda request, answer: (
+        answer | {"items": [{**item, "name": "renamed"} for item in answer["items"][:5]]}
+    )
+    result = location.run("raw/game_types")
+    assert result.success
+    assert game_types(location) == (8, 5)
+    (event,) = result.get_asset_materialization_events()
+    told = event.materialization.metadata
+    assert (told["dagster/row_count"].value, told["kept_though_gone"].value) == (8, 3)
+
+
+@pytest.mark.parametrize("left", [0, 3])
+def test_an_answer_that_lost_most_of_its_rows_changes_nothing_unless_it_is_allowed(location, api, left):
+    assert location.run("raw/game_types").success
+    api.rewrite = lambda request, answer: (
+        answer | {"items": [{**item, "name": "renamed"} for item in answer["items"][:left]]}
+    )
+    failed = location.run("raw/game_types")
+    (message,) = location.failures(failed)
+    assert f"{left} rows came in for raw.game_types, which has 8: fewer than 50% of them, or none" in message
+    assert "run raw/game_types with the config allow_fewer_rows: true" in message
+    assert game_types(location) == (8, 0)
+    assert location.run("raw/game_types", config={"raw__game_types": {"allow_fewer_rows": True}}).success
+    assert game_types(location) == (8, left)
 
 
 def test_an_answer_without_game_types_fails_at_once_and_changes_nothing(location, api):
@@ -130,3 +157,19 @@ def test_an_answer_without_game_types_fails_at_once_and_changes_nothing(location
     assert "/v1/game-types: the answer has no list of items; the table is as it was" in message
     with location.resources["warehouse"].connect() as connection:
         assert connection.execute("select count(*) from raw.game_types").fetchone() == (8,)
+
+
+def test_a_source_that_says_when_to_come_back_is_not_asked_before_by_any_asset(location, api):
+    api.fault = status(429, Retry_After="3600")
+    failed = location.run("raw/users", days=("2026-01-01", "2026-01-01"))
+    first, *others = location.failures(failed)
+    assert "answered GET /v1/users with 429 and asks to come back at 2" in first
+    assert len(api.requests) == 1
+    assert all("asked to come back at 2" in message and "was not asked" in message for message in others)
+    api.heal()
+    for assets, days in ((["raw/game_types"], None), (["raw/users"], ("2026-01-01", "2026-01-01"))):
+        assert "was not asked" in location.failures(location.run(*assets, days=days))[0]
+    assert api.requests == []
+    with location.resources["warehouse"].connect() as connection:
+        connection.execute("update raw.sources_not_before set until = now()")
+    assert location.run("raw/game_types").success

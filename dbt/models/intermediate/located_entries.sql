@@ -1,4 +1,5 @@
--- An entry by a user who is not there yet is left out until the user comes, and is counted by raw's checks.
+-- An entry by a user who is not there yet is left out until the user comes, and is counted by raw's checks. One of a game
+-- type that is not there yet stays.
 select
     entries.entry_id,
     entries.user_id,
@@ -14,5 +15,5 @@ select
     places.country
 from {{ ref('journal_entries') }} as entries
 inner join {{ ref('users') }} as users on users.user_id = entries.user_id
-inner join {{ ref('game_types') }} as games on games.game_type = entries.game_type
+left join {{ ref('game_types') }} as games on games.game_type = entries.game_type
 left join {{ ref('places') }} as places on places.place_key = entries.place_key

@@ -9,6 +9,7 @@ from rich.text import Text
 
 import terrane_cli.checks.cli
 import terrane_cli.cluster.cli
+import terrane_cli.data.cli
 import terrane_cli.laptop.cli
 import terrane_cli.locations.cli
 from terrane_cli.commands import CliError
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (terrane_cli.laptop.cli, terrane_cli.locations.cli, terrane_cli.checks.cli):
+for room in (terrane_cli.laptop.cli, terrane_cli.data.cli, terrane_cli.locations.cli, terrane_cli.checks.cli):
     app.add_typer(room.app)
 app.add_typer(terrane_cli.cluster.cli.app, name="cluster", rich_help_panel="On a cluster")
 

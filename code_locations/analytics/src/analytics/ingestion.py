@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from analytics.forgetting.rows import forgotten
 from analytics.source.client import AccessRefused, SourceClient
 from analytics.source.window import PAGE_ROWS, Window, WindowChanged, read_window
 from analytics.warehouse import loading, tables
@@ -131,7 +132,7 @@ def ingest_day(
     def take() -> int:
         refused: list[Refused] = []
         pages = read_window(client, window, page_rows)
-        rows = loading.load(connection, source.table, pages, merge, refused.append)
+        rows = loading.load(connection, source.table, pages, merge, refused.append, forgotten(connection, source.table))
         _keep_refused(connection, source.table, day, rows, refused, run_id)
         _record(connection, source.table, day, rows, run_id)
         return rows
@@ -154,7 +155,8 @@ def ingest_today(
 
     def take() -> int:
         pages = read_window(client, window, page_rows)
-        return loading.load(connection, source.table, pages, loading.newest_wins, lambda _: None)
+        who = forgotten(connection, source.table)
+        return loading.load(connection, source.table, pages, loading.newest_wins, lambda _: None, who)
 
     with (
         database_errors(warehouse, f"writing today's rows of {source.table.qualified}"),

@@ -143,11 +143,11 @@ def test_a_part_of_a_project_is_built_without_tests_on_what_is_not_there(locatio
     assert location.run("staging/game_types", "staging/journal_entries").success
     with location.resources["warehouse"].connect() as connection:
         connection.execute("update raw.game_types set slug = 'changed' where id = 1")
-    failed = location.run("staging/game_types")
-    bad = {check.check_name for check in failed.get_asset_check_evaluations() if not check.passed}
-    assert bad == set()
-    assert not failed.success
-    assert "test relationships_journal_entries_game_type" in location.failures(failed)[-1]
+    built = location.run("staging/game_types")
+    assert built.success, location.failures(built)
+    (warned,) = [check for check in built.get_asset_check_evaluations() if not check.passed]
+    assert warned.check_name.startswith("relationships_journal_entries_game_type")
+    assert warned.severity is dg.AssetCheckSeverity.WARN
 
 
 BY_ENVIRONMENT = (
@@ -190,15 +190,9 @@ def test_a_dbt_that_was_killed_says_so_and_is_tried_again(location, project):
     def kill():
         """Kills each dbt once it is in the slow model, whose session would hold the tables until it has slept."""
         while not stopped.wait(0.2):
-            with location.resources["warehouse"].connect() as connection:
-                sleeping = connection.execute(
-                    "select pid from pg_stat_activity where wait_event = 'PgSleep'"
-                ).fetchall()
-                if sleeping:
-                    for process in _children("dbt"):
-                        os.kill(process, signal.SIGKILL)
-                    for session in sleeping:
-                        connection.execute("select pg_terminate_backend(%s)", session)
+            if sleeping(location):
+                for process in _children("dbt"):
+                    os.kill(process, signal.SIGKILL)
 
     stopped = threading.Event()
     with ThreadPoolExecutor(1) as pool:
@@ -209,6 +203,14 @@ def test_a_dbt_that_was_killed_says_so_and_is_tried_again(location, project):
     messages = location.failures(failed)
     assert "dbt was killed by signal 9 (SIGKILL) after it had made staging/quick" in messages[0]
     assert len(messages) == 3
+    assert not sleeping(location)
+
+
+def sleeping(location):
+    """Sessions that are in the slow model."""
+    query = "select pid from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
+    with location.resources["warehouse"].connect() as connection:
+        return connection.execute(query).fetchall()
 
 
 def _children(program):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,11 +43,16 @@ class Location:
         self.definitions = dg.Definitions.merge(models, dg.Definitions(assets=others), resources)
 
     def run(
-        self, *keys: str, days: tuple[str, str] | None = None, job: str = "__ASSET_JOB"
+        self,
+        *keys: str,
+        days: tuple[str, str] | None = None,
+        job: str = "__ASSET_JOB",
+        config: Mapping[str, object] | None = None,
     ) -> dg.ExecuteInProcessResult:
-        """One run of the assets, with their checks, over the days from first to last."""
+        """One run of the assets, with their checks, over the days from first to last; `config` is by step."""
         return self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
+            run_config={"ops": {name: {"config": values} for name, values in (config or {}).items()}},
             asset_selection=[dg.AssetKey.from_user_string(key) for key in keys] or None,
             tags={RANGE_START_TAG: days[0], RANGE_END_TAG: days[1]} if days else {},
             raise_on_error=False,
@@ -78,7 +84,8 @@ def places_parquet(names: tuple[str, ...]) -> bytes:
     import pyarrow.parquet as pq
 
     rows = []
-    for n, name in enumerate(names):
+    # Without a row there were no columns either.
+    for n, name in enumerate(names or ("none",)):
         code, country, continent = COUNTRIES[n % len(COUNTRIES)]
         rows.append(
             {
@@ -93,5 +100,5 @@ def places_parquet(names: tuple[str, ...]) -> bytes:
             }
         )
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows), sink)
+    pq.write_table(pa.Table.from_pylist(rows).slice(0, len(names)), sink)
     return sink.getvalue().to_pybytes()

@@ -191,9 +191,10 @@ def _reported() -> Condition:
     """Reported as made, by no run of ours, after all that is upstream: of a run, when it read is not known.
 
     Which of two events of one tick came later, Dagster knows of operands that stand alone; of equals, the upstream's.
+    Of its conditions on runs, those on the latest know that of one partition alone, the one that was made last.
     """
     newest = AC.newly_updated().since(AC.any_deps_match(AC.newly_updated()))
-    return AC.newly_updated() & ~AC.executed_with_tags() & newest
+    return AC.newly_updated() & ~AC.any_new_update_has_run_tags() & newest
 
 
 def _retry() -> Condition:

@@ -300,6 +300,25 @@ def test_a_partition_that_failed_is_asked_for_again_and_no_other(instance: dg.Da
     assert [each for each in found if each] == [{"b@2026-02-27"}]
 
 
+def test_what_came_after_a_run_was_asked_for_is_kept_when_runs_of_several_partitions_end_together(
+    instance: dg.DagsterInstance,
+) -> None:
+    """Dagster knows of the newest materialisation alone by which run it is."""
+    first, last = "2026-02-26", "2026-02-27"
+    new = policies.when_new()
+    world = World(
+        [asset("a", partitions_def=DAYS), asset("b", "a", condition=new, partitions_def=DAYS)], instance, START
+    )
+    world.tick()
+    world.made("a", partitions=[first, last])
+    assert {f"b@{first}", f"b@{last}"} <= world.tick()
+    world.made("a", partitions=[first])
+    assert world.tick() == set()
+    for run in sorted(world.runs, key=lambda run: str(run.partition)):
+        world.succeed(run)
+    assert world.tick() == {f"b@{first}"}
+
+
 def test_a_missing_partition_upstream_does_not_hold_what_takes_all_of_them(instance: dg.DagsterInstance) -> None:
     world = World([asset("a", partitions_def=DAYS), asset("b", "a", condition=policies.when_new())], instance)
     world.tick()

@@ -12,7 +12,8 @@ from analytics.components.refused_rows import refused_rows
 from analytics.ingestion import DailySource, Mode, ingest_days, ingest_today
 from analytics.ownership import OWNED
 from analytics.resources import SourceApiResource
-from analytics.source.client import SourceClient
+from analytics.source.client import ComeBackLater, SourceClient
+from analytics.source.patience import not_before, remember
 from analytics.warehouse.tables import Table
 from terrane.errors import Permanent, Temporary, as_failures
 from terrane.policies import asset_defaults, retry_policy
@@ -91,7 +92,7 @@ def ingest(
     rows: dict[date, int] = {}
     own: set[date] = set()
     try:
-        with as_failures(), source_api.client() as client:
+        with as_failures(), source_api.client() as client, not_before(warehouse, client):
             ingest_days(warehouse, client, source, days, context.run_id, rows.__setitem__)
             if source.to_this_moment:
                 _read_today(context, warehouse, client, source)
@@ -114,6 +115,8 @@ def _read_today(
     try:
         ingest_today(warehouse, client, source)
     except (Temporary, Permanent) as error:
+        if isinstance(error, ComeBackLater):
+            remember(warehouse, client.url, error.until)
         context.log.warning(f"today's rows were not read, and come when the day is over: {error}")
 
 

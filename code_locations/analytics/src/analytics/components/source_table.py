@@ -1,14 +1,16 @@
 """A raw table that is small and taken whole: one route of the API without a window of time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import dagster as dg
 
-from analytics.components.columns import ColumnSpec, as_columns, column_schema
+from analytics.components.columns import Allowed, ColumnSpec, as_columns, column_schema
 from analytics.ownership import OWNED
 from analytics.resources import SourceApiResource
 from analytics.source.client import SourceClient
+from analytics.source.patience import not_before
 from analytics.source.window import Row
 from analytics.warehouse import loading, tables
 from terrane.errors import Permanent, as_failures, database_errors
@@ -25,6 +27,10 @@ class SourceTable(dg.Component, dg.Resolvable):
         route: of the API, as /v1/game-types.
         columns: name, type and description; `id` is the key.
         description: of the asset.
+        least_kept: the share of the table's rows that an answer must have at least; an empty answer, or one with less,
+            fails the run and leaves the table as it is. 0 takes whatever comes.
+        deletions: `delete` takes rows away that the source has no longer; `keep` leaves them, since history may refer
+            to them, and each run says how many there are.
         fresh_hours: how old the newest materialisation may be before the asset counts as stale.
         retries: how often a failure that may pass is tried again within the run.
         retry_delay_s: the wait before the first of them; it doubles.
@@ -34,6 +40,8 @@ class SourceTable(dg.Component, dg.Resolvable):
     route: str
     columns: Sequence[ColumnSpec]
     description: str
+    least_kept: float = 0.5
+    deletions: Literal["delete", "keep"] = "delete"
     fresh_hours: int = 30
     retries: int = 2
     retry_delay_s: float = 15
@@ -41,6 +49,7 @@ class SourceTable(dg.Component, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         columns = as_columns(self.columns)
         table, route = tables.Table(self.table, columns, "id"), self.route
+        merge = loading.Whole(self.least_kept, self.deletions == "keep")
 
         @dg.asset(
             key=["raw", self.table],
@@ -56,16 +65,21 @@ class SourceTable(dg.Component, dg.Resolvable):
                 retry_policy(self.retries, self.retry_delay_s),
             ),
         )
-        def ingested(source_api: SourceApiResource, warehouse: PostgresResource) -> dg.MaterializeResult:
+        def ingested(
+            config: Allowed, source_api: SourceApiResource, warehouse: PostgresResource
+        ) -> dg.MaterializeResult:
+            as_asked = replace(merge, least_kept=0) if config.allow_fewer_rows else merge
             with as_failures(), source_api.client() as client:
-                items = read_all(client, route)
+                with not_before(warehouse, client):
+                    items = read_all(client, route)
                 with (
                     database_errors(warehouse, f"writing {table.qualified}"),
                     warehouse.connect(autocommit=True) as connection,
                 ):
                     tables.ensure(connection, table)
-                    rows = loading.load(connection, table, [items], loading.replace_all)
-            return dg.MaterializeResult(metadata={"dagster/row_count": rows})
+                    came = loading.load(connection, table, [items], as_asked)
+                    rows = loading.count(connection, table)
+            return dg.MaterializeResult(metadata={"dagster/row_count": rows, "kept_though_gone": rows - came})
 
         return dg.Definitions(assets=[ingested])
 

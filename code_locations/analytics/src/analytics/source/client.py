@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -17,10 +17,24 @@ KEY_HEADER = "X-API-Key"
 UNKNOWN_KEY = (401, 403)
 TOO_MANY = 429
 MAX_WAIT_S = 30.0
+# What a source may ask for at most: a date far away is a mistake of its, and not the end of ingestion.
+LONGEST_S = 86_400.0
 
 
 class AccessRefused(Permanent):
     """The API does not know the key: no other request of this run would fare better."""
+
+
+class ComeBackLater(Temporary):
+    """The API said when to ask again, which is longer than a run waits.
+
+    Attributes:
+        until: that moment.
+    """
+
+    def __init__(self, message: str, until: datetime):
+        super().__init__(message)
+        self.until = until
 
 
 class SourceClient:
@@ -59,6 +73,7 @@ class SourceClient:
 
         Raises:
             Temporary: no good answer in all attempts: no connection, too slow, 429 or 5xx.
+            ComeBackLater: it said with 429 or 5xx when to ask again, in more than half a minute.
             AccessRefused: it answered 401 or 403.
             Permanent: it answered otherwise that it will not: 400, 404 and their like.
         """
@@ -74,6 +89,8 @@ class SourceClient:
                     raise kind(self._refusal(route, answer))
                 reason = f"{answer.status_code} {_message(answer)}"
                 wait = retry_after(answer.headers.get("Retry-After"), wait)
+                if wait > MAX_WAIT_S:
+                    raise self._later(route, answer, wait)
             except httpx.TransportError as error:
                 reason = f"{type(error).__name__} {error}".strip()
             except ValueError as error:
@@ -83,6 +100,14 @@ class SourceClient:
         raise Temporary(
             f"the API at {self.url} gave no good answer to GET {route} in {self._attempts} attempts: {reason}. "
             "Nothing of this window was written; see that the API is up and answers in time, then run again"
+        )
+
+    def _later(self, route: str, answer: httpx.Response, wait: float) -> ComeBackLater:
+        until = datetime.now(UTC) + timedelta(seconds=wait)
+        return ComeBackLater(
+            f"the API at {self.url} answered GET {route} with {answer.status_code} and asks to come back at "
+            f"{until:%Y-%m-%d %H:%M:%S} UTC; until then it is not asked, and nothing of this window was written",
+            until,
         )
 
     def _refusal(self, route: str, answer: httpx.Response) -> str:
@@ -95,18 +120,18 @@ class SourceClient:
 
 
 def retry_after(header: str | None, otherwise: float) -> float:
-    """The seconds that a Retry-After header asks for, as a number or as a date, from 0 to 30."""
+    """The seconds that a Retry-After header asks for, as a number or as a date, up to a day."""
     if not header:
         return otherwise
     if header.strip().isdigit():
-        return min(float(header), MAX_WAIT_S)
+        return min(float(header), LONGEST_S)
     try:
         moment = parsedate_to_datetime(header)
     except ValueError:
         return otherwise
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), MAX_WAIT_S)
+    return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_S)
 
 
 def usable_key(key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,13 @@ def load(
     pages: Iterable[Sequence[Mapping[str, Any]]],
     merge: Merge,
     refuse: Callable[[Refused], None] | None = None,
+    leave_out: Callable[[Mapping[str, Any]], bool] = lambda _: False,
 ) -> int:
     """Writes the rows of all pages, or none when anything is raised, also by `pages`.
 
     Args:
         refuse: gets each row that a column's type does not fit; without it such a row fails all of them.
+        leave_out: says of a row that nothing is to become of it, not even a refusal.
 
     Returns:
         What the merge says: how many rows of the table are now as they came in.
@@ -49,6 +52,8 @@ def load(
         with connection.cursor() as cursor, cursor.copy(into) as copy:
             for page in pages:
                 for row in page:
+                    if leave_out(row):
+                        continue
                     values = to_values(table, row)
                     if not isinstance(values, Refused):
                         copy.write_row(values)
@@ -112,12 +117,40 @@ def replace_between(start: datetime, end: datetime) -> Merge:
     return merge
 
 
-def replace_all(connection: psycopg.Connection, table: Table) -> int:
-    """Makes what came in exactly the table. Deletes, since TRUNCATE would lock out who reads the table now."""
-    from psycopg import sql
+@dataclass(frozen=True)
+class Whole:
+    """A merge that makes what came in the table, of a source that is taken whole.
 
-    connection.execute(sql.SQL("delete from {}").format(sql.Identifier(schema(), table.name)))
-    return _insert(connection, table)
+    Attributes:
+        least_kept: the share of the table's rows that has to come in at least; below it, and without any row, nothing
+            is written. 0 takes whatever comes.
+        keep_gone: leaves rows that did not come in, since others may refer to them.
+    """
+
+    least_kept: float = 0
+    keep_gone: bool = False
+
+    def __call__(self, connection: psycopg.Connection, table: Table) -> int:
+        """Raises Permanent when too few rows came in. Deletes, since TRUNCATE would lock out who reads it now."""
+        from psycopg import sql
+
+        name, key = sql.Identifier(schema(), table.name), sql.Identifier(table.key)
+        self._guard(connection, table)
+        which = sql.SQL(" where {key} in (select {key} from {})").format(sql.Identifier(INCOMING), key=key)
+        connection.execute(sql.SQL("delete from {}{}").format(name, which if self.keep_gone else sql.SQL("")))
+        return _insert(connection, table)
+
+    def _guard(self, connection: psycopg.Connection, table: Table) -> None:
+        if not self.least_kept:
+            return
+        came, there = _count(connection, INCOMING), count(connection, table)
+        if came and came >= self.least_kept * there:
+            return
+        raise Permanent(
+            f"{came} rows came in for {table.qualified}, which has {there}: fewer than {self.least_kept:.0%} of them, "
+            f"or none. Nothing was written; see whether the source is whole. If this is meant, run raw/{table.name} "
+            "with the config allow_fewer_rows: true, or lower least_kept in its defs.yaml"
+        )
 
 
 def _insert(connection: psycopg.Connection, table: Table) -> int:
@@ -135,3 +168,15 @@ def _list(names: Sequence[str]):
     from psycopg import sql
 
     return sql.SQL(", ").join(sql.Identifier(name) for name in names)
+
+
+def count(connection: psycopg.Connection, table: Table) -> int:
+    """How many rows the table has."""
+    return _count(connection, schema(), table.name)
+
+
+def _count(connection: psycopg.Connection, *name: str) -> int:
+    from psycopg import sql
+
+    counted = connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(*name))).fetchone()
+    return counted[0] if counted else 0

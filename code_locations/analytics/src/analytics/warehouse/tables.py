@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LEDGER = "ingested_days"
 REJECTED = "rejected"
+FORGOTTEN, NOT_BEFORE = "forgotten", "sources_not_before"
 # One for everybody who makes tables here: `create schema if not exists` fails when two do it at once.
 LOCK = "terrane raw tables"
 
@@ -88,11 +89,38 @@ def ensure(connection: psycopg.Connection, table: Table) -> None:
                     "rejected_at timestamptz not null default now())"
                 ).format(sql.Identifier(schema(), REJECTED))
             )
+            ensure_forgotten(connection)
             connection.execute(
                 sql.SQL("create index if not exists {} on {} (table_name, day)").format(
                     sql.Identifier(f"{REJECTED}_day"), sql.Identifier(schema(), REJECTED)
                 )
             )
+
+
+def ensure_not_before(connection: psycopg.Connection) -> None:
+    """Makes the table of when sources may be asked again, and the schema of raw tables."""
+    from psycopg import sql
+
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [names.current().lock(LOCK)])
+        connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema())))
+        connection.execute(
+            sql.SQL("create table if not exists {} (url text primary key, until timestamptz not null)").format(
+                sql.Identifier(schema(), NOT_BEFORE)
+            )
+        )
+
+
+def ensure_forgotten(connection: psycopg.Connection) -> None:
+    """Makes the table of what is not taken again: a digest of the id, by table and column."""
+    from psycopg import sql
+
+    connection.execute(
+        sql.SQL(
+            "create table if not exists {} (table_name text, column_name text, digest text, "
+            "forgotten_at timestamptz not null default now(), primary key (table_name, column_name, digest))"
+        ).format(sql.Identifier(schema(), FORGOTTEN))
+    )
 
 
 def _type(column: Column):

@@ -25,6 +25,7 @@ from terrane.publishing.newest import newest_commit, rebuild_newest
 from terrane.publishing.objects import CommitsAreOverwritten, download, probe_put_if_absent
 from terrane.publishing.publisher import AlreadyPublished, AttemptTooOld, publish
 from terrane.publishing.retention import Collected, Retention, collect, prune
+from terrane.publishing.rewriting import list_datasets, rewrite
 
 __all__ = [
     "COMMIT_VERSION",
@@ -41,6 +42,7 @@ __all__ = [
     "commit_key",
     "download",
     "list_commits",
+    "list_datasets",
     "newest_commit",
     "probe_put_if_absent",
     "prune",
@@ -48,4 +50,5 @@ __all__ = [
     "read_commit",
     "read_commits",
     "rebuild_newest",
+    "rewrite",
 ]

@@ -21,6 +21,7 @@ from terrane_dbt.dbt_project.cli import dbt_cli, dbt_project
 from terrane_dbt.dbt_project.failure import failure_of
 from terrane_dbt.dbt_project.manifest import ensure_manifest, keep_partial_parse
 from terrane_dbt.dbt_project.relations import tests_without_their_tables
+from terrane_dbt.dbt_project.sessions import end_sessions, named_session
 
 BUILT = ("model", "seed", "snapshot")
 
@@ -124,7 +125,10 @@ def run_dbt_build(
     arguments = ["build", *(["--exclude", " ".join(left_out)] if left_out else [])]
     made: list[str] = []
     with tempfile.TemporaryDirectory(prefix="terrane-dbt-") as target:
-        invocation = dbt_cli(project).cli(arguments, context=context, target_path=Path(target), raise_on_error=False)
+        with named_session() as session:
+            invocation = dbt_cli(project).cli(
+                arguments, context=context, target_path=Path(target), raise_on_error=False
+            )
         try:
             for event in invocation.stream():
                 if isinstance(event, dg.Output):
@@ -133,6 +137,8 @@ def run_dbt_build(
                 else:
                     yield event
             error = invocation.get_error()
+            if (invocation.process.returncode or 0) < 0:
+                context.log.info(f"ended {end_sessions(warehouse, session)} sessions of the dbt that was killed")
             if error:
                 said = getattr(error, "description", None) or str(error)
                 raise failure_of(Path(target), said, invocation.process.returncode, made)

@@ -1,4 +1,4 @@
-"""Places come from the newest commit of the lake, whole, or stay as they are."""
+"""A table from the lake is the newest commit, whole, or stays as it is; tried with the places."""
 
 import json
 from datetime import UTC, datetime
@@ -8,12 +8,26 @@ import pytest
 from faulty_api import PLACES
 from location import places_parquet, publish_places
 
-from analytics.lake.places import load_places, newest_commit
+from analytics.lake.tables import Published, load_table, newest_commit
+from analytics.warehouse.loading import Whole
+from analytics.warehouse.tables import Column, Table
 from terrane.errors import Permanent, Temporary
 from terrane.object_store import DATA_LAKE
 from terrane.publishing import commit_key, publish
 
 pytestmark = pytest.mark.integration
+
+OF = Published("places", "places.parquet", "data_lake/places")
+TEXTS = ("name", "country_iso_a3", "country", "continent")
+TABLE = Table(
+    "places",
+    [
+        Column("place_id", "bigint", ""),
+        *(Column(name, "text", "") for name in TEXTS),
+        *(Column(name, "double precision", "") for name in ("longitude", "latitude")),
+    ],
+    "place_id",
+)
 
 
 def count(warehouse):
@@ -21,9 +35,33 @@ def count(warehouse):
         return connection.execute("select count(*), min(name), max(continent) from raw.places").fetchone()
 
 
-def load(store, warehouse):
+def load(store, warehouse, least_kept=0):
     lake = store.bucket(DATA_LAKE)
-    return load_places(lake, newest_commit(lake), warehouse)
+    return load_table(lake, newest_commit(lake, OF), OF, TABLE, warehouse, Whole(least_kept))
+
+
+@pytest.mark.parametrize("left", [0, 19])
+def test_an_empty_batch_and_one_that_lost_most_change_nothing(folder_store, warehouse, left):
+    publish_places(folder_store, "first")
+    load(folder_store, warehouse, 0.5)
+    publish_places(folder_store, "second", PLACES[:left])
+    with pytest.raises(Permanent, match=f"{left} rows came in for raw.places, which has 40"):
+        load(folder_store, warehouse, 0.5)
+    assert count(warehouse)[0] == len(PLACES) == 40
+    publish_places(folder_store, "third", PLACES[:20])
+    assert load(folder_store, warehouse, 0.5) == 20
+
+
+def test_the_component_says_the_batch_and_takes_fewer_rows_when_it_is_allowed(location, places, folder_store):
+    assert location.run("raw/places").success
+    commit = publish_places(folder_store, "second", PLACES[:1])
+    (message,) = location.failures(location.run("raw/places"))
+    assert "run raw/places with the config allow_fewer_rows: true" in message
+    result = location.run("raw/places", config={"raw__places": {"allow_fewer_rows": True}})
+    assert result.success
+    (event,) = result.get_asset_materialization_events()
+    told = event.materialization.metadata
+    assert (told["dagster/row_count"].value, told["batch_id"].value) == (1, commit.batch_id)
 
 
 def test_the_newest_batch_is_the_table(object_store, warehouse):
@@ -35,8 +73,8 @@ def test_the_newest_batch_is_the_table(object_store, warehouse):
 
 
 def test_a_lake_without_places_says_what_to_materialise(folder_store):
-    with pytest.raises(Permanent, match="materialise data_lake/places in the location spatial"):
-        newest_commit(folder_store.bucket(DATA_LAKE))
+    with pytest.raises(Permanent, match="materialise data_lake/places, then run again"):
+        newest_commit(folder_store.bucket(DATA_LAKE), OF)
 
 
 def test_an_object_that_is_not_what_its_commit_says_changes_nothing(folder_store, warehouse):
@@ -82,4 +120,4 @@ def test_a_batch_of_a_newer_release_is_refused_in_words(object_store, warehouse)
     newer = json.loads(bytes(obstore.get(lake, key).bytes())) | {"version": 9}
     obstore.put(lake, key, json.dumps(newer).encode())
     with pytest.raises(Permanent, match="has version 9, and this release reads up to 1. Upgrade the location"):
-        newest_commit(lake)
+        newest_commit(lake, OF)
