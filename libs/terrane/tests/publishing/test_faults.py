@@ -34,6 +34,7 @@ from terrane.publishing import (
     publish,
     read_commit,
     read_commits,
+    rewrite,
 )
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -241,6 +242,43 @@ def test_collecting_that_dies_at_any_line(datasets: Lake, record_property: Recor
         assert isinstance(fail_at(line, Killed(), lambda d=dataset: collect_all(d)), Killed)
         datasets.is_whole(dataset)
         datasets.holds_nothing_else(dataset)
+
+
+def test_rewriting_that_dies_at_any_line(datasets: Lake, record_property: Record) -> None:
+    """What is to be forgotten is gone after the second try, and the batch is there once, with its time."""
+
+    def prepared() -> str:
+        dataset = datasets.dataset()
+        datasets.publish(dataset, content=b"of somebody")
+        return dataset
+
+    def forget(dataset: str) -> None:
+        for commit in list_commits(datasets.bucket, dataset):
+            rewrite(datasets.bucket, commit, without)
+
+    def without(name: str, file: Path) -> Path | None:
+        content = file.read_bytes()
+        if b"somebody" not in content:
+            return None
+        file.write_bytes(content.replace(b"somebody", b"nobody"))
+        return file
+
+    example = prepared()
+    found = lines_of(lambda: forget(example))
+    record_property("faults_planted", len(found))
+    assert len(found) >= 40
+    for line in found:
+        dataset = prepared()
+        assert isinstance(fail_at(line, Killed(), lambda d=dataset: forget(d)), Killed)
+        datasets.is_whole(dataset)
+        forget(dataset)
+        datasets.is_whole(dataset)
+        datasets.holds_nothing_else(dataset)
+        monday, tuesday = list_commits(datasets.bucket, dataset)
+        assert (monday.batch_id, tuesday.order[0]) == ("monday", TUESDAY)
+        assert tuesday.batch_id.startswith("tuesday-again-")
+        for key in datasets.keys(dataset):
+            assert b"somebody" not in bytes(obstore.get(datasets.bucket, key).bytes())
 
 
 def test_a_process_that_is_killed_while_it_uploads(folder_store: ObjectStoreResource, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""When a source may be asked again, as it said itself: kept in the warehouse, so that no run of any asset is earlier."""
+"""When a source may be asked again, as it said itself: kept in the warehouse, that no run of any asset is earlier."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ obstore is imported where it is used: definitions import this module, and start 
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from terrane.publishing.publisher import publish
 if TYPE_CHECKING:
     from terrane.object_store import Bucket
 
+AGAIN = "-again-"
 Change = Callable[[str, Path], Path | None]
 
 
@@ -59,7 +60,9 @@ def rewrite(lake: Bucket, commit: Commit, change: Change) -> Commit | None:
             files[each.name] = other or file
         if not changed:
             return None
-        batch_id = f"{commit.batch_id}-again-{uuid.uuid4().hex[:8]}"
+        # The same each time, so that a second try finds what the first one published.
+        token = hashlib.sha256((commit.token or commit.batch_id).encode()).hexdigest()[:8]
+        batch_id = f"{commit.batch_id.partition(AGAIN)[0]}{AGAIN}{token}"
         made = publish(lake, commit.dataset, batch_id, commit.run_id, files, commit.summary, data_time=commit.order[0])
     attempt = Attempt(commit.dataset, commit.batch_id, commit.token or "0" * 32, datetime.now(UTC))
     attempt.record(lake, commit.run_id)
