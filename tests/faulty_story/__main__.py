@@ -23,7 +23,7 @@ from tests.faulty_story.deliveries import deliver_as
 from tests.faulty_story.faults import Faults
 
 from terrane import names
-from terrane_cli.dagster_api import DagsterApi
+from terrane_cli.dagster_api import DagsterApi, NoAnswer
 from terrane_cli.demo.demo import wait_until_loaded
 from terrane_cli.demo.stages import STAGES, State, stage_state
 from terrane_cli.laptop.platform import Platform
@@ -109,15 +109,23 @@ def settle(on: Platform) -> None:
     """Returns when every stage has been done for half a minute. Raises TimeoutError with those that are not."""
     deadline, since = time.monotonic() + SETTLES_S, None
     while True:
-        api = DagsterApi(on.settings.url("webserver"))
-        assets = api.assets(stage.asset for stage in STAGES)
-        late = [stage.asset for stage in STAGES if stage_state(stage, assets) != State.DONE]
-        since = (since or time.monotonic()) if not late and api.is_idle() else None
+        late = _late(DagsterApi(on.settings.url("webserver")))
+        since = (since or time.monotonic()) if not late else None
         if since and time.monotonic() - since > SETTLED_FOR_S:
             return
         if time.monotonic() > deadline:
             raise TimeoutError(f"after {SETTLES_S / 60:.0f} minutes these are not as they should be: {', '.join(late)}")
         time.sleep(2)
+
+
+def _late(api: DagsterApi) -> list[str]:
+    """The stages that are not as they should be; what says so where nobody answers in time, or a run is at work."""
+    try:
+        assets = api.assets(stage.asset for stage in STAGES)
+        late = [stage.asset for stage in STAGES if stage_state(stage, assets) != State.DONE]
+        return late or ([] if api.is_idle() else ["runs are at work"])
+    except NoAnswer as error:
+        return [str(error)]
 
 
 def served(on: Platform) -> Served:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from faulty_api import rows_of
-from test_late_rows import entry, user
+from sources import entry, user
 
 from terrane.object_store import DATA_LAKE
 from terrane.publishing import list_commits, newest_commit, publish
@@ -55,6 +55,12 @@ def having(found, who):
     return {name for name, rows in found.items() if any(str(who) in row for row in rows)}
 
 
+def newest(lake, dataset):
+    commit = newest_commit(lake, dataset)
+    assert commit
+    return commit
+
+
 def parquet(**columns):
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns), sink)
@@ -62,7 +68,7 @@ def parquet(**columns):
 
 
 @pytest.fixture
-def told(location, api, places, query, folder_store):
+def told(location, api, places, folder_store):
     """The person in every store: raw, what was refused, gold, a snapshot, exports, a training set, a value."""
     api.fault = rows_of(
         {
@@ -79,7 +85,9 @@ def told(location, api, places, query, folder_store):
     for _ in range(2):
         built = location.run(*location.models(), "exports/user_journal_features")
         assert built.success, location.failures(built)
-    query("create schema history; create table history.users as select * from staging.users; select 1")
+    with location.resources["warehouse"].connect() as connection:
+        connection.execute("create schema history")
+        connection.execute("create table history.users as select * from staging.users")
     lake = folder_store.bucket(DATA_LAKE)
     rows = parquet(user_id=[WHO, OTHER, None], label=["a", "b", "c"])
     publish(lake, "training_sets/churn", "t1", "run", {"rows.parquet": rows}, {"rows": 3}, data_time=MONDAY)
@@ -116,13 +124,13 @@ def test_nothing_of_the_person_is_left_and_all_of_the_others(told, location, que
     for name, rows in before[0].items():
         assert [row for row in rows if str(WHO) not in row] == after[0][name], name
     assert len(list_commits(told, "exports/user_journal_features")) == 2
-    churn = newest_commit(told, "training_sets/churn")
+    churn = newest(told, "training_sets/churn")
     assert churn.order[0] == MONDAY
-    said = bytes(obstore.get(told, newest_commit(told, "exports/said").objects[0].key).bytes()).decode()
+    said = bytes(obstore.get(told, newest(told, "exports/said").objects[0].key).bytes()).decode()
     assert said == f'user_id,said\n{OTHER},"d,\ne"\n{OTHER},""\n{OTHER},\n'
     again = forget(location, WHO)
     assert again.success
-    assert newest_commit(told, "training_sets/churn") == churn
+    assert newest(told, "training_sets/churn") == churn
 
 
 def test_the_person_does_not_come_back_when_days_are_read_again(told, location, query):

@@ -6,22 +6,12 @@ from datetime import UTC, date, datetime
 import dagster as dg
 import pytest
 from faulty_api import rows_of
-from sources import ENTRIES
+from sources import ENTRIES, entry, user
 
 pytestmark = pytest.mark.integration
 
 DAYS = [date(2026, 1, day) for day in range(1, 6)]
 ROUTES = {"users": "/v1/users", "entries": "/v1/journal-entries"}
-
-
-def user(number, updated_at="2026-01-01T08:00:00Z"):
-    names = {"name": f"user{number}", "language": "en", "plan": "free", "created_at": "2026-01-01T00:00:00Z"}
-    return {"id": number, **names, "updated_at": updated_at}
-
-
-def entry(number, at, by=1):
-    of = {"user_id": by, "game_type": "board", "place": None, "mood": 3, "words": 10, "minutes": 5.0}
-    return {"id": number, "created_at": at, **of}
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def test_the_component_publishes_and_keeps_so_many(warehouse, folder_store, tmp_
         instance.report_runless_asset_event(dg.AssetMaterialization(["gold", "t"]))
         runs = [
             dg.materialize(
-                list(made.assets or ()),
+                [each for each in made.assets or () if isinstance(each, dg.AssetsDefinition)],
                 instance=instance,
                 resources={"warehouse": warehouse, "object_store": folder_store},
             )

@@ -35,7 +35,7 @@ def count(warehouse):
         return connection.execute("select count(*), min(name), max(continent) from raw.places").fetchone()
 
 
-def load(store, warehouse, least_kept=0):
+def load(store, warehouse, least_kept=0.0):
     lake = store.bucket(DATA_LAKE)
     return load_table(lake, newest_commit(lake, OF), OF, TABLE, warehouse, Whole(least_kept))
 

@@ -135,7 +135,9 @@ def test_each_version_of_a_model_is_an_asset(location, project):
     assert made_by(built) == {"intermediate/plans_v1": 1, "intermediate/plans_v2": 2}
 
 
-def test_a_part_of_a_project_is_built_without_tests_on_what_is_not_there(location, raw):
+def test_a_part_of_a_project_is_built_without_tests_on_what_is_not_there(location, raw, project):
+    tests = (DBT / "models/staging/staging.yml").read_text()
+    project({"models/staging/staging.yml": tests.replace("config: {severity: warn}", "config: {severity: error}")})
     built = location.run("staging/users")
     assert built.success, location.failures(built)
     names = {check.check_name for check in built.get_asset_check_evaluations()}
@@ -143,11 +145,11 @@ def test_a_part_of_a_project_is_built_without_tests_on_what_is_not_there(locatio
     assert location.run("staging/game_types", "staging/journal_entries").success
     with location.resources["warehouse"].connect() as connection:
         connection.execute("update raw.game_types set slug = 'changed' where id = 1")
-    built = location.run("staging/game_types")
-    assert built.success, location.failures(built)
-    (warned,) = [check for check in built.get_asset_check_evaluations() if not check.passed]
-    assert warned.check_name.startswith("relationships_journal_entries_game_type")
-    assert warned.severity is dg.AssetCheckSeverity.WARN
+    failed = location.run("staging/game_types")
+    bad = {check.check_name for check in failed.get_asset_check_evaluations() if not check.passed}
+    assert bad == set()
+    assert not failed.success
+    assert "test relationships_journal_entries_game_type" in location.failures(failed)[-1]
 
 
 BY_ENVIRONMENT = (

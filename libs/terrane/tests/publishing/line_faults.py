@@ -51,6 +51,37 @@ def fail_at(line: Line, error: BaseException, action: Callable[[], object]) -> B
     return None
 
 
+def steps_of(action: Callable[[], object], files: tuple[str, ...]) -> int:
+    """How many times the action comes to a line of those files, each line as often as it does."""
+    found = 0
+
+    def at(reached: Line) -> None:
+        nonlocal found
+        found += reached[0].endswith(files)
+
+    _traced(action, at)
+    return found
+
+
+def fail_at_step(
+    number: int, error: BaseException, action: Callable[[], object], files: tuple[str, ...]
+) -> BaseException | None:
+    """As `fail_at`, when it comes to a line of those files for that time, counted over all of their lines."""
+    left = number
+
+    def at(reached: Line) -> None:
+        nonlocal left
+        left -= reached[0].endswith(files)
+        if not left:
+            raise error
+
+    try:
+        _traced(action, at)
+    except BaseException as raised:
+        return raised
+    return None
+
+
 def stand_still_at(line: Line, action: Callable[[], Any], other: Callable[[], Any]) -> list[Any]:
     """Runs the action up to the line, then all of the other, or as far as it comes, then the rest of both.
 

@@ -6,6 +6,7 @@ What is kept of the person is a digest of the id for each raw table, by which in
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -111,11 +112,18 @@ def _delete(connection: psycopg.Connection, schema: str, table: str, column: str
 
 
 def _delete_rejected(connection: psycopg.Connection, person: Person, columns: Mapping[tuple[str, str], str]) -> int:
-    """Rows that were refused are kept as they came, with all that they say."""
+    """Rows that were refused are kept as they came, with all that they say; some of it is no JSON to Postgres."""
     from psycopg import sql
 
-    statement = sql.SQL("delete from {} where table_name = %s and content::json ->> %s = %s").format(
-        sql.Identifier(tables.schema(), REJECTED)
-    )
-    raw = [(table, column) for (schema, table), column in columns.items() if schema == tables.schema()]
-    return sum(connection.execute(statement, [table, column, person.id]).rowcount for table, column in raw)
+    name = sql.Identifier(tables.schema(), REJECTED)
+    raw = {table: column for (schema, table), column in columns.items() if schema == tables.schema()}
+    with connection.transaction():
+        connection.execute(sql.SQL("lock table {} in share row exclusive mode").format(name))
+        query = sql.SQL("select ctid::text, table_name, content from {} where table_name = any(%s)").format(name)
+        theirs = [
+            place
+            for place, table, content in connection.execute(query, [list(raw)])
+            if str(json.loads(content).get(raw[table])) == person.id
+        ]
+        statement = sql.SQL("delete from {} where ctid = any(%s::tid[])").format(name)
+        return connection.execute(statement, [theirs]).rowcount
