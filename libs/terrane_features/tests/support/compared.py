@@ -85,8 +85,15 @@ class Sides:
             self._forget()
 
     def _forget(self) -> None:
-        """Empties both registries: Feast reads all projects of one again and again while it applies to one of them."""
+        """Empties both registries: Feast reads all projects of one again and again while it applies to one of them.
+
+        Ends what its stores have left connected, too: after some two hundred repositories Postgres takes no more.
+        """
         with self.warehouse.connect() as connection:
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and usename = current_user and pid <> pg_backend_pid()"
+            )
             found = connection.execute(
                 "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname in ('feast', 'stock')"
             ).fetchall()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from terrane.postgres import PostgresResource
 from terrane_features.feast_internals import keep_newest_intervals
 from terrane_features.materialize.snapshot import Source, Window, look_in, one_snapshot, read_window
+from terrane_features.materialize.values import refuse_values
 from terrane_features.online_store import rows as online_rows
 from terrane_features.online_store import written as online_state
 from terrane_features.online_store.keys import KeyRecord
@@ -103,6 +104,7 @@ def materialize(
             store = feast.store()
             view = with_registered_types(view, store.get_feature_view(name))
             look_in(reading, view.schema)
+            refuse_values(reading, view)
             client = feast.online_store().client()
             window = read_window(reading, Source.of(view))
             if inspect:
