@@ -60,12 +60,6 @@ def write_section(title: str, body: str) -> None:
     PAGE.write_text(f"{page.rstrip()}\n")
 
 
-def write_figures(name: str, figures: dict[str, float]) -> None:
-    """Writes benchmarks/results/<name>.json."""
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(f"{json.dumps(figures, indent=2, sort_keys=True)}\n")
-
-
 def merge_figures(name: str, figures: dict[str, float], how: dict[str, object]) -> None:
     """Puts figures into benchmarks/results/<name>.json beside those there are, and below `how` by what they came about.
 

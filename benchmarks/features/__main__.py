@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.features import materializing, serving
-from benchmarks.report import machine, write_figures, write_section
+from benchmarks.report import machine, merge_figures, write_section
 
 
 def main() -> None:
@@ -13,7 +13,8 @@ def main() -> None:
         parts.append(text)
         figures |= found
     write_section("Features", "\n\n".join(parts))
-    write_figures("features", figures)
+    how = {"command": "make bench-features", "repeats": min(materializing.ROUNDS, serving.ROUNDS)}
+    merge_figures("features", figures, how)
     print("\n\n".join(parts))
 
 

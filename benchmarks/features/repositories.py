@@ -1,12 +1,14 @@
 """`make feast-repositories`: 500 repositories made at random, each as stock Feast and as ours have it.
 
-A repository that was compared at this commit is not compared again: results are kept below .terrane/.
+A repository that was compared as all that decides the outcome is committed is not compared again: results are kept
+below .terrane/.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import io
 import json
 import subprocess
@@ -23,6 +25,8 @@ from benchmarks.report import ROOT, merge_figures
 sys.path.insert(0, str(ROOT / "libs/terrane_features/tests/support"))
 SERVED_EVERY = 10
 COMMAND = "make feast-repositories"
+# What decides how a comparison ends.
+COMPARED = ("libs/terrane", "libs/terrane_features", "benchmarks/features", "code_locations/features/requirements.lock")
 
 
 def main() -> None:
@@ -96,10 +100,11 @@ def _compare(sides: Any, seed: int) -> dict[str, Any]:
 
 
 def _place() -> Path:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+    trees = [f"HEAD:{path}" for path in COMPARED]
+    named = subprocess.run(["git", "rev-parse", *trees], cwd=ROOT, capture_output=True, text=True, check=True)
     folder = ROOT / ".terrane/feast-repositories"
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{commit.stdout.strip()}.jsonl"
+    return folder / f"{hashlib.sha256(named.stdout.encode()).hexdigest()[:16]}.jsonl"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.report import ROOT, machine, median_ratio, rounds, table, write_figures, write_section
+from benchmarks.report import ROOT, machine, median_ratio, merge_figures, rounds, table, write_section
 from benchmarks.spatial import data, export, load, rasters, server
 from benchmarks.spatial.processes import Run, weighing
 from terrane.postgres import PostgresResource
@@ -45,7 +45,8 @@ def main() -> None:
         _many_rows(postgres, files, figures, lines)
         _rasters(files, figures, lines)
     body = f"{machine()}\n\n{table(HEADER, lines)}\n\n{HOW.read_text().strip()}"
-    write_figures("spatial", {name: round(value, 3) for name, value in figures.items()})
+    how = {"command": "make bench-spatial", "repeats": min(ROUNDS, LOADING_ROUNDS)}
+    merge_figures("spatial", {name: round(value, 3) for name, value in figures.items()}, how)
     write_section("Spatial", body)
     print(body)
 
