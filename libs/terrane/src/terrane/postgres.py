@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import dagster as dg
 
@@ -13,6 +13,8 @@ from terrane.store_advice import postgres_advice
 if TYPE_CHECKING:
     import psycopg
 
+# What COPY takes and gives is UTF-8 to whoever writes and reads it, whatever the database is kept in.
+ENCODING = "UTF8"
 CONNECT_TIMEOUT_S = 5
 
 
@@ -75,6 +77,7 @@ class PostgresResource(dg.ConfigurableResource):
                 autocommit=autocommit,
                 connect_timeout=CONNECT_TIMEOUT_S,
                 application_name="terrane",
+                client_encoding=ENCODING,
                 keepalives_idle=30,
                 **self._tls(),
             )
@@ -89,8 +92,8 @@ class PostgresResource(dg.ConfigurableResource):
         """The connection as a URI, password included: for a driver that takes nothing else, never for a log."""
         user, password = quote(self.user, safe=""), quote(self.password, safe="")
         address = f"postgresql://{user}:{password}@{self.host}:{self.port}/{quote(self.database)}"
-        options = "&".join(f"{name}={quote(value, safe='')}" for name, value in self._tls().items())
-        return f"{address}?{options}" if options else address
+        options = {"client_encoding": ENCODING, **self._tls()}
+        return f"{address}?{urlencode(options, quote_via=quote)}"
 
     def _tls(self) -> dict[str, Any]:
         """libpq's settings of TLS, without those that are left to it."""

@@ -213,7 +213,8 @@ def offline_conninfo(config: RepoConfig) -> str:
 
     offline: Any = config.offline_store
     named = {name: value for name, value in _get_conn_kwargs(offline).items() if value}
-    return make_conninfo(_get_conninfo(offline), **named)
+    # ADBC reads texts as UTF-8, whatever the database is kept in.
+    return make_conninfo(_get_conninfo(offline), client_encoding="UTF8", **named)
 
 
 def name_online(view: FeatureView, config: RepoConfig) -> str:
