@@ -22,7 +22,7 @@ command = partial(app.command, rich_help_panel="Data")
 @command()
 def forget(
     kind: Annotated[str, typer.Argument(help="What is forgotten, as users.")],
-    identifier: Annotated[str, typer.Argument(metavar="ID", help="Whom.")],
+    identifier: Annotated[str, typer.Argument(help="Whom, by the id that the source gave.")],
     cluster: Annotated[bool, typer.Option("--cluster", help="On the cluster that kubectl reaches.")] = False,
 ) -> None:
     """Forget a person in every store: warehouse, lake and online features; say what that can't reach."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 from terrane_spatial.arrow_buffers import bounds_of, numbers_at
@@ -34,3 +35,35 @@ def wkb_codes(geometry: pa.Array) -> Any:
     little = content[starts] == 1
     numbers = numbers_at(content, starts + 1, "<u4")
     return (numbers if little.all() else np.where(little, numbers, numbers.byteswap())).astype(np.int64)
+
+
+def without_empty_holes(value: bytes) -> bytes | None:
+    """ISO WKB in two dimensions, little endian, without holes that have no points; None for what is not such WKB."""
+    try:
+        made, end = _without_empty_holes(value, 0)
+    except (struct.error, RecursionError):
+        return None
+    return made if end == len(value) else None
+
+
+def _without_empty_holes(value: bytes, at: int) -> tuple[bytes, int]:
+    order, kind = struct.unpack_from("<BI", value, at)
+    if order != 1:
+        raise struct.error("big endian")
+    if kind == POINT:
+        return value[at : at + WKB_HEAD + 16], at + WKB_HEAD + 16
+    (count,) = struct.unpack_from("<I", value, at + WKB_HEAD)
+    head, at = value[at : at + WKB_HEAD], at + WKB_HEAD + 4
+    if kind == LINE:
+        return head + value[at - 4 : at + 16 * count], at + 16 * count
+    kept = []
+    for number in range(count):
+        if kind == POLYGON:
+            (points,) = struct.unpack_from("<I", value, at)
+            part, at = value[at : at + 4 + 16 * points], at + 4 + 16 * points
+            if number and not points:
+                continue
+        else:
+            part, at = _without_empty_holes(value, at)
+        kept.append(part)
+    return b"".join((head, struct.pack("<I", len(kept)), *kept)), at

@@ -179,6 +179,36 @@ def test_a_row_that_postgis_refuses_is_rejected_alone(load: Load) -> None:
     assert rows(load, "select count(*) from t") == [(1,)]
 
 
+def polygon_wkb(*rings: Sequence[tuple[float, float]]) -> bytes:
+    held = b"".join(struct.pack("<I", len(ring)) + b"".join(struct.pack("<2d", *at) for at in ring) for ring in rings)
+    return struct.pack("<BII", 1, 3, len(rings)) + held
+
+
+CORNERS = [(0.0, 0.0), (0.0, 4.0), (4.0, 4.0), (4.0, 0.0), (0.0, 0.0)]
+
+
+@pytest.mark.parametrize("hole", [[(1.0, 1.0)] * 3, [(1.0, 1.0), (2.0, 2.0), (1.0, 1.0)]])
+def test_a_ring_of_fewer_points_than_postgis_takes_rejects_its_row_alone(
+    load: Load, hole: list[tuple[float, float]]
+) -> None:
+    many = struct.pack("<BII", 1, 6, 1) + polygon_wkb(CORNERS, hole)
+    within = struct.pack("<BII", 1, 7, 1) + many
+    bad = [polygon_wkb(hole), polygon_wkb(CORNERS, hole), many, within]
+    loaded = load(geoparquet([*bad, polygon_wkb(CORNERS)]))
+    assert loaded.facts["rejected"] == {"geometry that is not whole": 4}
+    assert rows(load, "select st_area(geometry) from t") == [(16.0,)]
+
+
+def test_a_hole_without_points_is_left_out_and_counted(load: Load) -> None:
+    with_hole = polygon_wkb(CORNERS, [], [(1.0, 1.0), (1.0, 2.0), (2.0, 2.0), (1.0, 1.0)])
+    many = struct.pack("<BII", 1, 6, 2) + polygon_wkb(CORNERS, []) + polygon_wkb(CORNERS)
+    loaded = load(geoparquet([with_hole, many, polygon_wkb(CORNERS)]))
+    assert loaded.facts["holes without points left out"] == 2
+    assert "rejected" not in loaded.facts or not loaded.facts["rejected"]
+    found = rows(load, "select st_area(geometry), st_nrings(geometry) from t order by 1")
+    assert found == [(15.5, 2), (16.0, 1), (32.0, 2)]
+
+
 def test_a_file_of_which_every_row_is_rejected_is_refused(load: Load) -> None:
     with pytest.raises(BatchRejectedError, match="every row of its layer t has coordinates that are not finite"):
         load(geoparquet([line_wkb(0, 0, math.nan, 1)]))

@@ -82,7 +82,7 @@ def clean(geometry: Any, met: Met, strict: bool = False) -> tuple[Any, Any]:
         geometry, unread = _shapes().in_two_dimensions(geometry, raised, met)
         bad |= {NOT_WHOLE: _mask(len(geometry), unread)} if len(unread) else {}
     if strict:
-        geometry, unread = _shapes().rewritten(geometry, rows[kinds <= COLLECTION])
+        geometry, unread = _shapes().rewritten(geometry, rows[kinds <= COLLECTION], met)
         bad[NOT_WHOLE] = bad.get(NOT_WHOLE, False) | _mask(len(geometry), unread)
     if (wild := _not_finite(geometry)) is not None:
         bad[NOT_FINITE] = wild

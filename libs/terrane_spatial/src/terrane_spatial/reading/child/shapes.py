@@ -14,6 +14,9 @@ import shapely
 from terrane_spatial.reading.child.flatten import to_two_dimensions
 from terrane_spatial.reading.layer import Met
 
+# As PostGIS has it; three are enough for GEOS.
+POINTS_OF_A_RING = 4
+
 
 def in_two_dimensions(geometry: Any, rows: Any, met: Met) -> tuple[Any, Any]:
     """The array with those rows in two dimensions, and the rows that cannot be read."""
@@ -30,16 +33,46 @@ def in_two_dimensions(geometry: Any, rows: Any, met: Met) -> tuple[Any, Any]:
     return pa.array(values, pa.binary()), rows[~read]
 
 
-def rewritten(geometry: Any, rows: Any) -> tuple[Any, Any]:
-    """The array with those rows as GEOS writes them, so that PostGIS reads them; and the rows GEOS does not read.
+def rewritten(geometry: Any, rows: Any, met: Met) -> tuple[Any, Any]:
+    """The array with those rows as GEOS writes them, so that PostGIS reads them; and the rows that one of them refuses.
 
-    Those have rings that are not closed, too few points, or counts beyond the end.
+    Those have rings that are not closed, too few points, or counts beyond the end. A hole without points is left out.
     """
     values = np.array(geometry.to_pylist(), object)
     shapes = parsed(values[rows])
+    points, of = _points_of_rings(shapes)
+    for at in np.unique(of[points == 0]):
+        shapes[at] = _without_empty_holes(shapes[at], met)
     read = ~shapely.is_missing(shapes)
+    read[of[(points > 0) & (points < POINTS_OF_A_RING)]] = False
     values[rows[read]] = shapely.to_wkb(shapes[read], flavor="iso")
     return pa.array(values, pa.binary()), rows[~read]
+
+
+def _points_of_rings(shapes: Any) -> tuple[Any, Any]:
+    """How many points each ring of each polygon has, and of which of the shapes it is; collections are gone through."""
+    at, points, of = np.arange(len(shapes)), [np.empty(0, int)], [np.empty(0, int)]
+    while len(shapes):
+        kinds = shapely.get_type_id(shapes)
+        polygons, more = kinds == shapely.GeometryType.POLYGON, kinds >= shapely.GeometryType.MULTIPOLYGON
+        rings, belongs = shapely.get_rings(shapes[polygons], return_index=True)
+        points.append(shapely.get_num_points(rings))
+        of.append(at[polygons][belongs])
+        shapes, part_of = shapely.get_parts(shapes[more], return_index=True)
+        at = at[more][part_of]
+    return np.concatenate(points), np.concatenate(of)
+
+
+def _without_empty_holes(shape: Any, met: Met) -> Any:
+    """The shape with what GEOS takes for a hole and PostGIS for too few points left out, and counted."""
+    if shape.geom_type == "Polygon":
+        holes = [hole for hole in shape.interiors if not hole.is_empty]
+        left_out = len(shape.interiors) - len(holes)
+        met.counts["holes without points left out"] += left_out
+        return shapely.Polygon(shape.exterior, holes) if left_out else shape
+    if shape.geom_type in ("MultiPolygon", "GeometryCollection"):
+        return type(shape)([_without_empty_holes(part, met) for part in shape.geoms])
+    return shape
 
 
 def parsed(values: Any) -> Any:
