@@ -98,7 +98,7 @@ def told(location, api, places, folder_store):
 
 
 def forget(location, who, kind="users"):
-    return location.run(job="forget", config={"forget": {"kind": kind, "id": str(who)}})
+    return location.run(job="forget", config={"forget_person": {"kind": kind, "id": str(who)}})
 
 
 def test_nothing_of_the_person_is_left_and_all_of_the_others(told, location, query):

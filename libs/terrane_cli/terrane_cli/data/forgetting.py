@@ -11,7 +11,7 @@ from terrane_cli.commands import CliError
 if TYPE_CHECKING:
     from terrane_cli.dagster_api import DagsterApi
 
-JOB, ONLINE = "forget", "online"
+JOB, OP, ONLINE = "forget", "forget_person", "online"
 LIMIT_S = 3600
 EVERY_S = 1.0
 NOT_REACHED = """Not reached, and to be seen to by hand:
@@ -43,7 +43,7 @@ def forget(api: DagsterApi, kind: str, identifier: str) -> Iterator[str]:
     forgetting = _with_job(api)
     if not forgetting:
         raise CliError(f"no location has a job `{JOB}`: add a Forgetting to one of them, docs/stores.md says how")
-    config = {"ops": {JOB: {"config": {"kind": kind, "id": identifier}}}}
+    config = {"ops": {OP: {"config": {"kind": kind, "id": identifier}}}}
     for selector in forgetting:
         yield from _run(api, {**selector, "jobName": JOB}, config, f"{selector['repositoryLocationName']}: {JOB}")
     for selector, key in _online(api):

@@ -39,7 +39,7 @@ class Forgetting(dg.Component, dg.Resolvable):
     datasets: Sequence[str] = PREFIXES
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        @dg.op(name="forget", retry_policy=retry_policy())
+        @dg.op(name="forget_person", retry_policy=retry_policy())
         def op(
             context: dg.OpExecutionContext,
             config: Whom,
