@@ -19,8 +19,10 @@ from terrane_spatial.reading.layer import Met
 from terrane_spatial.sandbox.protocol import RefusedError
 
 HALF_WORLD, WORLD = 180.0, 360.0
-WORLD_BOX = shapely.box(-HALF_WORLD, -90, HALF_WORLD, 90)
-BEYOND_BOX = shapely.box(HALF_WORLD, -90, WORLD + HALF_WORLD, 90)
+# A ring that begins in this world may go on into the one on either side.
+WORLDS = (-1, 0, 1)
+POLE = 90.0
+MENDED = "geometries made valid to be cut at 180 degrees"
 RADIUS_M, FLATTENING = 6_378_137, 298.25722
 NO_PLACE = "coordinates that their own system has no place for"
 # What PROJ calls a way between two datums of which it knows none.
@@ -50,8 +52,8 @@ class Degrees:
                 "it has curves, and a reference system without an EPSG number; send them as lines, or in another system"
             )
         moved = shapely.transform(shapes, self._moved)
-        for at in np.flatnonzero(_across(moved)):
-            moved[at] = on_both_sides(moved[at])
+        for at in np.flatnonzero(_wide(moved)):
+            moved[at] = on_both_sides(moved[at], met)
         numbers, rows = shapely.get_coordinates(moved, return_index=True)
         lost = np.unique(rows[~np.isfinite(numbers).all(axis=1)])
         keep = np.ones(len(values), bool)
@@ -75,17 +77,82 @@ def _is_of_the_earth(system: Any) -> bool:
     )
 
 
-def _across(shapes: Any) -> Any:
-    """Which shapes seem to be wider than half the world: those that cross 180 degrees."""
+def _wide(shapes: Any) -> Any:
+    """Which shapes are wider than half the world: those that cross 180 degrees, or lie on both sides of it."""
     bounds = shapely.bounds(shapes)
     return bounds[:, 2] - bounds[:, 0] > HALF_WORLD
 
 
-def on_both_sides(shape: Any) -> Any:
-    """A shape whose places jump from one side of 180 degrees to the other, cut there."""
-    unrolled = shapely.transform(
-        shape, lambda p: np.stack([np.where(p[:, 0] < 0, p[:, 0] + WORLD, p[:, 0]), p[:, 1]], axis=1)
-    )
-    west = shapely.intersection(unrolled, WORLD_BOX)
-    east = shapely.transform(shapely.intersection(unrolled, BEYOND_BOX), lambda p: p - [WORLD, 0])
-    return shapely.union(west, east)
+def on_both_sides(shape: Any, met: Met) -> Any:
+    """The shape with what jumps from one side of 180 degrees to the other cut there (RFC 7946, 3.1.9).
+
+    A shape may be wide and jump nowhere: a country with islands in every ocean, a continent around a pole.
+    """
+    leaves = _leaves(shape)
+    if not any(_jumps(leaf) for leaf in leaves):
+        return shape
+    pieces = [piece for leaf in leaves for piece in (_cut(leaf, met) if _jumps(leaf) else [leaf])]
+    return _together(pieces)
+
+
+def _leaves(shape: Any) -> list[Any]:
+    return [leaf for part in shape.geoms for leaf in _leaves(part)] if hasattr(shape, "geoms") else [shape]
+
+
+def _together(pieces: list[Any]) -> Any:
+    kinds = {piece.geom_type for piece in pieces}
+    many = {"Polygon": shapely.MultiPolygon, "LineString": shapely.MultiLineString, "Point": shapely.MultiPoint}
+    return many[kinds.pop()](pieces) if len(kinds) == 1 else shapely.GeometryCollection(pieces)
+
+
+def _jumps(leaf: Any) -> bool:
+    return any(_jumping(path).any() for path in _paths(leaf))
+
+
+def _paths(leaf: Any) -> list[Any]:
+    """(n, 2) places of each ring, or of the line."""
+    rings = [leaf.exterior, *leaf.interiors] if leaf.geom_type == "Polygon" else [leaf]
+    return [shapely.get_coordinates(ring) for ring in rings]
+
+
+def _jumping(path: Any) -> Any:
+    """Between which places the path crosses 180 degrees, which a step along a pole does not."""
+    along = (np.abs(path[1:, 1]) == POLE) & (np.abs(path[:-1, 1]) == POLE)
+    return (np.abs(np.diff(path[:, 0])) > HALF_WORLD) & ~along
+
+
+def _cut(leaf: Any, met: Met) -> list[Any]:
+    """The pieces of a line or a polygon in this world, each of the leaf's own kind."""
+    whole = _unrolled(leaf)
+    if not whole.is_valid:
+        whole = shapely.make_valid(whole)
+        met.counts[MENDED] += 1
+    pieces = []
+    for world in WORLDS:
+        middle = WORLD * world
+        seen = shapely.intersection(whole, shapely.box(middle - HALF_WORLD, -POLE, middle + HALF_WORLD, POLE))
+        moved = shapely.transform(seen, lambda places, middle=middle: places - [middle, 0])
+        pieces += [piece for piece in _leaves(moved) if piece.geom_type == leaf.geom_type and not piece.is_empty]
+    return pieces
+
+
+def _unrolled(leaf: Any) -> Any:
+    """The leaf with longitudes counted on across 180 degrees, and closed over the pole that it goes around."""
+    if leaf.geom_type != "Polygon":
+        return shapely.LineString(_counted_on(shapely.get_coordinates(leaf)))
+    outer, *holes = (_closed(_counted_on(path)) for path in _paths(leaf))
+    middle = (outer[:, 0].min() + outer[:, 0].max()) / 2
+    turns = [WORLD * round((middle - (hole[:, 0].min() + hole[:, 0].max()) / 2) / WORLD) for hole in holes]
+    return shapely.Polygon(outer, [hole + np.array([turn, 0]) for hole, turn in zip(holes, turns, strict=True)])
+
+
+def _counted_on(path: Any) -> Any:
+    return np.stack([np.unwrap(path[:, 0], period=WORLD), path[:, 1]], axis=1)
+
+
+def _closed(ring: Any) -> Any:
+    around = ring[-1, 0] - ring[0, 0]
+    if abs(around) < HALF_WORLD:
+        return ring
+    pole = np.copysign(POLE, ring[:, 1].mean())
+    return np.concatenate([ring, [[ring[-1, 0], pole], [ring[0, 0], pole], ring[0]]])
