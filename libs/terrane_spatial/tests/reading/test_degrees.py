@@ -43,8 +43,9 @@ def test_a_country_with_islands_in_every_ocean_is_as_it_was() -> None:
     assert not met.counts["geometries made valid to be cut at 180 degrees"]
 
 
-def test_a_shape_as_wide_as_the_world_is_as_it_was() -> None:
-    belt = shapely.segmentize(shapely.box(-179.9, -10, 179.9, 10), 5)
+@pytest.mark.parametrize("step", [5, 400])
+def test_a_shape_as_wide_as_the_world_is_as_it_was_however_long_its_edges_are(step: int) -> None:
+    belt = shapely.segmentize(shapely.box(-179.9, -10, 179.9, 10), step)
     (found,), _ = brought([belt], ROBINSON)
     assert shapely.equals_exact(found, belt, tolerance=NEAR)
 
@@ -71,8 +72,31 @@ def test_a_shape_that_crosses_itself_and_180_degrees_is_mended_and_counted() -> 
     assert met.counts["geometries made valid to be cut at 180 degrees"] == 1
 
 
-def test_a_continent_around_a_pole_has_the_pole_in_it() -> None:
-    around = shapely.Polygon([(lon, -70) for lon in range(-180, 180, 5)])
-    (found,), _ = brought([around], POLAR)
-    assert found.area == pytest.approx(360 * 20, rel=1e-6)
-    assert found.covers(shapely.Point(0, -90))
+@pytest.mark.parametrize(("inner", "area"), [((), 360 * 20), ((-80,), 360 * 10)])
+def test_a_continent_around_a_pole_has_the_pole_in_it_unless_it_is_a_ring(inner: tuple[int, ...], area: float) -> None:
+    outer, *holes = ([(lon, lat) for lon in range(-177, 183, 5)] for lat in (-70, *inner))
+    (found,), met = brought([shapely.Polygon(outer, holes)], POLAR)
+    assert found.is_valid
+    assert found.area == pytest.approx(area, rel=1e-6)
+    assert found.covers(shapely.Point(0, -90)) is not bool(inner)
+    assert not met.counts["geometries made valid to be cut at 180 degrees"]
+
+
+def test_a_strip_over_the_pole_is_one_shape_on_both_sides_of_it() -> None:
+    strip = shapely.box(-200_000, -2_000_000, 200_000, 2_000_000)
+    met = Met()
+    values, _ = Degrees(pyproj.CRS.from_user_input(POLAR).to_wkt()).bring(
+        pa.array([shapely.to_wkb(shapely.segmentize(strip, 20_000))], pa.binary()), met
+    )
+    found = shapely.segmentize(shapely.from_wkb(values[0].as_py()), 0.1)
+    way = pyproj.Transformer.from_crs(4326, "+proj=laea +lat_0=-90 +datum=WGS84", always_xy=True)
+    seen, asked = (
+        shapely.transform(s, lambda p: np.stack(way.transform(p[:, 0], p[:, 1]), axis=1)).area
+        for s in (found, shapely.transform(shapely.segmentize(strip, 20_000), in_degrees))
+    )
+    assert seen == pytest.approx(asked, rel=1e-3)
+
+
+def in_degrees(places: Any) -> Any:
+    way = pyproj.Transformer.from_crs(POLAR, 4326, always_xy=True)
+    return np.stack(way.transform(places[:, 0], places[:, 1]), axis=1)

@@ -5,6 +5,7 @@ Here, in the process that reads the file, because PROJ parses the definition, wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ RADIUS_M, FLATTENING = 6_378_137, 298.25722
 NO_PLACE = "coordinates that their own system has no place for"
 # What PROJ calls a way between two datums of which it knows none.
 UNKNOWN_SHIFT = "Ballpark"
+Moved = Callable[[Any], Any]
 
 
 class Degrees:
@@ -52,10 +54,10 @@ class Degrees:
                 "it has curves, and a reference system without an EPSG number; send them as lines, or in another system"
             )
         moved = shapely.transform(shapes, self._moved)
-        for at in np.flatnonzero(_wide(moved)):
-            moved[at] = on_both_sides(moved[at], met)
         numbers, rows = shapely.get_coordinates(moved, return_index=True)
         lost = np.unique(rows[~np.isfinite(numbers).all(axis=1)])
+        for at in np.setdiff1d(np.flatnonzero(_wide(moved)), lost):
+            moved[at] = on_both_sides(moved[at], shapes[at], self._moved, met)
         keep = np.ones(len(values), bool)
         keep[lost] = shapely.is_empty(shapes[lost])
         if not keep.all():
@@ -83,16 +85,22 @@ def _wide(shapes: Any) -> Any:
     return bounds[:, 2] - bounds[:, 0] > HALF_WORLD
 
 
-def on_both_sides(shape: Any, met: Met) -> Any:
+def on_both_sides(shape: Any, before: Any, moved: Moved, met: Met) -> Any:
     """The shape with what jumps from one side of 180 degrees to the other cut there (RFC 7946, 3.1.9).
 
-    A shape may be wide and jump nowhere: a country with islands in every ocean, a continent around a pole.
+    A shape may be wide and jump nowhere: a country with islands in every ocean, a belt around the Earth.
+
+    Args:
+        before: the shape in its own system, with a place for each of this one's.
+        moved: brings places of that system to degrees.
     """
-    leaves = _leaves(shape)
-    if not any(_jumps(leaf) for leaf in leaves):
-        return shape
-    pieces = [piece for leaf in leaves for piece in (_cut(leaf, met) if _jumps(leaf) else [leaf])]
-    return _together(pieces)
+    pieces, found = [], False
+    for leaf, drawn in zip(_leaves(shape), _leaves(before), strict=True):
+        crossings = [_crossings(path, own, moved) for path, own in zip(_paths(leaf), _paths(drawn), strict=True)]
+        jumps = any(crossed.any() for crossed in crossings)
+        pieces += _cut(leaf, crossings, met) if jumps else [leaf]
+        found |= jumps
+    return _together(pieces) if found else shape
 
 
 def _leaves(shape: Any) -> list[Any]:
@@ -105,25 +113,31 @@ def _together(pieces: list[Any]) -> Any:
     return many[kinds.pop()](pieces) if len(kinds) == 1 else shapely.GeometryCollection(pieces)
 
 
-def _jumps(leaf: Any) -> bool:
-    return any(_jumping(path).any() for path in _paths(leaf))
-
-
 def _paths(leaf: Any) -> list[Any]:
     """(n, 2) places of each ring, or of the line."""
     rings = [leaf.exterior, *leaf.interiors] if leaf.geom_type == "Polygon" else [leaf]
     return [shapely.get_coordinates(ring) for ring in rings]
 
 
-def _jumping(path: Any) -> Any:
-    """Between which places the path crosses 180 degrees, which a step along a pole does not."""
+def _crossings(path: Any, own: Any, moved: Moved) -> Any:
+    """By how many turns each step of the path goes around the world: -1 or 1 across 180 degrees, else none.
+
+    A step of more than half the world is taken the way on which its middle lies. Along a pole, every longitude is one.
+    """
+    steps = np.diff(path[:, 0])
+    turns = np.zeros(len(steps), int)
     along = (np.abs(path[1:, 1]) == POLE) & (np.abs(path[:-1, 1]) == POLE)
-    return (np.abs(np.diff(path[:, 0])) > HALF_WORLD) & ~along
+    at = np.flatnonzero((np.abs(steps) > HALF_WORLD) & ~along)
+    if len(at):
+        middles = moved((own[at] + own[at + 1]) / 2)[:, 0]
+        apart = np.abs(middles - (path[at, 0] + path[at + 1, 0]) / 2) % WORLD
+        turns[at] = np.where(np.minimum(apart, WORLD - apart) > HALF_WORLD / 2, -np.sign(steps[at]), 0)
+    return turns
 
 
-def _cut(leaf: Any, met: Met) -> list[Any]:
+def _cut(leaf: Any, crossings: list[Any], met: Met) -> list[Any]:
     """The pieces of a line or a polygon in this world, each of the leaf's own kind."""
-    whole = _unrolled(leaf)
+    whole = _unrolled(leaf, crossings)
     if not whole.is_valid:
         whole = shapely.make_valid(whole)
         met.counts[MENDED] += 1
@@ -131,23 +145,36 @@ def _cut(leaf: Any, met: Met) -> list[Any]:
     for world in WORLDS:
         middle = WORLD * world
         seen = shapely.intersection(whole, shapely.box(middle - HALF_WORLD, -POLE, middle + HALF_WORLD, POLE))
-        moved = shapely.transform(seen, lambda places, middle=middle: places - [middle, 0])
-        pieces += [piece for piece in _leaves(moved) if piece.geom_type == leaf.geom_type and not piece.is_empty]
-    return pieces
+        here = shapely.transform(seen, lambda places, middle=middle: places - [middle, 0])
+        pieces += [piece for piece in _leaves(here) if piece.geom_type == leaf.geom_type and not piece.is_empty]
+    # What goes around a pole meets itself where it began.
+    return _leaves(shapely.union_all(pieces))
 
 
-def _unrolled(leaf: Any) -> Any:
+def _unrolled(leaf: Any, crossings: list[Any]) -> Any:
     """The leaf with longitudes counted on across 180 degrees, and closed over the pole that it goes around."""
+    paths = [_counted_on(path, turns) for path, turns in zip(_paths(leaf), crossings, strict=True)]
     if leaf.geom_type != "Polygon":
-        return shapely.LineString(_counted_on(shapely.get_coordinates(leaf)))
-    outer, *holes = (_closed(_counted_on(path)) for path in _paths(leaf))
+        return shapely.LineString(paths[0])
+    outer, *holes = (_closed(path) for path in paths)
     middle = (outer[:, 0].min() + outer[:, 0].max()) / 2
     turns = [WORLD * round((middle - (hole[:, 0].min() + hole[:, 0].max()) / 2) / WORLD) for hole in holes]
-    return shapely.Polygon(outer, [hole + np.array([turn, 0]) for hole, turn in zip(holes, turns, strict=True)])
+    moved = [shapely.Polygon(hole + np.array([turn, 0])) for hole, turn in zip(holes, turns, strict=True)]
+    whole = shapely.Polygon(outer)
+    # A hole around the pole has an edge with what is around it, which no hole of a polygon has.
+    return (
+        shapely.difference(whole, shapely.union_all(moved))
+        if _valid([whole, *moved])
+        else shapely.Polygon(outer, [hole.exterior for hole in moved])
+    )
 
 
-def _counted_on(path: Any) -> Any:
-    return np.stack([np.unwrap(path[:, 0], period=WORLD), path[:, 1]], axis=1)
+def _valid(shapes: list[Any]) -> bool:
+    return bool(shapely.is_valid(shapes).all())
+
+
+def _counted_on(path: Any, turns: Any) -> Any:
+    return np.stack([path[:, 0] + WORLD * np.concatenate([[0], np.cumsum(turns)]), path[:, 1]], axis=1)
 
 
 def _closed(ring: Any) -> Any:
