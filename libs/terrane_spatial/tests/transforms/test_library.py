@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
-
 import pytest
 from psycopg import sql
 from step_bench import Bench
 
-from terrane.postgres import PostgresResource
 from terrane_spatial.errors import StageError
-from terrane_spatial.runs import run_schema
 from terrane_spatial.transforms import apply_step
 from terrane_spatial.transforms.library.combining import SpatialJoin
 from terrane_spatial.transforms.parsing import LIBRARY
@@ -23,14 +18,6 @@ SAME_SQUARE = "POLYGON((10 10,0 10,0 0,10 0,10 10))"
 BOW_TIE = "POLYGON((20 0,30 10,30 0,20 10,20 0))"
 FAR_SQUARE = "POLYGON((50 50,60 50,60 60,50 60,50 50))"
 NAME = {"name": "text"}
-
-
-@pytest.fixture
-def bench(postgis: PostgresResource) -> Iterator[Bench]:
-    run_id = str(uuid.uuid4())
-    with run_schema.connect(postgis, run_id) as connection:
-        run_schema.create(connection, run_id, "b-1")
-        yield Bench(connection)
 
 
 def test_select_renames_trims_casts_and_empties(bench: Bench) -> None:

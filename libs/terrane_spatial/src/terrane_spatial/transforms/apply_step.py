@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from terrane_spatial.errors import StageError
-from terrane_spatial.transforms.library.shaping import TRY_TRANSFORM
 from terrane_spatial.transforms.step import FLAGS, GEOMETRY, Relation, Step
 
 if TYPE_CHECKING:
@@ -16,16 +15,6 @@ MADE = "_made"
 COLUMNS = """
 select attname, format_type(atttypid, null), case when attname = 'geometry' then postgis_typmod_srid(atttypmod) end
 from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped order by attnum
-"""
-CAREFUL = f"""
-create or replace function {TRY_TRANSFORM}(shape geometry, target integer) returns geometry
-language plpgsql immutable strict as $$
-begin
-    return st_transform(shape, target);
-exception when internal_error then
-    return null;
-end
-$$
 """
 TELL = """
 insert into _tally (table_name, outcome, reason, rows)
@@ -151,13 +140,14 @@ def _make(connection: psycopg.Connection, step: Step, table: Relation, other: Re
 
     create = sql.SQL("create unlogged table {} as {}")
     careful = step.careful_query(table, other)
+    for function in step.functions():
+        connection.execute(function.encode())
     try:
         with connection.transaction():
             connection.execute(create.format(sql.Identifier(MADE), step.query(table, other)))
     except psycopg.InternalError:
         if careful is None:
             raise
-        connection.execute(CAREFUL.encode())
         connection.execute(create.format(sql.Identifier(MADE), careful))
 
 

@@ -104,6 +104,10 @@ class Step(BaseModel):
         """The table whose geometry needs an index for this step."""
         return None
 
+    def functions(self) -> Sequence[str]:
+        """SQL that makes the functions which its queries call, in the session's own schema."""
+        return ()
+
     def query(self, table: Relation, other: Relation | None) -> Composable:
         """The query of the result: columns, `geometry`, and the flags.
 

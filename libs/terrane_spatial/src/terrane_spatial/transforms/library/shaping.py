@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Literal, LiteralString
 
 from pydantic import Field, model_validator
 
+from terrane_spatial.transforms.library.seam import CAREFUL, CUT, ON_BOTH_SIDES, TRY_TRANSFORM
 from terrane_spatial.transforms.step import Positive, Relation, Srid, Step, TableName, columns_of
 
 if TYPE_CHECKING:
     from psycopg.sql import Composable
 
 WGS84 = 4326
-TRY_TRANSFORM = "pg_temp.try_transform"
 Coordinate = Annotated[float, Field(allow_inf_nan=False)]
 
 
-# In degrees, what crosses 180 of them seems to be as wide as the world: it is cut there (RFC 7946, 3.1.9). What was
-# wide before, by more than a quarter of the Earth's girth in metres, may be so.
-ON_BOTH_SIDES = """
+# In degrees, what crosses 180 of them seems to be as wide as the world, and what came from degrees is so already.
+CUT_WHERE_WIDE = f"""
 case when st_xmax(brought.geometry) - st_xmin(brought.geometry) between 180 and 360
-      and st_xmax(t.geometry) - st_xmin(t.geometry) between 360 and 10000000
-     then st_wrapx(st_shiftlongitude(brought.geometry), 180, -360) else brought.geometry end
+      and st_xmax(t.geometry) - st_xmin(t.geometry) > 360
+     then {ON_BOTH_SIDES}(t.geometry, brought.geometry) else brought.geometry end
 """
 
 
@@ -40,6 +39,9 @@ class Reproject(Step):
 
     def query(self, table: Relation, other: Relation | None) -> Composable:
         return self._query(table, "st_transform")
+
+    def functions(self) -> Sequence[str]:
+        return CAREFUL, CUT
 
     def careful_query(self, table: Relation, other: Relation | None) -> Composable:
         """Row by row, for a table with a geometry that PROJ has no place for: PostGIS fails the statement for one."""
@@ -70,7 +72,7 @@ class Reproject(Step):
             table=sql.Identifier(table.name),
             function=sql.SQL(function),
             to=sql.Literal(self.to),
-            on_both_sides=sql.SQL(ON_BOTH_SIDES if self.to == WGS84 else "brought.geometry"),
+            on_both_sides=sql.SQL(CUT_WHERE_WIDE if self.to == WGS84 else "brought.geometry"),
             reason=sql.Literal(f"outside of EPSG:{self.to}"),
         )
 
