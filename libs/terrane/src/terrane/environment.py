@@ -59,6 +59,7 @@ VARIABLES = (
         "set, names end in nothing",
     ),
     Variable("TERRANE_SUFFIX", "feast", "what ends them, `__staging`: set by itself, and by hand for `feast` alone"),
+    Variable("TERRANE_DBT_SESSION", "dbt", "what its sessions in Postgres are called, to end them: set by itself"),
     Variable(
         "TERRANE_AUTOMATION",
         "all",

@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import dagster as dg
 import pytest
+from libs.terrane.tests.automation.conditions import asset, blocking, only
 
 from terrane import policies
-from terrane_dev.automation import START, Run, Status, World
+from terrane_dev.automation import START, Status, World
 
 pytestmark = pytest.mark.unit
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
-
-
-def asset(name: str, *deps: str, condition: object = None, **options: object) -> Any:
-    @dg.asset(name=name, deps=list(deps), automation_condition=condition, **options)  # pyright: ignore
-    def made() -> None: ...
-
-    return made
-
-
-def blocking(name: str) -> dg.AssetChecksDefinition:
-    @dg.asset_check(asset=name, name=f"{name}_is_good", blocking=True)
-    def check() -> dg.AssetCheckResult:
-        return dg.AssetCheckResult(passed=True)
-
-    return check
 
 
 def pair(condition: object = None) -> list[object]:
@@ -68,11 +45,6 @@ def test_no_two_parts_of_a_condition_share_the_state_that_dagster_keeps(conditio
     walk(condition)
     assert len(found) >= 6
     assert {identity: same for identity, same in found.items() if len(same) > 1} == {}
-
-
-def only(world: World) -> Run:
-    (run,) = world.runs
-    return run
 
 
 def test_what_is_new_upstream_is_asked_for_once(world: World) -> None:
@@ -361,59 +333,3 @@ def test_until_there_is_asked_for_until_it_is(instance: dg.DagsterInstance) -> N
     assert world.tick() == {"a"}
     world.end_all(Status.SUCCESS)
     assert world.ticks(minutes=60) == [set()] * 60
-
-
-def project(*more: object) -> list[object]:
-    sources = [dg.AssetKey("x"), dg.AssetKey("y")]
-    condition = policies.when_sources_settle(sources)
-    after = policies.when_sources_settle(sources, reads_them=False)
-    return [
-        asset("x", condition=policies.until_there()),
-        asset("y"),
-        asset("of_x", "x", condition=condition),
-        asset("of_y", "y", condition=condition),
-        asset("of_both", "of_x", "of_y", condition=after),
-        *more,
-    ]
-
-
-def test_a_project_is_built_once_when_its_sources_have_settled(instance: dg.DagsterInstance) -> None:
-    world = World(project(), instance)
-    run = world.launch("y")
-    assert world.tick() == {"x"}
-    world.succeed(world.runs[1])
-    assert world.tick() == set()
-    world.succeed(run)
-    assert world.tick() == {"of_x", "of_y", "of_both"}
-
-
-def test_a_source_that_is_missing_holds_only_what_reads_it(instance: dg.DagsterInstance) -> None:
-    world = World(project(), instance)
-    world.tick()
-    world.succeed(only(world))
-    found = world.ticks(minutes=10)
-    assert found[:9] == [set()] * 9
-    assert found[9] == {"of_x"}
-
-
-def test_a_source_that_nobody_makes_is_not_waited_for(instance: dg.DagsterInstance) -> None:
-    condition = policies.when_sources_settle([dg.AssetKey("foreign")])
-    world = World([asset("reads", "foreign", condition=condition)], instance)
-    assert {"reads"} in world.ticks(minutes=11)
-
-
-def test_a_source_that_failed_its_blocking_check_stops_the_project(instance: dg.DagsterInstance) -> None:
-    world = World(project(blocking("y")), instance)
-    world.succeed(world.launch("y"), checks={"y": False})
-    world.tick()
-    world.succeed(only(world))
-    assert world.ticks(minutes=20) == [set()] * 20
-
-
-def test_a_check_that_the_projects_own_run_evaluates_is_not_waited_for(instance: dg.DagsterInstance) -> None:
-    check = dg.AssetCheckKey(dg.AssetKey("y"), "y_is_good")
-    condition = policies.when_sources_settle([dg.AssetKey("y")], own_checks=[check])
-    world = World([asset("y"), blocking("y"), asset("of_y", "y", condition=condition)], instance)
-    world.tick()
-    world.made("y")
-    assert world.tick() == {"of_y"}
