@@ -109,6 +109,22 @@ def test_each_value_of_the_partitions_column_is_a_file_without_it(warehouse, tmp
         assert files[places[0]].read_text() == 'id,at,ok,share,name\n2,2026-01-01 00:00:00+00,false,1e+300,""\n'
 
 
+def test_values_that_sort_alike_and_read_otherwise_lose_no_row(warehouse, tmp_path):
+    run(warehouse, "create schema gold; create table gold.t (id bigint, day numeric)")
+    run(warehouse, "insert into gold.t select n, (array[1.0, 1.00, 1.000])[n % 3 + 1] from generate_series(1, 9) n")
+    by_day = Export("gold", "t", ["id"], "csv", partition_by="day")
+    files, rows = export_table(warehouse, by_day, tmp_path)
+    assert (sorted(files), rows) == (["day=1.0/t.csv", "day=1.00/t.csv", "day=1.000/t.csv"], 9)
+    assert sum(len(file.read_text().splitlines()) - 1 for file in files.values()) == 9
+
+
+def test_two_values_that_would_be_one_file_are_refused(warehouse, tmp_path):
+    run(warehouse, "create schema gold; create table gold.t (id bigint, day text)")
+    run(warehouse, f"insert into gold.t values (1, null), (2, '{export.NO_VALUE}')")
+    with pytest.raises(Permanent, match="gold.t has two values of day that would be the file day=__HIVE"):
+        export_table(warehouse, Export("gold", "t", ["id"], partition_by="day"), tmp_path)
+
+
 def test_more_partitions_than_a_commit_may_name_are_refused(warehouse, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "MOST_FILES", 2)
     run(warehouse, MANY)

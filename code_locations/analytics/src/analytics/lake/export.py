@@ -85,6 +85,11 @@ def export_table(warehouse: PostgresResource, export: Export, folder: Path) -> t
                     f"{export.schema}.{export.table} has more than {MOST_FILES} values of {export.partition_by}, each "
                     "of which would be a file; partition it by something coarser"
                 )
+            if name in files:
+                raise Permanent(
+                    f"{export.schema}.{export.table} has two values of {export.partition_by} that would be the file "
+                    f"{name}: one of them is {NO_VALUE}, which stands for none; rename it in the model"
+                )
             files[name] = folder / f"{len(files)}.{export.format}"
             rows += _WRITERS[export.format](files[name], written, batches)
         if not files and not export.partition_by:
@@ -112,12 +117,17 @@ def _query(export: Export, columns: Sequence[_Column]):
         as_text = export.format == "csv" or column.type in AS_TEXT or column.name == export.partition_by
         return sql.SQL("{}::text" if as_text else "{}").format(sql.Identifier(column.name))
 
+    def ordered(name: str):
+        # Of the table: a name alone would be the column of the result, which is text.
+        column = sql.Identifier(export.schema, export.table, name)
+        # Of a file's rows none lies behind another file's: 1.0 and 1.00 are two files, and equal to Postgres.
+        return sql.SQL('{}::text collate "C"').format(column) if name == export.partition_by else column
+
     order = ([export.partition_by] if export.partition_by else []) + list(export.order_by)
     return sql.SQL("select {} from {} order by {}").format(
         sql.SQL(", ").join(map(selected, columns)),
         sql.Identifier(export.schema, export.table),
-        # Of the table: a name alone would be the column of the result, which is text.
-        sql.SQL(", ").join(sql.Identifier(export.schema, export.table, name) for name in order),
+        sql.SQL(", ").join(map(ordered, order)),
     )
 
 
