@@ -75,6 +75,21 @@ def test_an_event_outside_the_years_is_refused_like_any_other_time(stores, momen
     assert "column at of gold.more holds a time outside the years 1 to 9999 in 1 rows (user_id 100)" in said
 
 
+def test_what_is_served_of_no_entity_stops_nothing(stores) -> None:
+    """A row that a newer one took the place of, and one of the future, until its time comes."""
+    (stores.feast.folder / "more.py").write_text(MORE.format(dtype="Array(Int64)"))
+    stores.sql("create table gold.more (user_id bigint, at timestamptz, value bigint[])")
+    stores.sql("insert into gold.more values (1, now() - interval '2 hours', '{1,null}')")
+    stores.sql("insert into gold.more values (1, now() - interval '1 hour', '{7}')")
+    stores.sql("insert into gold.more values (2, now() + interval '1 hour', '{{1},{2}}')")
+    assert stores.run().success
+    rows = stores.feast.store().get_online_features(features=["more:value"], entity_rows=[{"user_id": 1}])
+    assert rows.to_dict()["value"] == [[7]]
+    stores.sql("update gold.more set at = now() - interval '1 hour' where user_id = 2")
+    with pytest.raises(ColumnsDoNotFit, match="holds a list of lists in 1 rows \\(user_id 2\\)"):
+        materialize(stores.feast, stores.warehouse, "more")
+
+
 def test_what_the_years_before_1000_and_empty_lists_hold_is_served(stores) -> None:
     add_view(stores, "UnixTimestamp", "timestamptz", "values (1, '0044-03-15Z', '0999-12-31Z'), (2, now(), null)")
     assert stores.run().success
