@@ -44,11 +44,7 @@ def fail_at(line: Line, error: BaseException, action: Callable[[], object]) -> B
         if reached == line:
             raise error
 
-    try:
-        _traced(action, at)
-    except BaseException as raised:
-        return raised
-    return None
+    return _raised(action, at)
 
 
 def steps_of(action: Callable[[], object], files: tuple[str, ...]) -> int:
@@ -75,6 +71,11 @@ def fail_at_step(
         if not left:
             raise error
 
+    return _raised(action, at)
+
+
+def _raised(action: Callable[[], object], at: Callable[[Line], None]) -> BaseException | None:
+    """What came out of the action while each line that it reached was looked at."""
     try:
         _traced(action, at)
     except BaseException as raised:

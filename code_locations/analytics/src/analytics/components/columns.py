@@ -24,9 +24,3 @@ def as_columns(specs: Sequence[ColumnSpec]) -> list[Column]:
 def column_schema(columns: Sequence[Column]) -> dg.TableSchema:
     """The columns as the UI shows them."""
     return dg.TableSchema([dg.TableColumn(c.name, c.type, c.description) for c in columns])
-
-
-class Allowed(dg.Config):
-    """What a run of a table that is taken whole may do, when somebody says so."""
-
-    allow_fewer_rows: bool = False

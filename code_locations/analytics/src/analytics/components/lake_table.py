@@ -1,11 +1,12 @@
 """A raw table that is made of a dataset of the lake: its newest batch, whole."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import dagster as dg
 
-from analytics.components.columns import Allowed, ColumnSpec, as_columns, column_schema
+from analytics.components.columns import ColumnSpec, as_columns, column_schema
+from analytics.components.whole_table import Allowed
 from analytics.lake.tables import Published, load_table, newest_commit
 from analytics.ownership import OWNED
 from analytics.warehouse.loading import Whole
@@ -77,11 +78,10 @@ class LakeTable(dg.Component, dg.Resolvable):
         def loaded(
             config: Allowed, object_store: ObjectStoreResource, warehouse: PostgresResource
         ) -> dg.MaterializeResult:
-            as_asked = replace(merge, least_kept=0) if config.allow_fewer_rows else merge
             with as_failures(), lake_errors(object_store, f"reading {of.dataset}"):
                 lake = object_store.bucket(DATA_LAKE)
                 commit = newest_commit(lake, of)
-                rows = load_table(lake, commit, of, table, warehouse, as_asked)
+                rows = load_table(lake, commit, of, table, warehouse, config.of(merge))
             return dg.MaterializeResult(
                 metadata={"dagster/row_count": rows, "batch_id": commit.batch_id, "published_at": commit.published_at}
             )

@@ -1,12 +1,13 @@
 """A raw table that is small and taken whole: one route of the API without a window of time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import dagster as dg
 
-from analytics.components.columns import Allowed, ColumnSpec, as_columns, column_schema
+from analytics.components.columns import ColumnSpec, as_columns, column_schema
+from analytics.components.whole_table import Allowed
 from analytics.ownership import OWNED
 from analytics.resources import SourceApiResource
 from analytics.source.client import SourceClient
@@ -68,7 +69,6 @@ class SourceTable(dg.Component, dg.Resolvable):
         def ingested(
             config: Allowed, source_api: SourceApiResource, warehouse: PostgresResource
         ) -> dg.MaterializeResult:
-            as_asked = replace(merge, least_kept=0) if config.allow_fewer_rows else merge
             with as_failures(), source_api.client() as client:
                 with not_before(warehouse, client):
                     items = read_all(client, route)
@@ -77,7 +77,7 @@ class SourceTable(dg.Component, dg.Resolvable):
                     warehouse.connect(autocommit=True) as connection,
                 ):
                     tables.ensure(connection, table)
-                    came = loading.load(connection, table, [items], as_asked)
+                    came = loading.load(connection, table, [items], config.of(merge))
                     rows = loading.count(connection, table)
             return dg.MaterializeResult(metadata={"dagster/row_count": rows, "kept_though_gone": rows - came})
 

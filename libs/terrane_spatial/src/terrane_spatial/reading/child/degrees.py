@@ -137,10 +137,7 @@ def _crossings(path: Any, own: Any, moved: Moved) -> Any:
 
 def _cut(leaf: Any, crossings: list[Any], met: Met) -> list[Any]:
     """The pieces of a line or a polygon in this world, each of the leaf's own kind."""
-    whole = _unrolled(leaf, crossings)
-    if not whole.is_valid:
-        whole = shapely.make_valid(whole)
-        met.counts[MENDED] += 1
+    whole = _unrolled(leaf, crossings, met)
     pieces = []
     for world in WORLDS:
         middle = WORLD * world
@@ -151,7 +148,7 @@ def _cut(leaf: Any, crossings: list[Any], met: Met) -> list[Any]:
     return _leaves(shapely.union_all(pieces))
 
 
-def _unrolled(leaf: Any, crossings: list[Any]) -> Any:
+def _unrolled(leaf: Any, crossings: list[Any], met: Met) -> Any:
     """The leaf with longitudes counted on across 180 degrees, and closed over the pole that it goes around."""
     paths = [_counted_on(path, turns) for path, turns in zip(_paths(leaf), crossings, strict=True)]
     if leaf.geom_type != "Polygon":
@@ -159,18 +156,13 @@ def _unrolled(leaf: Any, crossings: list[Any]) -> Any:
     outer, *holes = (_closed(path) for path in paths)
     middle = (outer[:, 0].min() + outer[:, 0].max()) / 2
     turns = [WORLD * round((middle - (hole[:, 0].min() + hole[:, 0].max()) / 2) / WORLD) for hole in holes]
-    moved = [shapely.Polygon(hole + np.array([turn, 0])) for hole, turn in zip(holes, turns, strict=True)]
-    whole = shapely.Polygon(outer)
-    # A hole around the pole has an edge with what is around it, which no hole of a polygon has.
-    return (
-        shapely.difference(whole, shapely.union_all(moved))
-        if _valid([whole, *moved])
-        else shapely.Polygon(outer, [hole.exterior for hole in moved])
-    )
-
-
-def _valid(shapes: list[Any]) -> bool:
-    return bool(shapely.is_valid(shapes).all())
+    rings = [outer, *(hole + np.array([turn, 0]) for hole, turn in zip(holes, turns, strict=True))]
+    areas = shapely.polygons([shapely.linearrings(ring) for ring in rings])
+    if not shapely.is_valid(areas).all():
+        areas = shapely.make_valid(areas)
+        met.counts[MENDED] += 1
+    # A hole around the pole has an edge with what is around it, which no hole of a polygon may have.
+    return shapely.difference(areas[0], shapely.union_all(areas[1:]))
 
 
 def _counted_on(path: Any, turns: Any) -> Any:
