@@ -55,6 +55,17 @@ def test_a_line_across_180_degrees_is_cut_there(bench: Bench) -> None:
     assert found.length < 15
 
 
+def test_what_crosses_itself_where_it_is_cut_is_made_valid_and_told(bench: Bench) -> None:
+    bow = shapely.Polygon([(-19e5, 16e5), (-16e5, 19e5), (-19e5, 19e5), (-16e5, 16e5)])
+    apart = shapely.Polygon([(1e5, 1e5), (4e5, 4e5), (1e5, 4e5), (4e5, 1e5)])
+    wkts = [(number, shapely.to_wkt(shape)) for number, shape in enumerate([bow, apart, POLAR["the pole inside"]])]
+    bench.table("t", {"a": "integer"}, wkts, 3413)
+    said = bench.apply("reproject", table="t")
+    assert said == "1 repaired (crossed itself where 180 degrees cut it)"
+    assert bench.told("t") == {("repaired", "crossed itself where 180 degrees cut it"): 1}
+    assert bench.rows("t", "a", "st_isvalid(geometry)") == [(0, True), (1, False), (2, True)]
+
+
 @pytest.mark.parametrize("shape", [shapely.box(-19e6, -1e6, 19e6, 1e6), shapely.LineString([(-19e6, 0), (19e6, 0)])])
 def test_what_is_as_wide_as_the_world_is_cut_nowhere_however_long_its_edges_are(bench: Bench, shape: Any) -> None:
     found, _ = brought(bench, shape, 3857)

@@ -18,11 +18,11 @@ Coordinate = Annotated[float, Field(allow_inf_nan=False)]
 
 
 # In degrees, what crosses 180 of them seems to be as wide as the world, and what came from degrees is so already.
-CUT_WHERE_WIDE = f"""
-case when st_xmax(brought.geometry) - st_xmin(brought.geometry) between 180 and 360
-      and st_xmax(t.geometry) - st_xmin(t.geometry) > 360
-     then {ON_BOTH_SIDES}(t.geometry, brought.geometry) else brought.geometry end
+IS_WIDE = """
+    st_xmax(brought.geometry) - st_xmin(brought.geometry) between 180 and 360
+    and st_xmax(t.geometry) - st_xmin(t.geometry) > 360
 """
+CUT_ITSELF = "crossed itself where 180 degrees cut it"
 
 
 class Reproject(Step):
@@ -53,17 +53,24 @@ class Reproject(Step):
         return sql.SQL(
             """
             select {columns} moved.geometry::geometry(Geometry, {to}) as geometry,
-                case when judged.is_outside then 'dropped' end as _outcome,
-                {reason} as _reason, 1::bigint as _rows
+                case when judged.is_outside then 'dropped' when judged.is_mended then 'repaired' end as _outcome,
+                case when judged.is_outside then {outside} else {mended} end as _reason, 1::bigint as _rows
             from {table} as t
             cross join lateral (select {function}(t.geometry, {to}) as geometry offset 0) as brought
-            cross join lateral (select {on_both_sides} as geometry offset 0) as moved
+            cross join lateral (select {is_wide} as is_wide offset 0) as seen
+            cross join lateral (
+                select case when seen.is_wide then {on_both_sides}(t.geometry, brought.geometry)
+                    else brought.geometry end as geometry
+                offset 0
+            ) as moved
             cross join lateral (
                 select moved.geometry is null and t.geometry is not null
                     or not (
                         st_xmin(moved.geometry) > '-infinity' and st_xmax(moved.geometry) < 'infinity'
                         and st_ymin(moved.geometry) > '-infinity' and st_ymax(moved.geometry) < 'infinity'
-                    ) as is_outside
+                    ) as is_outside,
+                    case when seen.is_wide then not moved.geometry = brought.geometry and not st_isvalid(t.geometry)
+                    end as is_mended
                 offset 0
             ) as judged
             """
@@ -72,8 +79,10 @@ class Reproject(Step):
             table=sql.Identifier(table.name),
             function=sql.SQL(function),
             to=sql.Literal(self.to),
-            on_both_sides=sql.SQL(CUT_WHERE_WIDE if self.to == WGS84 else "brought.geometry"),
-            reason=sql.Literal(f"outside of EPSG:{self.to}"),
+            is_wide=sql.SQL(IS_WIDE if self.to == WGS84 else "false"),
+            on_both_sides=sql.SQL(ON_BOTH_SIDES),
+            outside=sql.Literal(f"outside of EPSG:{self.to}"),
+            mended=sql.Literal(CUT_ITSELF),
         )
 
 
