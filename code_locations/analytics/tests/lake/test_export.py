@@ -79,16 +79,19 @@ def test_csv_is_what_postgres_writes_whatever_the_servers_settings(warehouse, tm
         warehouse,
         f"{MANY}; "
         "insert into gold.t values (4, null, null, 'NaN', E'a \"b\", c\\nd', null), (5, null, null, 0, 'x', null); "
-        "alter role current_user set timezone to 'Europe/Berlin'; alter role current_user set datestyle to 'SQL, DMY'",
+        "alter role current_user set timezone to 'Europe/Berlin'; alter role current_user set datestyle to 'SQL, DMY'; "
+        "alter role current_user set intervalstyle to 'sql_standard'; alter table gold.t add column took interval; "
+        "update gold.t set took = '1 day 02:03' where id = 4",
     )
     try:
         files, rows = export_table(warehouse, Export("gold", "t", ["id"], "csv"), tmp_path)
     finally:
         run(warehouse, "alter role current_user reset timezone; alter role current_user reset datestyle")
+        run(warehouse, "alter role current_user reset intervalstyle")
     assert rows == 5
     with warehouse.connect() as connection:
-        connection.execute("set timezone to 'UTC'; set datestyle to 'ISO'")
-        query = "select id, at, ok::text, share, name, day from gold.t order by id"
+        connection.execute("set timezone to 'UTC'; set datestyle to 'ISO'; set intervalstyle to 'iso_8601'")
+        query = "select id, at, ok::text, share, name, day, took from gold.t order by id"
         with connection.cursor().copy(f"copy ({query}) to stdout (format csv, header)") as copy:
             expected = b"".join(copy)
     assert files["t.csv"].read_bytes() == expected

@@ -12,7 +12,7 @@ import obstore
 import pytest
 
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
-from terrane.publishing import Commit, commit_key, newest_commit, publish, rebuild_newest
+from terrane.publishing import Commit, commit_key, newest_commit, publish, read_commit, rebuild_newest, rewrite
 
 if TYPE_CHECKING:
     from terrane.object_store import Bucket
@@ -84,6 +84,24 @@ def test_a_pointer_to_a_batch_that_is_gone_leads_to_the_newest_there_is(lake: Bu
     assert newest_commit(lake, "places") == monday
     assert rebuild_newest(lake, "places") == monday
     assert pointer(lake)["batch_id"] == "monday"
+
+
+def test_a_batch_that_is_rewritten_stays_the_newest_though_a_clock_ahead_had_published_it(lake: Bucket) -> None:
+    publish_of(lake, "monday", MONDAY)
+    publish_of(lake, "tuesday", TUESDAY)
+    key = commit_key("places", "tuesday")
+    told = json.loads(bytes(obstore.get(lake, key).bytes()))
+    obstore.put(lake, key, json.dumps(told | {"published_at": "2999-01-01T00:00:00+00:00"}).encode())
+    rebuild_newest(lake, "places")
+    made = rewrite(lake, read_commit(lake, "places", "tuesday"), emptied)
+    assert made
+    assert pointer(lake)["batch_id"] == made.batch_id
+    assert newest_commit(lake, "places") == made
+
+
+def emptied(_: str, file: Path) -> Path:
+    file.write_bytes(b"")
+    return file
 
 
 def test_a_batch_of_a_release_without_pointers_is_found_by_making_it_anew(lake: Bucket) -> None:

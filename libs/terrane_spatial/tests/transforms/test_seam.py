@@ -18,7 +18,7 @@ POLAR = {
     "a ring around the pole": POLE.buffer(25e5).difference(POLE.buffer(1e6)),
     "two parts, one across 180 degrees": shapely.MultiPolygon(HALVES),
     "a strip over the pole": shapely.box(-2e5, -2e6, 2e5, 2e6),
-    "a strip beside the pole": shapely.box(1e5, -2e6, 4e5, 2e6),
+    "a strip beside the pole": shapely.box(-4e5, -2e6, -1e5, 2e6),
 }
 # Equal in area, around the pole.
 EQUAL_AREA = 6931

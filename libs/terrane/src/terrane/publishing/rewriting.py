@@ -48,7 +48,8 @@ def rewrite(lake: Bucket, commit: Commit, change: Change) -> Commit | None:
         change: gets an object's name and a local copy; returns the file to publish instead, or None where the content
             stays as it is. Where it does of all of them, nothing happens.
 
-    Returns the new commit, None where nothing happened.
+    Returns the new commit, None where nothing happened. Costs reading and writing the batch, and where it changes a
+    request a batch of the dataset, for the pointer to the newest.
     """
     with tempfile.TemporaryDirectory(prefix="terrane-rewrite-") as folder:
         files: dict[str, Path | bytes] = {}
