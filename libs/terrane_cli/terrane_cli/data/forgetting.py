@@ -19,6 +19,7 @@ NOT_REACHED = """Not reached, and to be seen to by hand:
   backups and snapshots of databases, buckets and volumes, until they expire
   versions and delete markers of objects, where the bucket keeps them
   Dagster's events and the logs of runs: the config of this command's own runs has the id, delete them
+  files in the lake that are neither Parquet nor CSV, as pickles: the log of the job `forget` names them
   rows that the spatial location published under another name for the id"""
 
 JOBS = """query { repositoriesOrError { ... on RepositoryConnection { nodes {

@@ -297,7 +297,8 @@ def write(report: Report) -> None:
         "alone": {file["path"]: file["why"] for file in loaded if file["why"]},
         "refused, by reason": dict(Counter(cause(file["reason"]) or f"none: {file['reason']}" for file in refused)),
     }
-    merge_figures("spatial-real", figures, {"command": "make real-files FILES=<folder of docs/spatial.md's corpora>"})
+    how = {"command": "make real-files FILES=<folder of docs/spatial.md's corpora>", "repeats": 1}
+    merge_figures("spatial-real", figures, how)
     file = RESULTS / "spatial-real.json"
     file.write_text(f"{json.dumps({**json.loads(file.read_text()), 'told': told}, indent=2, sort_keys=True)}\n")
 

@@ -58,7 +58,7 @@ def forget_rows(warehouse: PostgresResource, person: Person) -> dict[str, int]:
 
 def forgotten(connection: psycopg.Connection, table: Table) -> Callable[[Mapping[str, Any]], bool]:
     """Whether a row is of somebody whom the table's rows are to forget; keeps who forgets waiting until the
-    transaction's end."""
+    transaction's end. Reads a digest for each person whom the table has forgotten, so many as ever asked for it."""
     from psycopg import sql
 
     connection.execute(
@@ -120,10 +120,8 @@ def _delete_rejected(connection: psycopg.Connection, person: Person, columns: Ma
     with connection.transaction():
         connection.execute(sql.SQL("lock table {} in share row exclusive mode").format(name))
         query = sql.SQL("select ctid::text, table_name, content from {} where table_name = any(%s)").format(name)
-        theirs = [
-            place
-            for place, table, content in connection.execute(query, [list(raw)])
-            if str(json.loads(content).get(raw[table])) == person.id
-        ]
+        with connection.cursor("rejected") as cursor:
+            cursor.execute(query, [list(raw)])
+            theirs = [place for place, table, row in cursor if str(json.loads(row).get(raw[table])) == person.id]
         statement = sql.SQL("delete from {} where ctid = any(%s::tid[])").format(name)
         return connection.execute(statement, [theirs]).rowcount

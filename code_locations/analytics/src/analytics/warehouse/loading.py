@@ -119,7 +119,7 @@ def replace_between(start: datetime, end: datetime) -> Merge:
 
 @dataclass(frozen=True)
 class Whole:
-    """A merge that makes what came in the table, of a source that is taken whole.
+    """A merge that makes what came in the table, of a source that is taken whole. Costs reading the table twice.
 
     Attributes:
         least_kept: the share of the table's rows that has to come in at least; below it, and without any row, nothing

@@ -2,6 +2,10 @@
 
 Each ring's own steps decide: one of more than half the world is taken the way on which its middle lies, in the system
 it came from. A ring that goes around a pole is closed over it; what is wide and crosses nothing stays as it is.
+
+It costs some passes over the points of a row that is wider than half the world, and of any other a look at its box.
+The process that reads a file does the same for systems without a number (reading/child/degrees.py), which PostGIS does
+not know; tests of both hold them to the same areas.
 """
 
 from __future__ import annotations
