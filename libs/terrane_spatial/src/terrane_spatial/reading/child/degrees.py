@@ -157,7 +157,7 @@ def _unrolled(leaf: Any, crossings: list[Any], met: Met) -> Any:
     middle = (outer[:, 0].min() + outer[:, 0].max()) / 2
     turns = [WORLD * round((middle - (hole[:, 0].min() + hole[:, 0].max()) / 2) / WORLD) for hole in holes]
     rings = [outer, *(hole + np.array([turn, 0]) for hole, turn in zip(holes, turns, strict=True))]
-    areas = shapely.polygons([shapely.linearrings(ring) for ring in rings])
+    areas: Any = shapely.polygons([shapely.linearrings(ring) for ring in rings])
     if not shapely.is_valid(areas).all():
         areas = shapely.make_valid(areas)
         met.counts[MENDED] += 1
