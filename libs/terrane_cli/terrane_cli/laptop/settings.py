@@ -100,6 +100,7 @@ class Settings:
             "FEAST_REPO_PATH": str(project.root / "feast_repo"),
             "FEATURE_SERVER_URL": self.url("feature-server"),
             "DBT_PROFILES_DIR": str(project.root / "dbt"),
+            "TERRANE_DBT_SESSION": "dbt",
             "TERRANE_BROKEN_DEFINITIONS": "left_out",
             "DAGSTER_DISABLE_TELEMETRY": "1",
             "PYTHONUNBUFFERED": "1",
