@@ -129,7 +129,7 @@ def test_the_instance_is_as_it_was_decided(profile: str, rendered: Rendering) ->
     database = {
         "username": "dagster",
         "password": {"env": "DAGSTER_PG_PASSWORD"},
-        "hostname": "warehouse.example.com" if profile == "production" else "terrane-postgres",
+        "hostname": "warehouse.example.com" if profile == "production" else "terrane-postgres-pooler",
         "db_name": "dagster",
         "port": 5432,
         "params": {"sslmode": "verify-full", "sslrootcert": f"{CERTIFICATES}/postgres.crt"}
@@ -265,7 +265,7 @@ def test_each_role_owns_its_databases_and_nobody_else_may_connect(rendered: Rend
         "postgis": {"spatial": ["spatial_compute", "spatial_etl"]},
     }.items():
         data = rendered("kind").get("ConfigMap", f"terrane-{store}")["data"]
-        assert data.keys() == {"provision.sh", "provision.sql"}
+        assert data.keys() - {"pgbouncer.ini"} == {"provision.sh", "provision.sql"}
         sql = data["provision.sql"]
         for role, databases in roles.items():
             assert f"select format('create role %I', '{role}')" in sql

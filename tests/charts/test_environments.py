@@ -51,7 +51,7 @@ def test_staging_shares_the_stores_and_no_name_in_them(rendered: Rendering) -> N
     instance = yaml.safe_load(staging.instance())
     assert instance["compute_logs"]["config"]["bucket"] == {"env": "COMPUTE_LOGS_BUCKET"}
     storage = instance["run_storage"]["config"]["postgres_db"]
-    assert (storage["hostname"], storage["db_name"]) == ("terrane-postgres.terrane", own.database(names.DAGSTER))
+    assert (storage["hostname"], storage["db_name"]) == ("terrane-postgres-pooler.terrane", own.database(names.DAGSTER))
     hosts = [_data(staging, p)[k] for p, k in (("warehouse", "WAREHOUSE_HOST"), ("spatial", "POSTGRES_HOST"))]
     assert hosts == ["terrane-postgres.terrane", "terrane-postgis.terrane"]
     # Shared, with schemas of an environment in them.

@@ -11,6 +11,7 @@ from tests.charts.rendering import LOCATIONS, Object, Render
 pytestmark = pytest.mark.unit
 
 STORES = {"postgres": 5432, "postgis": 5432, "redis": 6379, "minio": 9000}
+POOLER = {"terrane-postgres-pooler": ("terrane-postgres", "pooler", 5432)}
 # Each Service: the workload whose pods it leads to, the port's name, its number, and that of the container.
 SERVICES = {
     **{name: (f"terrane-dagster-user-deployments-{name}", "grpc", 4000) for name in LOCATIONS},
@@ -29,9 +30,9 @@ def _store_services(*stores: str) -> dict[str, tuple[str, str, int]]:
 
 
 EXPECTED = {
-    "default": {**SERVICES, **_store_services(*STORES)},
-    "kind": {**SERVICES, **SAMPLE, **_store_services(*STORES)},
-    "celery": {**SERVICES, **SAMPLE, **_store_services(*STORES, "broker")},
+    "default": {**SERVICES, **POOLER, **_store_services(*STORES)},
+    "kind": {**SERVICES, **POOLER, **SAMPLE, **_store_services(*STORES)},
+    "celery": {**SERVICES, **POOLER, **SAMPLE, **_store_services(*STORES, "broker")},
     "production": {**SERVICES, **READ_ONLY},
 }
 
@@ -44,11 +45,11 @@ def test_every_service_leads_to_the_pods_and_the_port_it_is_for(every: Render, p
         # It goes by all that the workload goes by: another release in the namespace has pods of the same names.
         assert workload["spec"]["selector"]["matchLabels"].items() <= service["spec"]["selector"].items()
         found[service["metadata"]["name"]] = (workload["metadata"]["name"], port["name"], port["port"])
-        ports = {p["name"]: p["containerPort"] for p in _container(workload).get("ports", [])}
-        # A port by name is the container's; without one the number is the same.
+        ports = {p["name"]: p["containerPort"] for c in _containers(workload) for p in c.get("ports", [])}
+        # A port by name is the container's; without one the number is the same. The pooler stands in for the server.
         target = port.get("targetPort", port["port"])
         assert target in (port["name"], port["port"])
-        assert ports.get(port["name"], port["port"]) == port["port"]
+        assert ports.get(port["name"], port["port"]) == (6432 if port["name"] == "pooler" else port["port"])
         assert not isinstance(target, str) or target in ports
         assert port.get("protocol", "TCP") == "TCP"
         assert service["spec"].get("type", "ClusterIP") == "ClusterIP"
@@ -59,7 +60,7 @@ def test_ports_that_containers_name_are_those_that_services_lead_to(every: Rende
     for owner, container in every.containers():
         for port in container.get("ports") or []:
             assert port.get("protocol", "TCP") == "TCP"
-            assert port["name"] in ("http", "postgres", "redis", "minio"), owner
+            assert port["name"] in ("http", "postgres", "pooler", "redis", "minio"), owner
     listening = {name.split("/")[1] for name, c in every.containers() if c.get("ports")}
     wanted = {workload for workload, _, _ in (_of_service(every, o) for o in every.of("Service"))}
     # The Dagster chart names no port of a code server.
@@ -78,7 +79,7 @@ def test_a_stores_headless_service_names_its_pod_from_the_start(rendered: Render
 
 
 @pytest.mark.parametrize("profile", ["kind", "celery"])
-def test_a_policy_shields_each_stores_pods_on_its_port(profile: str, rendered: Rendering) -> None:
+def test_a_policy_shields_each_stores_pods_on_their_ports(profile: str, rendered: Rendering) -> None:
     render = rendered(profile)
     stores = {**STORES, **({"broker": 6379} if profile == "celery" else {})}
     shielded = {}
@@ -91,13 +92,13 @@ def test_a_policy_shields_each_stores_pods_on_its_port(profile: str, rendered: R
         assert spec["policyTypes"] == ["Ingress"]
         (rule,) = spec["ingress"]
         assert rule["from"] == [{"podSelector": {}}]
-        (port,) = rule["ports"]
-        assert port.keys() == {"port"}
-        (container_port,) = _container(store)["ports"]
-        assert port["port"] == container_port["containerPort"]
+        assert [port.keys() for port in rule["ports"]] == [{"port"}] * len(rule["ports"])
+        ports = [port["port"] for port in rule["ports"]]
+        assert ports == [port["containerPort"] for c in _containers(store) for port in c["ports"]]
         assert policy["metadata"]["name"] == store["metadata"]["name"]
-        shielded[store["metadata"]["name"]] = port["port"]
-    assert shielded == {f"terrane-{store}": port for store, port in stores.items()}
+        shielded[store["metadata"]["name"]] = ports
+    expected = {f"terrane-{store}": [port] for store, port in stores.items()}
+    assert shielded == {**expected, "terrane-postgres": [5432, 6432]}
 
 
 def test_every_selector_chooses_its_own_pods_and_no_others(every: Render) -> None:
@@ -164,5 +165,5 @@ def _of_service(render: Render, service: Object) -> tuple[str, str, int]:
     return workload["metadata"]["name"], port["name"], port["port"]
 
 
-def _container(workload: Object) -> Object:
-    return workload["spec"]["template"]["spec"]["containers"][0]
+def _containers(workload: Object) -> list[Object]:
+    return workload["spec"]["template"]["spec"]["containers"]

@@ -67,6 +67,7 @@ RESOURCES = {
     "terrane-source/source": "source.sample.resources",
     "terrane-buckets/buckets": "hooks.buckets.resources",
 }
+POOLER_RESOURCES = {"requests": {"cpu": "20m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}}
 # Where the values name a container's image; by the end of its name.
 IMAGES = {
     "terrane-dagster-webserver/dagster": "dagster.dagsterWebserver.image",
@@ -90,6 +91,7 @@ STORE_IMAGES = {
 INIT_RESOURCES = {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}}
 PING = "REDISCLI_AUTH=$REDIS_PASSWORD redis-cli -h 127.0.0.1 ping | grep -q -e PONG"
 READY = ["pg_isready", "-h", "127.0.0.1", "-U", "postgres"]
+POOLER_READY = ["pg_isready", "-h", "127.0.0.1", "-p", "6432", "-U", "postgres"]
 CODE = ["python", "-m", "terrane.pods.code_server"]
 
 
@@ -106,6 +108,7 @@ POSTGRES_PROBES = {
     "readinessProbe": _exec(READY, periodSeconds=10, timeoutSeconds=10, failureThreshold=6),
     "livenessProbe": _exec(READY, periodSeconds=20, timeoutSeconds=5, failureThreshold=6),
 }
+POOLER_PROBES = {word: {**probe, "exec": {"command": POOLER_READY}} for word, probe in POSTGRES_PROBES.items()}
 REDIS_PROBES = {
     "startupProbe": _exec(["sh", "-c", PING], periodSeconds=1, timeoutSeconds=5, failureThreshold=300),
     "readinessProbe": _exec(["sh", "-c", PING], periodSeconds=10, timeoutSeconds=10, failureThreshold=6),
@@ -165,6 +168,7 @@ PROBES = {
     },
     "terrane-source/source": {"readinessProbe": _get("/health", "http", periodSeconds=2)},
     "terrane-postgres/postgres": POSTGRES_PROBES,
+    "terrane-postgres/pooler": POOLER_PROBES,
     "terrane-postgis/postgres": POSTGRES_PROBES,
     "terrane-redis/redis": REDIS_PROBES,
     "terrane-broker/redis": REDIS_PROBES,
@@ -201,6 +205,7 @@ COMMANDS: dict[str, tuple[list[str] | None, list[str] | None]] = {
     ),
     "terrane-postgres/postgres": (None, ["-c", "max_connections=200", "-c", "shared_buffers=128MB"]),
     "terrane-postgis/postgres": (None, ["-c", "max_connections=200", "-c", "shared_buffers=128MB"]),
+    "terrane-postgres/pooler": (None, ["/configuration/pgbouncer.ini"]),
     "terrane-redis/redis": (["sh", "/configuration/start.sh"], None),
     "terrane-broker/redis": (["sh", "/configuration/start.sh"], None),
 }
@@ -288,6 +293,8 @@ def test_every_container_has_the_resources_that_the_values_give_it(
             assert own == {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}}
         elif "init-user-deployment" in name or ("check-db-ready" in name and "celery" not in name):
             assert own == INIT_RESOURCES, name
+        elif name.endswith("/pooler"):
+            assert own == POOLER_RESOURCES
         elif name.startswith("StatefulSet/"):
             store = name.split("/")[1].removeprefix("terrane-")
             chart = {"postgis": "postgres", "broker": "redis"}.get(store, store)
@@ -313,6 +320,8 @@ def test_every_container_has_the_image_that_the_values_name(profile: str, render
             assert image == "docker.io/library/busybox:1.28"
         elif "check-db-ready" in name:
             assert image == "docker.io/library/postgres:17"
+        elif name.endswith("/pooler"):
+            assert image == "docker.io/terrane/pgbouncer:dev"
         else:
             assert image == STORE_IMAGES[owner.split("-")[1]], name
         # The chart gives those that wait for a name no policy.
@@ -350,7 +359,7 @@ def test_every_container_runs_what_it_is_for(every: Render) -> None:
 
 
 def test_what_starts_waits_for_what_it_needs(every: Render, profile: str) -> None:
-    host = "warehouse.example.com" if profile == "production" else "terrane-postgres"
+    host = "warehouse.example.com" if profile == "production" else "terrane-postgres-pooler"
     waits = f'until pg_isready -h "{host}" -p 5432 -U dagster; do echo waiting for database; sleep 2; done;'
     waiting = ["dagster-webserver", "dagster-daemon"]
     waiting += ["dagster-webserver-read-only"] if profile == "production" else []

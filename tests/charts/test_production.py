@@ -34,6 +34,10 @@ REFUSED = {
     "the annotations of another": (["ui.login=nginx"], "which is asked for by nginx.ingress.kubernetes.io/auth-url or"),
     "a first day that moves": (["source.startDate="], "source.startDate: name the first day"),
     "the image of a store": (["postgis.enabled=true"], 'postgis.image: tag "dev"'),
+    "the image of a pooler": (
+        ["postgres.enabled=true", "postgres.pooler.enabled=true"],
+        'postgres.pooler.image: tag "dev"',
+    ),
     "a store without repairs": (["minio.enabled=true"], "minio: its source is archived and gets no repairs"),
 }
 TAKEN = {

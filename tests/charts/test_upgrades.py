@@ -13,7 +13,7 @@ pytestmark = pytest.mark.unit
 PURPOSES = ("dagster", "warehouse", "spatial", "redis", "s3", "source", "postgres", "postgis", "broker")
 # Of stores, those that write what they are given into a file of their own.
 SUMS_OF_STORES: dict[str, set[str]] = {
-    "postgres": set(),
+    "postgres": {"pooler"},
     "postgis": set(),
     "minio": set(),
     "redis": {"configuration"},

@@ -46,6 +46,6 @@ def location(request: pytest.FixtureRequest, built: Callable[[str], Image]) -> I
     return built(request.param)
 
 
-@pytest.fixture(params=[name for name in NAMES if name not in {"minio", "postgis"}])
+@pytest.fixture(params=[name for name in NAMES if name not in {"minio", "pgbouncer", "postgis"}])
 def python_image(request: pytest.FixtureRequest, built: Callable[[str], Image]) -> Image:
     return built(request.param)

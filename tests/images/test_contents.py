@@ -16,7 +16,7 @@ pytestmark = pytest.mark.cluster
 
 # MB on top of the base image, as `docker image inspect` counts: what was measured and a tenth more, so that a package
 # too many is seen. A location.yaml says it of its image.
-LARGEST_MB = {"dagster": 450, "minio": 125, "postgis": 450, "source": 40}
+LARGEST_MB = {"dagster": 450, "minio": 125, "pgbouncer": 12, "postgis": 450, "source": 40}
 LABELS = ("title", "description", "version", "revision", "source")
 BASE = re.compile(r"^ARG (?:PYTHON|POSTGRES)=(\S+)", re.MULTILINE)
 SECRET = re.compile(r"(?i)password|secret|token|api_?key|BEGIN [A-Z ]*PRIVATE KEY")
@@ -63,7 +63,7 @@ def test_it_says_what_it_is_and_which_commit_it_was_built_from(image: Image, pro
 
 def test_it_runs_as_a_user_without_rights(image: Image) -> None:
     # Postgres' files belong to the user that its own image made.
-    assert image.inspect()["Config"]["User"] == ("999:999" if image.name == "postgis" else "1000:1000")
+    assert image.inspect()["Config"]["User"] == ("999:999" if image.name in ("pgbouncer", "postgis") else "1000:1000")
 
 
 def test_it_is_no_larger_than_it_has_to_be(image: Image, project: Project) -> None:

@@ -23,6 +23,11 @@ from terrane_cli.project import Project, program
 from terrane_dev.testing import temporary_server_folder
 
 DEMO_TIMEOUT_S = 600
+AT_WORK = """query { runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {
+  ... on Runs { results { runId status jobName assetSelection { path }
+    eventConnection { events { ... on MessageEvent { message } } } } } } }"""
+SESSIONS = """select pid, usename, application_name, state, wait_event, now() - state_change, pg_blocking_pids(pid),
+  left(query, 200) from pg_stat_activity where datname = current_database()"""
 
 
 @dataclass
@@ -37,8 +42,21 @@ class Demo:
     seconds: float
 
     def terrane(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Runs the command on this platform."""
-        return terrane(self.project, self.variables, *words)
+        """Runs the command on this platform. One that does not end fails with what the platform was at meanwhile."""
+        try:
+            return terrane(self.project, self.variables, *words)
+        except subprocess.TimeoutExpired as stuck:
+            pytest.fail(f"{stuck}\n{self.told_at_work()}")
+
+    def told_at_work(self) -> str:
+        """The last events of the runs that have not ended, and what every session of the databases waits for."""
+        lines = []
+        for run in self.dagster.query(AT_WORK)["runsOrError"]["results"]:
+            lines.append(f"{run['status']} {run['runId']} {run['jobName']} {run['assetSelection']}")
+            lines += [f"  {e.get('message')}" for e in run["eventConnection"]["events"][-20:]]
+        for role, database in (("warehouse", "warehouse"), ("spatial", "spatial_etl")):
+            lines += [str(row) for row in self.sql(role, database, SESSIONS)]
+        return "\n".join(lines)
 
     def sql(self, role: str, database: str, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(

@@ -137,6 +137,11 @@ would launch the runs of the other.
 */}}
 {{- define "terrane.ownDagster" -}}
 {{- $database := .Values.dagster.postgresql.postgresqlDatabase -}}
+{{- $server := .Values.postgres.fullnameOverride -}}
+{{- $host := .Values.dagster.postgresql.postgresqlHost -}}
+{{- if and (eq $host (printf "%s-pooler" $server)) (not (and .Values.postgres.enabled .Values.postgres.pooler.enabled)) -}}
+{{- fail (printf "dagster.postgresql.postgresqlHost: %s is the pooler of the chart's Postgres, and there is none; set it to %s" $host (ternary $server "your server's name" .Values.postgres.enabled)) -}}
+{{- end -}}
 {{- with .Values.global.environment -}}
 {{- if and (not $.Values.postgres.enabled) (eq $database "dagster") -}}
 {{- fail (printf "dagster.postgresql.postgresqlDatabase: the environment %s has no Postgres of its own, and dagster is the database of the environment without a name; set it to dagster__%s" . .) -}}

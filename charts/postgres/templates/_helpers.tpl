@@ -25,6 +25,37 @@ local   all all     trust
 hostssl all all all scram-sha-256
 {{- end -}}
 
+{{/* PgBouncer's settings. It meets the server at its socket, where every role is trusted, once it has seen the client's password. */}}
+{{- define "postgres.pooler" -}}
+[databases]
+* = host=/var/run/postgresql port=5432
+
+[pgbouncer]
+listen_addr = *
+listen_port = 6432
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_user = postgres
+auth_dbname = postgres
+auth_query = select rolname, rolpassword from pg_catalog.pg_authid where rolname = $1 and rolcanlogin and not rolsuper and (rolvaliduntil is null or rolvaliduntil > now())
+pool_mode = session
+server_reset_query = discard all
+default_pool_size = {{ .Values.pooler.sessions }}
+max_client_conn = {{ .Values.pooler.clients }}
+query_wait_timeout = {{ .Values.pooler.waitSeconds }}
+server_idle_timeout = 60
+ignore_startup_parameters = extra_float_digits
+# Two lines for each of fifty connections a second say nothing.
+log_connections = 0
+log_disconnections = 0
+log_stats = 0
+{{- if .Values.tls.enabled }}
+client_tls_sslmode = {{ ternary "require" "allow" .Values.tls.required }}
+client_tls_cert_file = /tls/tls.crt
+client_tls_key_file = /tls/tls.key
+{{- end }}
+{{- end -}}
+
 {{/* The pod that makes roles, databases and extensions: one for the Job of the release, one for the hook. */}}
 {{- define "postgres.provisioning" -}}
 {{- $own := .Values.provisioning -}}

@@ -547,4 +547,44 @@ IDENTITY = [
     put("a field that Kubernetes does not know", "Deployment/terrane-source", f"{POD} > tolerate", []),
 ]
 
-WRITTEN = [*DATA, *NETWORK, *HOOKS, *SECRETS, *RIGHTS, *CONFIGURATION, *PROCESSES, *IDENTITY]
+POOLED = f"{POD} > containers > name=pooler"
+INI = "data > pgbouncer.ini"
+POOLER = [
+    line(
+        "what one client sets is another's",
+        "ConfigMap/terrane-postgres",
+        INI,
+        "pool_mode = session",
+        "pool_mode = statement",
+    ),
+    line("a session is lent with what the last one left", "ConfigMap/terrane-postgres", INI, "^server_reset_query.*\n"),
+    line("nobody is asked for a password", "ConfigMap/terrane-postgres", INI, "auth_type = .*", "auth_type = any"),
+    line("the superuser is let in", "ConfigMap/terrane-postgres", INI, " and not rolsuper"),
+    line("a role that may not log in does", "ConfigMap/terrane-postgres", INI, " and rolcanlogin"),
+    line("a password that has run out is good", "ConfigMap/terrane-postgres", INI, " and \\(rolvaliduntil.*"),
+    line(
+        "it listens for its own pod alone",
+        "ConfigMap/terrane-postgres",
+        INI,
+        "listen_addr = .*",
+        "listen_addr = 127.0.0.1",
+    ),
+    put(
+        "the pooler's Service leads to the server",
+        "Service/terrane-postgres-pooler",
+        "spec > ports > name=pooler > targetPort",
+        "postgres",
+    ),
+    put(
+        "the pooler has no socket of the server",
+        "StatefulSet/terrane-postgres",
+        f"{POOLED} > volumeMounts > name=run > mountPath",
+        "/run/other",
+    ),
+    line(
+        "Dagster goes past the pooler", INSTANCE, "data > dagster.yaml", "terrane-postgres-pooler", "terrane-postgres"
+    ),
+    drop("nobody asks the pooler", "StatefulSet/terrane-postgres", f"{POOLED} > livenessProbe"),
+]
+
+WRITTEN = [*DATA, *NETWORK, *HOOKS, *SECRETS, *RIGHTS, *CONFIGURATION, *PROCESSES, *IDENTITY, *POOLER]

@@ -72,10 +72,11 @@ def _run(api: DagsterApi, selector: Mapping[str, Any], config: Mapping[str, Any]
     if launched["__typename"] != "LaunchRunSuccess":
         raise CliError(f"{name} could not be launched: {launched}")
     run, deadline = launched["run"]["runId"], time.monotonic() + LIMIT_S
+    yield f"{name}: launched ({api.url}/runs/{run})"
     while (status := api.query(STATUS, run=run)["runOrError"]["status"]) not in ("SUCCESS", "FAILURE", "CANCELED"):
         if time.monotonic() > deadline:
             raise CliError(f"{name} has not ended in {LIMIT_S / 60:.0f} minutes: {api.url}/runs/{run}")
         time.sleep(EVERY_S)
     if status != "SUCCESS":
         raise CliError(f"{name} ended as {status}: {api.failure(run)[1]}. Mend that, and give the command again")
-    yield f"{name}: done, its log says what went ({api.url}/runs/{run})"
+    yield f"{name}: done, its log says what went"

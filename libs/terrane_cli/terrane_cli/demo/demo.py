@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 from obstore.store import LocalStore
@@ -12,7 +13,7 @@ from rich.table import Table
 from terrane import names
 from terrane_cli.commands import CliError, say
 from terrane_cli.console import console
-from terrane_cli.dagster_api import AssetState, DagsterApi
+from terrane_cli.dagster_api import AssetState, DagsterApi, NoAnswer
 from terrane_cli.demo.progress import Line, Progress
 from terrane_cli.demo.sample import Delivery, deliver, rejection
 from terrane_cli.demo.stages import DELIVERED, SERVED, Stage, State, stage_state, stages_of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 POLL_S = 0.5
 UNREACHABLE = "DagsterUserCodeUnreachableError"
 LOAD_TIMEOUT_S = 120
+ANSWER_TIMEOUT_S = 90
 DEMO_TIMEOUT_S = 600
 SERVER_TIMEOUT_S = 60
 USERS_SHOWN = 8
@@ -38,6 +40,7 @@ FEATURES_SHOWN = (
     "last_place",
     "last_country",
 )
+T = TypeVar("T")
 
 
 def run(platform: Platform) -> None:
@@ -90,7 +93,7 @@ def wait_until_loaded(api: DagsterApi) -> None:
 
 def _retry_earlier_failures(api: DagsterApi, stages: list[Stage]) -> None:
     """Re-executes the runs that failed before this demo: whoever starts it again has mended the cause, we hope."""
-    assets = api.assets(stage.asset for stage in stages)
+    assets = answered(lambda: api.assets(stage.asset for stage in stages))
     failed = {assets[s.asset].run_id for s in stages if stage_state(s, assets) == State.FAILED}
     for run_id in filter(None, failed):
         console.print(f"Run {run_id} failed before; re-executing it as {api.re_execute(run_id)}")
@@ -102,9 +105,8 @@ def _follow(api: DagsterApi, stages: list[Stage], landing_zone: Bucket, delivery
     took: dict[str, float] = {}
     with Progress(console) as progress:
         while True:
-            assets = api.assets(stage.asset for stage in stages)
-            states = {stage: stage_state(stage, assets) for stage in stages}
-            progress.show([_line(api, stage, state, assets.get(stage.asset), took) for stage, state in states.items()])
+            states, assets, lines, is_idle = answered(lambda: _look(api, stages, took))
+            progress.show(lines)
             for stage, state in states.items():
                 if state == State.FAILED:
                     raise CliError(explain(api, stage, assets[stage.asset]))
@@ -112,7 +114,7 @@ def _follow(api: DagsterApi, stages: list[Stage], landing_zone: Bucket, delivery
             waits = any(stage.asset == DELIVERED and state == State.WAITING for stage, state in states.items())
             if waits and (reasons := rejection(landing_zone, delivery)):
                 raise CliError(f"batch {delivery.batch_id} was rejected: {reasons}")
-            if all(state == State.DONE for state in states.values()) and api.is_idle():
+            if all(state == State.DONE for state in states.values()) and is_idle:
                 return
             if time.monotonic() > deadline:
                 late = ", ".join(stage.asset for stage, state in states.items() if state != State.DONE)
@@ -121,6 +123,31 @@ def _follow(api: DagsterApi, stages: list[Stage], landing_zone: Bucket, delivery
                     f"{api.url}/automation; the processes' logs are in .terrane/logs"
                 )
             time.sleep(POLL_S)
+
+
+def answered(ask: Callable[[], T]) -> T:
+    """What it returns, once somebody answers: a webserver that is being replaced, or is at work, does not for a while.
+
+    Raises NoAnswer when nobody has for ANSWER_TIMEOUT_S.
+    """
+    deadline = time.monotonic() + ANSWER_TIMEOUT_S
+    while True:
+        try:
+            return ask()
+        except NoAnswer:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_S)
+
+
+def _look(
+    api: DagsterApi, stages: list[Stage], took: dict[str, float]
+) -> tuple[dict[Stage, State], dict[str, AssetState], list[Line], bool]:
+    """The stages' states, their assets, how they are shown, and whether no run is under way."""
+    assets = api.assets(stage.asset for stage in stages)
+    states = {stage: stage_state(stage, assets) for stage in stages}
+    lines = [_line(api, stage, state, assets.get(stage.asset), took) for stage, state in states.items()]
+    return states, assets, lines, api.is_idle()
 
 
 def _line(api: DagsterApi, stage: Stage, state: State, asset: AssetState | None, took: dict[str, float]) -> Line:
