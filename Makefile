@@ -27,7 +27,7 @@ status doctor:  ## Say what is missing, which ports are taken, and the state of 
 check: setup-development  ## Load every location's definitions in its own environment
 	@$(TERRANE) check
 
-test: setup-development  ## Run every test, each location's in its own environment
+test: setup-development  ## Run every test, each location's in its own environment (COVERAGE=1: and tell which lines none of them runs)
 	@$(TERRANE) test
 
 lint: setup-development  ## Check style, types, and that what is imported is declared

@@ -105,6 +105,10 @@ class Temporary(Exception):
     """A retry may mend it: the step is tried again."""
 
 
+class NotYet(Temporary):
+    """Time mends it, but more of it than a run should wait for: the step fails at once and is asked for again later."""
+
+
 class Permanent(Exception):
     """No retry mends it: the step fails at once, and the message says what to do."""
 
@@ -196,6 +200,8 @@ def as_failures() -> Iterator[None]:
     """Ends the step as its retry policy should see it; what the driver said does not follow the message into events."""
     try:
         yield
+    except NotYet as error:
+        failure = dg.Failure(without_secrets(str(error)), allow_retries=False)
     except Temporary as error:
         failure = dg.Failure(without_secrets(str(error)), allow_retries=True)
     except Permanent as error:

@@ -32,7 +32,7 @@ def test_the_last_line_counts_what_was_skipped_and_why(
     monkeypatch.setenv("TERRANE_STATE", str(tmp_path / "state"))
     project = Project.here()
     suite = suites.Suite("some", project.root, [tmp_path / "test_some.py"], ["terrane_cli"])
-    outcome = suites.run_suite(project, suite, ["-p", "no:cacheprovider", "--no-cov"])
+    outcome = suites.run_suite(project, suite, ["-p", "no:cacheprovider"])
     assert (outcome.counts["passed"], outcome.counts["skipped"]) == (1, 2)
     assert suites.why_skipped(outcome.skipped) == "skipped: 2 because no Go on this machine"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from terrane.errors import Permanent, Temporary
+from terrane.errors import NotYet, Permanent, Temporary
 
 KEY_HEADER = "X-API-Key"
 UNKNOWN_KEY = (401, 403)
@@ -25,7 +25,7 @@ class AccessRefused(Permanent):
     """The API does not know the key: no other request of this run would fare better."""
 
 
-class ComeBackLater(Temporary):
+class ComeBackLater(NotYet):
     """The API said when to ask again, which is longer than a run waits.
 
     Attributes:

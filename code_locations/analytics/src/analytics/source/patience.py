@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 from analytics.source.client import ComeBackLater, SourceClient
 from analytics.warehouse import tables
-from terrane.errors import Temporary, database_errors
+from terrane.errors import NotYet, database_errors
 from terrane.postgres import PostgresResource
 
 
 @contextmanager
 def not_before(warehouse: PostgresResource, client: SourceClient) -> Iterator[None]:
-    """Around what asks the source. Raises Temporary, with nothing asked, before the moment that it named."""
+    """Around what asks the source. Raises NotYet, with nothing asked, before the moment that it named."""
     from psycopg import sql
 
     name = sql.Identifier(tables.schema(), tables.NOT_BEFORE)
@@ -26,7 +26,7 @@ def not_before(warehouse: PostgresResource, client: SourceClient) -> Iterator[No
         query = sql.SQL("select until from {} where url = %s and until > now()").format(name)
         found = connection.execute(query, [client.url]).fetchone()
     if found:
-        raise Temporary(
+        raise NotYet(
             f"the API at {client.url} asked to come back at {found[0].astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, and was "
             "not asked. What is due is asked for after that by itself"
         )
