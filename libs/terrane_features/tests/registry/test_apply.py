@@ -10,9 +10,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from terrane_features.registry import state
 from terrane_features.registry.apply import register
 from terrane_features.registry.plan import DeletionRefused
-from terrane_features.registry.state import only_writer, registered_views
+from terrane_features.registry.state import RegistryBusy, only_writer, registered_views
 from terrane_features.repository.model import RepositoryError
 from terrane_features.repository.table_schema import ColumnsDoNotFit
 from terrane_features.resources import FeastResource
@@ -245,6 +246,36 @@ def test_writers_wait_for_each_other(stores) -> None:
         order.append("first")
     waiting.join(10)
     assert order == ["first", "second"]
+
+
+def test_who_waits_says_for_whom(stores, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(state, "TOLD_AFTER_S", 0.2)
+
+    def second() -> None:
+        with only_writer(stores.warehouse, "terrane"):
+            pass
+
+    with only_writer(stores.warehouse, "terrane") as first:
+        pid = first.info.backend_pid
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        waiting.join(1.5)
+    waiting.join(10)
+    told = [record.getMessage() for record in caplog.records if record.name == state.__name__]
+    # Each time after as long again.
+    assert 2 <= len(told) <= 4
+    assert told[0].startswith(
+        f"waiting to write terrane, which another applies or materialises; it has session {pid} of "
+    )
+
+
+def test_who_has_waited_too_long_says_for_whom(stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "LOCK_TIMEOUT_S", 1)
+    with only_writer(stores.warehouse, "terrane") as first:
+        pid = first.info.backend_pid
+        told = pytest.raises(RegistryBusy, match=f"for 1 s: look for it in the UI.*it has session {pid} of ")
+        with told, only_writer(stores.warehouse, "terrane"):
+            pass
 
 
 def test_the_asset_tells_what_it_changed(stores) -> None:

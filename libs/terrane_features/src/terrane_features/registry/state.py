@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, LiteralString
@@ -13,7 +15,18 @@ from terrane_features.registry.lock import lock_name, view_lock_name
 if TYPE_CHECKING:
     import psycopg
 
+log = logging.getLogger(__name__)
 LOCK_TIMEOUT_S = 1800
+# Whoever waits longer says for whom, and again each time it is as long again.
+TOLD_AFTER_S = 10
+HOLDERS_SQL = """
+    select string_agg(
+        format('session %%s of %%s since %%s, now %%s', pid, coalesce(nullif(application_name, ''), usename),
+               to_char(backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'), state), '; ')
+    from pg_locks join pg_stat_activity using (pid)
+    where locktype = 'advisory' and granted and pid <> pg_backend_pid() and objsubid = 1
+      and (classid::bigint << 32 | objid::bigint) = hashtextextended(%s, 0)
+"""
 LOCK_SQL = "select pg_advisory_lock(hashtextextended(%s, 0))"
 SHARED_LOCK_SQL = "select pg_advisory_lock_shared(hashtextextended(%s, 0))"
 SCHEMA_SQL = """
@@ -93,17 +106,48 @@ def _locked(
 
     with warehouse.connect(autocommit=True) as connection:
         connection.execute(f"set lock_timeout = '{LOCK_TIMEOUT_S}s'".encode())
-        try:
-            for statement, name in zip(statements, locks, strict=True):
-                connection.execute(statement, [name])
-        except psycopg.errors.LockNotAvailable as error:
-            raise RegistryBusy(
-                f"another run has applied or materialised {project} for {LOCK_TIMEOUT_S} s: look for it in the UI, and"
-                f" retry when it has ended"
-            ) from error
-        connection.execute("set lock_timeout = 0")
+        for statement, name in zip(statements, locks, strict=True):
+            try:
+                with _told(warehouse, name, project):
+                    connection.execute(statement, [name])
+            except psycopg.errors.LockNotAvailable as error:
+                raise RegistryBusy(
+                    f"another run has applied or materialised {project} for {LOCK_TIMEOUT_S} s: look for it in the UI,"
+                    f" and retry when it has ended; {_holders(connection, name)}"
+                ) from error
         ensure_tables(connection)
+        connection.execute("set lock_timeout = 0")
         yield connection
+
+
+@contextmanager
+def _told(warehouse: PostgresResource, lock: str, project: str) -> Iterator[None]:
+    """While the block waits for the lock, says who has it, from a thread: who leaves the queue loses its place."""
+    taken = threading.Event()
+
+    def tell() -> None:
+        patience = TOLD_AFTER_S
+        while not taken.wait(patience):
+            try:
+                with warehouse.connect(autocommit=True) as connection:
+                    holders = _holders(connection, lock)
+            except Exception as error:
+                holders = f"who has it can't be asked: {type(error).__name__}"
+            log.warning("waiting to write %s, which another applies or materialises; %s", project, holders)
+            patience *= 2
+
+    telling = threading.Thread(target=tell, daemon=True)
+    telling.start()
+    try:
+        yield
+    finally:
+        taken.set()
+        telling.join()
+
+
+def _holders(connection: psycopg.Connection, lock: str) -> str:
+    row = connection.execute(HOLDERS_SQL, [lock]).fetchone()
+    return f"it has {row[0]}" if row and row[0] else "nobody has it now"
 
 
 def applied_digests(connection: psycopg.Connection, project: str) -> tuple[str, str] | None:
