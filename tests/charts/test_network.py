@@ -50,6 +50,7 @@ def test_every_service_leads_to_the_pods_and_the_port_it_is_for(every: Render, p
         target = port.get("targetPort", port["port"])
         assert target in (port["name"], port["port"])
         assert ports.get(port["name"], port["port"]) == (6432 if port["name"] == "pooler" else port["port"])
+        assert ports.get(target, target) == ports.get(port["name"], port["port"])
         assert not isinstance(target, str) or target in ports
         assert port.get("protocol", "TCP") == "TCP"
         assert service["spec"].get("type", "ClusterIP") == "ClusterIP"
