@@ -74,7 +74,7 @@ def test_the_log_of_a_run_is_read_from_the_object_store(cluster: Cluster) -> Non
 
 
 def test_what_reads_a_producer_s_file_in_a_pod_is_confined_by_the_kernel(cluster: Cluster) -> None:
-    assert "'confined to the file by': ['files', 'network']" in _log(cluster, "data_lake/places")
+    assert "'confined to the file by': ['files', 'calls']" in _log(cluster, "data_lake/places")
 
 
 def test_runs_are_pods_of_their_location_with_limits_and_an_end(cluster: Cluster) -> None:
