@@ -12,6 +12,7 @@ for folder in (TESTS / "support", TESTS.parents[2] / "samples"):
 
 import dagster as dg  # noqa: E402
 import pytest  # noqa: E402
+from external import Runs  # noqa: E402
 from faulty_api import FIRST_DAY, KEY, FaultyApi  # noqa: E402
 from location import Location, publish_places  # noqa: E402
 
@@ -99,3 +100,9 @@ def query(warehouse):
             return connection.execute(text).fetchall()
 
     return rows
+
+
+@pytest.fixture
+def runs(warehouse: PostgresResource, folder_store: ObjectStoreResource) -> Iterator[Runs]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Runs(warehouse, folder_store, instance)

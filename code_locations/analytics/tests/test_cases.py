@@ -7,7 +7,8 @@ import pytest
 from faulty_api import rows_of, status, whole
 from sources import ENTRIES, USERS
 
-from analytics.source.client import SourceClient, retry_after
+from analytics.source.asking import retry_after
+from analytics.source.client import SourceClient
 from terrane.errors import Permanent
 
 pytestmark = pytest.mark.integration

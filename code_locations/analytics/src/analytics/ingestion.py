@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from analytics.forgetting.rows import forgotten
-from analytics.source.client import AccessRefused, SourceClient
+from analytics.source.asking import AccessRefused
+from analytics.source.client import SourceClient
 from analytics.source.window import PAGE_ROWS, Window, WindowChanged, read_window
 from analytics.warehouse import loading, tables
-from analytics.warehouse.tables import LEDGER, REJECTED, Table
+from analytics.warehouse.locks import keep_others_out
+from analytics.warehouse.refused import keep_of_day, raise_when_too_many
+from analytics.warehouse.tables import LEDGER, Table
 from analytics.warehouse.values import Refused
 from terrane.errors import Permanent, Temporary, database_errors
 from terrane.postgres import PostgresResource
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     import psycopg
 
 WINDOW_ATTEMPTS = 3
-# Rows of a day that may be refused while the others are taken: more means that the source's form has changed.
-MOST_REFUSED, MOST_REFUSED_SHARE = 10, 0.01
 TOLD_DAYS = 5
 
 Mode = Literal["newest_wins", "replace_day"]
@@ -40,6 +40,7 @@ class DailySource:
         mode: what a day's rows do to those already there.
         reread_days: how many days before the newest of a run are read again, since rows come late.
         to_this_moment: whether today, which is no complete day yet, is read after a run's days.
+        fill_new_columns: whether all days count as missing when a column is new, so that older rows get it.
     """
 
     table: Table
@@ -47,6 +48,7 @@ class DailySource:
     mode: Mode
     reread_days: int = 0
     to_this_moment: bool = False
+    fill_new_columns: bool = False
 
     def window(self, day: date) -> Window:
         start = _midnight(day)
@@ -78,7 +80,7 @@ def ingest_days(
         database_errors(warehouse, f"preparing {source.table.qualified}"),
         warehouse.connect(autocommit=True) as connection,
     ):
-        tables.ensure(connection, source.table)
+        tables.ensure(connection, source.table, fill_new_columns=source.fill_new_columns)
         committed = _committed(connection, source.table, run_id)
         days = [*_read_again(connection, source, days), *days]
         for day in days:
@@ -130,10 +132,12 @@ def ingest_day(
     merge = loading.newest_wins if source.mode == "newest_wins" else loading.replace_between(window.start, window.end)
 
     def take() -> int:
+        keep_others_out(connection, source.table, str(day))
         refused: list[Refused] = []
         pages = read_window(client, window, page_rows)
         rows = loading.load(connection, source.table, pages, merge, refused.append, forgotten(connection, source.table))
-        _keep_refused(connection, source.table, day, rows, refused, run_id)
+        raise_when_too_many(source.table, rows, refused, str(day))
+        keep_of_day(connection, source.table, day, refused, run_id)
         _record(connection, source.table, day, rows, run_id)
         return rows
 
@@ -154,6 +158,7 @@ def ingest_today(
     window = Window(source.route, source.table.time_column or "", _midnight(now.date()), now)
 
     def take() -> int:
+        keep_others_out(connection, source.table, str(now.date()))
         pages = read_window(client, window, page_rows)
         who = forgotten(connection, source.table)
         return loading.load(connection, source.table, pages, loading.newest_wins, lambda _: None, who)
@@ -182,38 +187,6 @@ def _until_it_stands_still(connection: psycopg.Connection, take: Callable[[], in
 
 def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def _keep_refused(
-    connection: psycopg.Connection, table: Table, day: date, rows: int, refused: Sequence[Refused], run_id: str
-) -> None:
-    """Makes the table of rejected rows what was refused of the day. Raises Permanent when it is too much of it."""
-    if len(refused) > max(MOST_REFUSED, MOST_REFUSED_SHARE * (rows + len(refused))):
-        first = refused[0]
-        raise Permanent(
-            f"{len(refused)} of {rows + len(refused)} rows of {day} for {table.qualified} are not of their columns' "
-            f"types, first row {first.row_id}: {first.column} {first.reason}. Nothing of the day was written; the "
-            "source's form has changed, adapt the table's columns in defs.yaml"
-        )
-    name = f"{tables.schema()}.{REJECTED}"
-    connection.execute(f"delete from {name} where table_name = %s and day = %s".encode(), [table.name, day])  # noqa: S608 - constants
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            f"insert into {name} (table_name, day, row_id, column_name, reason, content, run_id) "  # noqa: S608 - constants
-            "values (%s, %s, %s, %s, %s, %s, %s)".encode(),
-            [
-                [
-                    table.name,
-                    day,
-                    each.row_id.encode("ascii", "backslashreplace").decode().replace("\0", "\\0"),
-                    each.column,
-                    each.reason,
-                    json.dumps(each.row),
-                    run_id,
-                ]
-                for each in refused
-            ],
-        )
 
 
 def _read_again(connection: psycopg.Connection, source: DailySource, days: Sequence[date]) -> list[date]:

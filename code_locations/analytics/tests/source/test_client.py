@@ -7,7 +7,8 @@ from email.utils import format_datetime
 import pytest
 from faulty_api import KEY, hang_up, slow, status
 
-from analytics.source.client import SourceClient, retry_after
+from analytics.source.asking import retry_after
+from analytics.source.client import SourceClient
 from terrane.errors import Permanent, Temporary
 from terrane_dev.servers.process import free_port
 

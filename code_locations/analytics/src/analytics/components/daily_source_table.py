@@ -12,7 +12,8 @@ from analytics.components.refused_rows import refused_rows
 from analytics.ingestion import DailySource, Mode, ingest_days, ingest_today
 from analytics.ownership import OWNED
 from analytics.resources import SourceApiResource
-from analytics.source.client import ComeBackLater, SourceClient
+from analytics.source.asking import ComeBackLater
+from analytics.source.client import SourceClient
 from analytics.source.patience import not_before, remember
 from analytics.warehouse.tables import Table
 from terrane.errors import Permanent, Temporary, as_failures
@@ -36,6 +37,8 @@ class DailySourceTable(dg.Component, dg.Resolvable):
             not found. A run, of however many days, reads and writes so many days' rows more.
         to_this_moment: whether today is read after a run's days, until now: for rows that others refer to and that the
             API shows as of their newest version alone. Each run reads again all that changed since midnight.
+        fill_new_columns: whether all days are asked for again when a column is new here; without it, older rows have
+            none of it.
         deps: keys of assets that go first, as raw/users.
         fresh_hours: how old the newest materialisation may be before the asset counts as stale.
         retries: how often a failure that may pass is tried again within the run.
@@ -50,6 +53,7 @@ class DailySourceTable(dg.Component, dg.Resolvable):
     description: str
     reread_days: int = 2
     to_this_moment: bool = False
+    fill_new_columns: bool = False
     deps: Sequence[str] = field(default_factory=list)
     fresh_hours: int = 30
     retries: int = 2
@@ -58,7 +62,7 @@ class DailySourceTable(dg.Component, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         columns = as_columns(self.columns)
         table = Table(self.table, columns, "id", self.time_column)
-        source = DailySource(table, self.route, self.mode, self.reread_days, self.to_this_moment)
+        source = DailySource(table, self.route, self.mode, self.reread_days, self.to_this_moment, self.fill_new_columns)
 
         @dg.asset(
             key=["raw", self.table],

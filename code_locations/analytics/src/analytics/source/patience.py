@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Protocol
 
-from analytics.source.client import ComeBackLater, SourceClient
+from analytics.source.asking import ComeBackLater
 from analytics.warehouse import tables
 from terrane.errors import NotYet, database_errors
 from terrane.postgres import PostgresResource
 
 
+class Client(Protocol):
+    """What asks a source.
+
+    Attributes:
+        url: that what it said is kept by.
+    """
+
+    url: str
+
+
 @contextmanager
-def not_before(warehouse: PostgresResource, client: SourceClient) -> Iterator[None]:
+def not_before(warehouse: PostgresResource, client: Client) -> Iterator[None]:
     """Around what asks the source. Raises NotYet, with nothing asked, before the moment that it named."""
     from psycopg import sql
 

@@ -175,6 +175,11 @@ def count(connection: psycopg.Connection, table: Table) -> int:
     return _count(connection, schema(), table.name)
 
 
+def count_incoming(connection: psycopg.Connection) -> int:
+    """How many rows came in, within a merge."""
+    return _count(connection, INCOMING)
+
+
 def _count(connection: psycopg.Connection, *name: str) -> int:
     from psycopg import sql
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import lru_cache, partial
 from typing import Any
 
 from analytics.warehouse.tables import Column, Table
@@ -49,15 +52,26 @@ def to_values(table: Table, row: Mapping[str, Any]) -> list[Any] | Refused:
 
 def to_value(column: Column, value: Any, is_key: bool = False) -> Any:
     """The value as the driver writes it. Raises NotOfType."""
-    kind, _, rest = column.type.lower().partition(" ")
-    if value is None:
-        if is_key or "not null" in rest or "not null" in column.type.lower():
+    return _conversion(column.type, is_key)(value)
+
+
+@lru_cache(maxsize=1024)
+def _conversion(kind: str, is_key: bool) -> Callable[[Any], Any]:
+    """What makes values those of a type, as `bigint not null`; found once, since each value of each row asks for it."""
+    kind = kind.lower()
+    word, nullable = kind.partition(" ")[0], not (is_key or "not null" in kind)
+    convert = next((each for name, each in CONVERSIONS.items() if kind.startswith(name)), None)
+    if convert is None and word in INTEGERS:
+        convert = partial(_integer, bits=INTEGERS[word])
+
+    def converted(value: Any) -> Any:
+        if value is None:
+            if nullable:
+                return None
             raise NotOfType("is null")
-        return None
-    for name, convert in CONVERSIONS.items():
-        if column.type.lower().startswith(name):
-            return convert(value)
-    return _integer(value, INTEGERS[kind]) if kind in INTEGERS else value
+        return convert(value) if convert else value
+
+    return converted
 
 
 def parse_time(text: Any) -> tuple[datetime, int]:
@@ -89,8 +103,8 @@ def _text(value: Any) -> str:
     return value
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+def _number(value: Any) -> float | Decimal:
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise NotOfType(f"is {_kind(value)}, not a number")
     if not math.isfinite(value):
         raise NotOfType("is not finite")
@@ -118,6 +132,28 @@ def _date(value: Any) -> date:
         raise NotOfType("is no date") from None
 
 
+def _json(value: Any) -> str:
+    for each in _texts_of(value):
+        _text(each)
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        raise NotOfType("holds what is no JSON") from None
+
+
+def _texts_of(value: Any) -> Iterator[str]:
+    """Every text in the value, names of fields included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _texts_of(name)
+            yield from _texts_of(inner)
+    elif isinstance(value, Sequence) and not isinstance(value, bytes):
+        for inner in value:
+            yield from _texts_of(inner)
+
+
 def _kind(value: Any) -> str:
     kinds: Sequence[tuple[type, str]] = (
         (bool, "true or false"),
@@ -126,6 +162,7 @@ def _kind(value: Any) -> str:
         (dict, "an object"),
         (int, "a number"),
         (float, "a number"),
+        (Decimal, "a number"),
     )
     return next((name for kind, name in kinds if isinstance(value, kind)), type(value).__name__)
 
@@ -138,6 +175,7 @@ CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "real": _number,
     "numeric": _number,
     "boolean": _boolean,
+    "json": _json,
     "text": _text,
     "varchar": _text,
 }
