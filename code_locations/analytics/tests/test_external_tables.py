@@ -13,6 +13,7 @@ from any_source import AnySource, Reply, Request, serving
 from external import Runs
 
 from analytics.components import ExternalTable
+from analytics.forgetting.rows import Person, forget_rows
 from terrane.object_store import LANDING_ZONE, ObjectStoreResource
 from terrane.postgres import PostgresResource
 
@@ -431,3 +432,17 @@ def test_no_clock_of_the_warehouse_is_between_a_run_and_its_rows(runs: Runs, sho
     runs.facts(OF_HTTP)
     runs.facts(OF_HTTP)
     assert shop.asked_since[1] == (now - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+
+
+def test_who_is_forgotten_goes_from_lines_that_could_not_be_read_too(
+    runs: Runs, folder_store: ObjectStoreResource, warehouse: PostgresResource
+) -> None:
+    at = "2026-01-01T00:00:00Z"
+    put(folder_store, "1.csv", f"1,4711,1,{at}", f"2,b,1,{at}", "3,4711,1", "4,c,1", f"5,4711,x,{at}", f"6,d,x,{at}")
+    assert runs.facts(OF_FILES)["rows_refused"] == 4
+    forget_rows(warehouse, Person("4711", "customer"))
+    assert runs.rows(IDS) == [([2],)]
+    assert runs.rows("select row_id from raw.rejected order by 1") == [("6",), ("line 5 of shop/orders/1.csv",)]
+    put(folder_store, "1.csv", f"1,4711,1,{at}", f"2,b,1,{at}")
+    runs.facts(OF_FILES)
+    assert runs.rows(IDS) == [([2],)]

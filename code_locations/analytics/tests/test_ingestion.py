@@ -9,7 +9,7 @@ from faulty_api import status
 from sources import ENTRIES, USERS
 
 from analytics.ingestion import DailySource
-from analytics.warehouse import tables
+from analytics.warehouse import locks, tables
 from analytics.warehouse.tables import Column, Table
 from source_api import generator
 from terrane.errors import Permanent, Temporary
@@ -203,3 +203,40 @@ def test_tables_made_by_several_at_once_are_made_once(warehouse):
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_two_runs_of_one_day_wait_for_each_other_and_one_that_waits_too_long_says_so(
+    ingest, query, warehouse, monkeypatch
+):
+    monkeypatch.setattr(locks, "WAIT_S", 0.2)
+    ingest(ENTRIES, DAYS[:1])
+    with warehouse.connect() as other:
+        locks.keep_others_out(other, ENTRIES.table, "2026-01-02")
+        with pytest.raises(
+            Temporary, match=r"another run is writing 2026-01-02 of raw\.journal_entries, and still was"
+        ):
+            ingest(ENTRIES, DAYS[1:2], "run-2")
+        # Another day is nobody's.
+        ingest(ENTRIES, DAYS[2:3], "run-3")
+    assert query("select day::text from raw.ingested_days order by day") == [("2026-01-01",), ("2026-01-03",)]
+
+
+def test_two_runs_of_the_same_days_at_once_leave_each_day_once(ingest, query):
+    failures, start = [], threading.Barrier(2)
+
+    def run(run_id):
+        try:
+            start.wait()
+            ingest(ENTRIES, DAYS[:2], run_id)
+        except Exception as error:
+            failures.append(error)
+
+    ingest(ENTRIES, DAYS[:1], "before")
+    threads = [threading.Thread(target=run, args=(f"run-{n}",)) for n in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    expected = sum(generator.entries_of(n) for n in range(2))
+    assert query("select count(*), count(distinct id) from raw.journal_entries") == [(expected, expected)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +52,13 @@ def test_each_form_of_key_is_sent_as_it_is_meant(form: str) -> None:
     wanted = {"bearer": f"Bearer {SECRET}", "basic": f"Basic {BASIC}"}.get(form)
     assert request.headers.get("Authorization") == wanted
     assert request.headers.get("X-Shop-Key") == (SECRET if form == "header" else None)
+
+
+def test_no_log_of_a_request_holds_the_key(form: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with serving(lambda request: {}) as server, source_at(server.url, form) as source:
+        source.get("/rows")
+    assert SECRET not in caplog.text
 
 
 def test_a_key_follows_a_redirect_within_its_host_and_to_no_other(form: str) -> None:

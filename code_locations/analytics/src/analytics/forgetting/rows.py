@@ -122,6 +122,12 @@ def _delete_rejected(connection: psycopg.Connection, person: Person, columns: Ma
         query = sql.SQL("select ctid::text, table_name, content from {} where table_name = any(%s)").format(name)
         with connection.cursor("rejected") as cursor:
             cursor.execute(query, [list(raw)])
-            theirs = [place for place, table, row in cursor if str(json.loads(row).get(raw[table])) == person.id]
+            theirs = [place for place, table, row in cursor if _is_of(row, raw[table], person.id)]
         statement = sql.SQL("delete from {} where ctid = any(%s::tid[])").format(name)
         return connection.execute(statement, [theirs]).rowcount
+
+
+def _is_of(content: str, column: str, value: str) -> bool:
+    """Whether a refused row is the person's; a line of a file that could not be read is where it holds the id."""
+    row = json.loads(content)
+    return str(row[column]) == value if column in row else value in content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,9 @@ class HttpSource:
         self._host, self._credentials, self._manners = _origin(httpx.URL(self.url)), credentials, manners
         self._asking = Asking(f"the source at {self.url}", manners.attempts, manners.backoff_s, manners.sleep)
         self._http = httpx.Client(timeout=manners.timeout_s)
+        for name in ("httpx", "httpcore"):
+            # They log the address of each request, in which a key may stand.
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._next = 0.0
 
     def __enter__(self) -> HttpSource:

@@ -88,11 +88,7 @@ def ensure(connection: psycopg.Connection, table: Table, *, fill_new_columns: bo
             for book in (LEDGER, FILES):
                 connection.execute(statement.format(sql.Identifier(schema(), book)), [table.name])
         if table.time_column:
-            connection.execute(
-                sql.SQL("create index if not exists {} on {} ({})").format(
-                    sql.Identifier(f"{table.name}_{table.time_column}"), name, sql.Identifier(table.time_column)
-                )
-            )
+            _ensure_index(connection, f"{table.name}_{table.time_column}", table.name, [table.time_column])
     return added
 
 
@@ -119,12 +115,24 @@ def _ensure_books(connection: psycopg.Connection) -> None:
         ),
     ):
         connection.execute(sql.SQL(statement).format(sql.Identifier(schema(), book)))
+    _ensure_index(connection, f"{REJECTED}_day", REJECTED, ["table_name", "day"])
+    ensure_forgotten(connection)
+
+
+def _ensure_index(connection: psycopg.Connection, name: str, table: str, columns: Sequence[str]) -> None:
+    """Makes the index where there is none: to ask with `if not exists` locks the table, and waits for who writes it."""
+    from psycopg import sql
+
+    place = sql.Identifier(schema(), name[: names.LONGEST]).as_string(connection)
+    if connection.execute("select to_regclass(%s)", [place]).fetchone() != (None,):
+        return
     connection.execute(
-        sql.SQL("create index if not exists {} on {} (table_name, day)").format(
-            sql.Identifier(f"{REJECTED}_day"), sql.Identifier(schema(), REJECTED)
+        sql.SQL("create index {} on {} ({})").format(
+            sql.Identifier(name[: names.LONGEST]),
+            sql.Identifier(schema(), table),
+            sql.SQL(", ").join(sql.Identifier(each) for each in columns),
         )
     )
-    ensure_forgotten(connection)
 
 
 def _columns(table: Table):
