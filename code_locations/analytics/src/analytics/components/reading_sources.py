@@ -20,7 +20,7 @@ from analytics.source.patience import not_before
 from analytics.source.plain import Field, select
 from analytics.source.window import Row
 from terrane.errors import Permanent, lake_errors
-from terrane.object_store import ObjectStoreResource
+from terrane.object_store import ObjectStoreResource, fetch_object, versions_of_objects
 from terrane.postgres import PostgresResource
 
 if TYPE_CHECKING:
@@ -158,18 +158,14 @@ def _of_bucket(bucket: Bucket, warehouse: PostgresResource, target: Target, aske
 
     def of(key: str) -> Read:
         def read(_: Any, refuse: Refuse) -> Iterator[list[Row]]:
-            import obstore
-
             file = folder / "content"
-            with file.open("wb") as sink:
-                for chunk in obstore.get(bucket, key).stream():
-                    sink.write(chunk)
+            fetch_object(bucket, key, file)
             yield from read_file(file, key, _reading(files), asked.fields, refuse)
 
         return read
 
     def parts() -> list[Part]:
-        found = _listed(bucket, files.prefix)
+        found = versions_of_objects(bucket, files.prefix)
         if not found:
             raise Permanent(f"there is no file below {files.prefix} of {files.bucket}; nothing was written")
         if target.writing.write == "replace":
@@ -178,17 +174,6 @@ def _of_bucket(bucket: Bucket, warehouse: PostgresResource, target: Target, aske
         return [Part(of(key), key, version) for key, version in found.items() if there.get(key) != version]
 
     return parts
-
-
-def _listed(bucket: Bucket, prefix: str) -> dict[str, str]:
-    """The keys below the prefix in their order, and what tells one content from another."""
-    import obstore
-
-    found = {}
-    for page in obstore.list(bucket, prefix=prefix):
-        for each in page:
-            found[each["path"]] = f"{each['e_tag']} {each['size']} {each['last_modified'].isoformat()}"
-    return dict(sorted(found.items()))
 
 
 def _reading(files: Files) -> Reading:

@@ -24,7 +24,7 @@ class Answer:
 
     url: httpx.URL
     headers: httpx.Headers
-    links: Mapping[str, Mapping[str, str]]
+    links: Mapping[str | None, Mapping[str, str]]
     json: Any
 
 

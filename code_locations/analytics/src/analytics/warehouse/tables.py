@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
 from terrane import names
 from terrane.errors import Permanent
@@ -96,7 +96,7 @@ def _ensure_books(connection: psycopg.Connection) -> None:
     """Makes the tables of days and files that were ingested, of refused rows, and of who is forgotten."""
     from psycopg import sql
 
-    for statement, book in (
+    books: Sequence[tuple[LiteralString, str]] = (
         (
             "create table if not exists {} (table_name text, day date, rows bigint not null, run_id text not null, "
             "ingested_at timestamptz not null default now(), primary key (table_name, day))",
@@ -113,7 +113,8 @@ def _ensure_books(connection: psycopg.Connection) -> None:
             "rejected_at timestamptz not null default now())",
             REJECTED,
         ),
-    ):
+    )
+    for statement, book in books:
         connection.execute(sql.SQL(statement).format(sql.Identifier(schema(), book)))
     _ensure_index(connection, f"{REJECTED}_day", REJECTED, ["table_name", "day"])
     ensure_forgotten(connection)

@@ -8,8 +8,10 @@ from terrane.object_store.store import (
     LANDING_ZONE,
     ObjectStoreResource,
     StoreFull,
+    fetch_object,
     put,
     s3_client,
+    versions_of_objects,
 )
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ __all__ = [
     "Bucket",
     "ObjectStoreResource",
     "StoreFull",
+    "fetch_object",
     "put",
     "s3_client",
+    "versions_of_objects",
 ]

@@ -164,6 +164,26 @@ def put(bucket: Bucket, key: str, content: Path | bytes, *, create: bool = False
         raise
 
 
+def versions_of_objects(bucket: Bucket, prefix: str) -> dict[str, str]:
+    """The keys below the prefix in their order, and what tells one content of each from another. Costs a listing."""
+    import obstore
+
+    found = {}
+    for page in obstore.list(bucket, prefix=prefix):
+        for each in page:
+            found[each["path"]] = f"{each['e_tag']} {each['size']} {each['last_modified'].isoformat()}"
+    return dict(sorted(found.items()))
+
+
+def fetch_object(bucket: Bucket, key: str, target: Path) -> None:
+    """Writes an object's content to a file, piece by piece. Raises obstore's errors as they are."""
+    import obstore
+
+    with target.open("wb") as sink:
+        for piece in obstore.get(bucket, key).stream():
+            sink.write(piece)
+
+
 def s3_client(store: ObjectStoreResource) -> Any:
     """A boto3 client of the store, for what concerns buckets themselves."""
     import boto3
