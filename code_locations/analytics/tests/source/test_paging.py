@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from any_source import Reply, Request, serving
 
+from analytics.source import paging as pages
 from analytics.source.auth import Credentials
 from analytics.source.http import HttpSource, Manners
 from analytics.source.paging import End, Paging, read_pages
@@ -170,6 +171,14 @@ def test_pages_without_rows_that_lead_in_a_circle_are_refused(paging: Paging) ->
     count = iter(range(1000))
     with pytest.raises(Permanent, match="leads back to a page that was read"):
         read(lambda request: {"data": {"items": []}, "next": f"/{next(count) % 3}"}, paging)
+
+
+def test_pages_without_rows_that_lead_on_for_ever_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "MOST_EMPTY", 20)
+    count = iter(range(1000))
+    with pytest.raises(Permanent, match=r"20 pages without a row.*end: \{empty_page: true\}"):
+        read(lambda request: {"data": {"items": []}, "next": str(next(count))}, Paging("cursor", "after", "next"))
+    assert next(count) == 21
 
 
 def test_a_next_page_at_another_host_is_not_asked() -> None:

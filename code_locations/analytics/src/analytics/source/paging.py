@@ -17,6 +17,8 @@ from analytics.source.window import Row, WindowChanged
 from terrane.errors import Permanent
 
 ABSENT = object()
+# An index that filters behind its pages has some; a source whose end is an empty page has them for ever.
+MOST_EMPTY = 1000
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def read_pages(
         rows, number = rows + len(page), number + 1
         if paging.end.total:
             totals.append(_total(answer.json, paging.end.total, place))
-        seen.refuse_repeated(page, place)
+        seen.refuse_endless(page, place)
         yield page
         following = _following(paging, answer, page, rows, number, totals, place)
         if following is None:
@@ -104,13 +106,20 @@ class _Seen:
     def __init__(self) -> None:
         self._following: set[str] = set()
         self._pages: set[bytes] = set()
+        self._empty = 0
 
     def refuse_led_back(self, following: str, place: str) -> None:
         if following in self._following:
             raise Permanent(f"{place}: leads back to a page that was read; nothing was written. {_FORM}")
         self._following.add(following)
 
-    def refuse_repeated(self, page: Sequence[Row], place: str) -> None:
+    def refuse_endless(self, page: Sequence[Row], place: str) -> None:
+        self._empty = 0 if page else self._empty + 1
+        if self._empty > MOST_EMPTY:
+            raise Permanent(
+                f"{place}: gave {MOST_EMPTY} pages without a row, one after the other, and what leads to another each "
+                "time; nothing was written. Where an empty page is its last, say `end: {empty_page: true}`"
+            )
         if not page:
             return
         digest = hashlib.blake2b(json.dumps(page, sort_keys=True).encode("utf-8", "backslashreplace"), digest_size=16)
