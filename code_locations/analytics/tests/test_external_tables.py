@@ -361,6 +361,9 @@ def test_replace_takes_all_files_of_a_prefix_together(runs: Runs, folder_store: 
         told = runs.facts(OF_FILES, write="replace")
         assert (told["dagster/row_count"], told["rows_refused"]) == (2, 1)
     assert runs.rows("select count(*) from raw.rejected") == [(1,)]
+    put(folder_store, "2.csv", "2,a,1,2026-01-01T00:00:00Z")
+    assert runs.facts(OF_FILES, write="replace")["dagster/row_count"] == 2
+    assert runs.rows("select count(*) from raw.rejected") == [(0,)]
 
 
 def test_a_file_by_its_address(runs: Runs, shop: Shop) -> None:
