@@ -449,3 +449,20 @@ def test_who_is_forgotten_goes_from_lines_that_could_not_be_read_too(
     put(folder_store, "1.csv", f"1,4711,1,{at}", f"2,b,1,{at}")
     runs.facts(OF_FILES)
     assert runs.rows(IDS) == [([2],)]
+
+
+def test_a_column_of_json_keeps_what_came_and_refuses_what_postgres_cannot_keep(runs: Runs, shop: Shop) -> None:
+    columns = [*yaml.safe_load(OF_HTTP)["columns"], {"name": "lines", "type": "jsonb", "description": "Of the order."}]
+    kept = {"a": [1, "two", None, {"b": 0.5}], "é": True}
+    shop.rows = [
+        order(1, lines=kept),
+        order(2, lines={"a": ["x\0"]}),
+        order(3, lines=[{"\ud83d": 1}]),
+        order(4, lines=None),
+    ]
+    assert runs.facts(OF_HTTP, columns=columns)["rows_refused"] == 2
+    assert runs.rows("select id, lines from raw.orders order by id") == [(1, kept), (4, None)]
+    assert runs.rows("select row_id, column_name, reason from raw.rejected order by 1") == [
+        ("2", "lines", "holds a NUL, which Postgres can't keep"),
+        ("3", "lines", "holds half of a surrogate pair, which is no character"),
+    ]
