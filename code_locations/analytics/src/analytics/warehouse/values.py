@@ -12,11 +12,12 @@ from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
 
-from analytics.warehouse.tables import Column, Table
+from analytics.warehouse.tables import Table
 from terrane.errors import Permanent
 
 INTEGERS = {"smallint": 15, "integer": 31, "int": 31, "bigint": 63}
-FRACTION = re.compile(r"(?<=\.)\d+")
+FRACTION = re.compile(r"\.(\d+)")
+SURROGATE = re.compile("[\ud800-\udfff]")
 MICROSECOND_DIGITS = 6
 
 
@@ -44,15 +45,10 @@ def to_values(table: Table, row: Mapping[str, Any]) -> list[Any] | Refused:
                 "where the source's form has changed, adapt the table's columns in defs.yaml"
             )
         try:
-            values.append(to_value(column, row[column.name], is_key=column.name == table.key))
+            values.append(_conversion(column.type, column.name == table.key)(row[column.name]))
         except NotOfType as error:
             return Refused(str(row.get(table.key))[:100], column.name, str(error), row)
     return values
-
-
-def to_value(column: Column, value: Any, is_key: bool = False) -> Any:
-    """The value as the driver writes it. Raises NotOfType."""
-    return _conversion(column.type, is_key)(value)
 
 
 @lru_cache(maxsize=1024)
@@ -82,15 +78,17 @@ def parse_time(text: Any) -> tuple[datetime, int]:
     if not isinstance(text, str):
         raise NotOfType(f"is {_kind(text)}, not a time")
     fraction = FRACTION.search(text)
-    digits = fraction[0] if fraction else ""
-    shorter = text if len(digits) <= MICROSECOND_DIGITS else FRACTION.sub(digits[:MICROSECOND_DIGITS], text, count=1)
+    digits = fraction[1] if fraction else ""
+    beyond, shorter = digits[MICROSECOND_DIGITS:], text
+    if fraction and beyond:
+        shorter = text[: fraction.start(1) + MICROSECOND_DIGITS] + text[fraction.end(1) :]
     try:
         moment = datetime.fromisoformat(shorter)
     except ValueError:
         raise NotOfType("is no time of ISO 8601") from None
     if moment.tzinfo is None:
         raise NotOfType("is a time without a zone")
-    return moment.astimezone(UTC), int(digits[MICROSECOND_DIGITS:].ljust(MICROSECOND_DIGITS, "0")[:MICROSECOND_DIGITS])
+    return moment.astimezone(UTC), int(beyond.ljust(MICROSECOND_DIGITS, "0")[:MICROSECOND_DIGITS]) if beyond else 0
 
 
 def _text(value: Any) -> str:
@@ -98,7 +96,7 @@ def _text(value: Any) -> str:
         raise NotOfType(f"is {_kind(value)}, not a text")
     if "\0" in value:
         raise NotOfType("holds a NUL, which Postgres can't keep")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if not value.isascii() and SURROGATE.search(value):
         raise NotOfType("holds half of a surrogate pair, which is no character")
     return value
 
