@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,6 +100,14 @@ def third(context, frame):
 """
 # The official chart has the list of locations in the pods of these two.
 RESTARTED = {"dagster-webserver", "dagster-daemon"}
+
+
+@pytest.fixture(autouse=True)
+def _without_them_at_the_end(cluster: Cluster) -> Iterator[None]:
+    """Whatever becomes of the test, those after it find the locations of the checkout."""
+    yield
+    if any(cluster.pods(f"deployment={name}") for name in NAMES.values()):
+        cluster.terrane("up", "--once")
 
 
 def test_one_of_each_kind_comes_runs_its_asset_and_goes(cluster: Cluster, tmp_path: Path) -> None:
