@@ -58,8 +58,8 @@ charts: setup-cluster  ## Get the charts' dependencies: what plain helm and skaf
 cluster-status:  ## Say of every pod on the cluster where it belongs and how it is
 	@$(TERRANE) cluster status
 
-bench-spatial bench-features: setup-development  ## Measure a location beside the stock tools, and write docs/benchmarks.md
-	@code_locations/$(@:bench-%=%)/.venv/bin/python -m benchmarks.$(@:bench-%=%)
+bench-spatial bench-features: setup-development  ## Measure a location beside the stock tools, and write docs/benchmarks.md (features: PARTS="growth mixed")
+	@code_locations/$(@:bench-%=%)/.venv/bin/python -m benchmarks.$(@:bench-%=%) $(if $(PARTS),--parts $(PARTS)) $(if $(SIZES),$(SIZES))
 
 bench-spatial-scale: setup-development  ## Measure intake and publishing after a million batches, on MinIO
 	@code_locations/spatial/.venv/bin/python -m benchmarks.spatial.scale

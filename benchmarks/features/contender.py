@@ -8,17 +8,17 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-OURS = "terrane_features.engine.compute.RedisComputeEngine"
+from benchmarks.features.processor import peak_mb
+from benchmarks.features.repository import OURS
+
 STOCK_BATCH = 10_000
 FLOOR_BATCH = 10_000
 FEATURES = {
@@ -116,12 +116,6 @@ def floor(rows: int) -> Callable[[], None]:
             pipe.execute()
 
     return run
-
-
-def peak_mb() -> float:
-    """The most memory that was resident in this process; ru_maxrss would count its parent's too."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(found[1]) / 1024 if found else float("nan")
 
 
 def main() -> None:

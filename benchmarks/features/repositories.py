@@ -26,7 +26,12 @@ sys.path.insert(0, str(ROOT / "libs/terrane_features/tests/support"))
 SERVED_EVERY = 10
 COMMAND = "make feast-repositories"
 # What decides how a comparison ends.
-COMPARED = ("libs/terrane", "libs/terrane_features", "benchmarks/features", "code_locations/features/requirements.lock")
+COMPARED = (
+    "libs/terrane",
+    "libs/terrane_features",
+    "benchmarks/features/repositories.py",
+    "code_locations/features/requirements.lock",
+)
 
 
 def main() -> None:

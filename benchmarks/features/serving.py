@@ -1,7 +1,4 @@
-"""Serving: our feature server beside `feast serve`, over the same rows of the same Redis, in turns.
-
-`python -m benchmarks.features.serving` prints the table alone.
-"""
+"""Serving: our feature server beside `feast serve`, over the same rows of the same Redis, in turns."""
 
 from __future__ import annotations
 
@@ -20,8 +17,10 @@ from pathlib import Path
 
 from benchmarks.features.contender import FEATURES
 from benchmarks.features.load import IDS
+from benchmarks.features.processor import cpu_seconds
+from benchmarks.features.repository import REDIS, SETTINGS
 from benchmarks.features.stores import Stores, stores
-from benchmarks.report import ROOT, median_ratio, table
+from benchmarks.report import ROOT, machine, median_ratio, table, write_section
 from terrane_dev.servers.process import free_port, stop
 
 ROUNDS = 7
@@ -30,28 +29,6 @@ START_TIMEOUT_S = 120
 PYTHON = Path(sys.executable)
 # What is measured: connections, and users a question.
 CASES = [(8, 1), (8, 100), (1, 1), (1, 100)]
-SETTINGS = """\
-project: benchmark
-provider: local
-entity_key_serialization_version: 3
-registry:
-  registry_type: sql
-  path: postgresql+psycopg://${WAREHOUSE_USER}:${WAREHOUSE_PASSWORD}@${WAREHOUSE_HOST}:${WAREHOUSE_PORT}/${WAREHOUSE_DB}?options=-csearch_path%3Dfeast
-  cache_ttl_seconds: 600
-offline_store:
-  type: postgres
-  host: ${WAREHOUSE_HOST}
-  port: ${WAREHOUSE_PORT}
-  user: ${WAREHOUSE_USER}
-  password: ${WAREHOUSE_PASSWORD}
-  database: ${WAREHOUSE_DB}
-  sslmode: null
-online_store:
-  type: redis
-  connection_string: '${REDIS_HOST}:${REDIS_PORT},password="${REDIS_PASSWORD}"'
-materialization:
-  online_write_batch_size: 10000
-"""
 PREPARE = """
 import sys, psycopg, os
 from datetime import UTC, datetime, timedelta
@@ -88,37 +65,45 @@ class Server:
         return sum(p.memory_info().rss for p in (leader, *leader.children(recursive=True))) / 2**20
 
 
-def run() -> tuple[str, dict[str, float]]:
-    """Measures; returns the section in Markdown, and the figures by name."""
+def figures(number: int = ROUNDS) -> dict[str, float]:
+    """Measures, writes its section of the page, and returns the figures: ratios of answers a second and of CPU."""
+    text, found = _run(number)
+    write_section("Features: serve", f"{machine()}\n\n{text}")
+    return found
+
+
+def _run(number: int) -> tuple[str, dict[str, float]]:
     with stores() as both, tempfile.TemporaryDirectory(prefix="terrane-bench-") as folder:
         _prepare(both, Path(folder))
         environment = both.environment() | {"FEAST_REPO_PATH": folder, "HOME": folder}
         with _server(_stock_command, environment, folder) as stock, _server(_our_command, environment, folder) as ours:
             _same_answers(stock, ours)
-            found = {case: _measured({"stock": stock, "ours": ours}, *case) for case in CASES}
-            return _report(found, stock, ours)
+            found = {case: _measured({"stock": stock, "ours": ours}, number, *case) for case in CASES}
+            return _report(found, stock, ours, number)
 
 
 Measured = dict[str, list[dict[str, float]]]
 
 
-def _measured(servers: dict[str, Server], connections: int, rows: int) -> Measured:
+def _measured(servers: dict[str, Server], number: int, connections: int, rows: int) -> Measured:
     """Round after round, every server in its turn."""
-    turns = [{name: _load(server, connections, rows) for name, server in servers.items()} for _ in range(ROUNDS)]
+    turns = [{name: _load(server, connections, rows) for name, server in servers.items()} for _ in range(number)]
     return {name: [turn[name] for turn in turns] for name in servers}
 
 
 def _load(server: Server, connections: int, rows: int) -> dict[str, float]:
     command = [PYTHON, "-m", "benchmarks.features.load", server.port, connections, rows, SECONDS]
+    cpu = cpu_seconds([server.pid])
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
-    return json.loads(done.stdout)
+    found = json.loads(done.stdout)
+    return found | {"per_cpu_second": found["answers"] / (cpu_seconds([server.pid]) - cpu)}
 
 
 def _prepare(both: Stores, folder: Path) -> None:
     both.make_table(IDS)
-    (folder / "feature_store.yaml").write_text(SETTINGS)
+    (folder / "feature_store.yaml").write_text(SETTINGS.replace("ONLINE", REDIS))
     command = [str(PYTHON), "-c", PREPARE, str(folder), str(IDS)]
     done = subprocess.run(command, cwd=ROOT, env=both.environment(), capture_output=True, text=True)
     if done.returncode:
@@ -173,12 +158,14 @@ def _same_answers(stock: Server, ours: Server) -> None:
         raise SystemExit("stock and ours answer differently; a measurement would mean nothing")
 
 
-def _report(found: dict[tuple[int, int], Measured], stock: Server, ours: Server) -> tuple[str, dict[str, float]]:
+def _report(
+    found: dict[tuple[int, int], Measured], stock: Server, ours: Server, number: int
+) -> tuple[str, dict[str, float]]:
     def median(case: tuple[int, int], who: str, what: str) -> float:
         return statistics.median(one[what] for one in found[case][who])
 
-    def ratio(case: tuple[int, int]) -> float:
-        mine, theirs = ([one["per_second"] for one in found[case][who]] for who in ("ours", "stock"))
+    def ratio(case: tuple[int, int], what: str = "per_second") -> float:
+        mine, theirs = ([one[what] for one in found[case][who]] for who in ("ours", "stock"))
         return median_ratio(mine, theirs)
 
     rows = []
@@ -197,12 +184,10 @@ def _report(found: dict[tuple[int, int], Measured], stock: Server, ours: Server)
         "ours p50 / p99, ms",
         "asking",
     ]
-    text = f"""### Serve
-
-{len(FEATURES)} features of random users among {IDS:,}, over HTTP on loopback, both servers one process; `feast serve`
-with one worker that is never recycled. {ROUNDS} rounds of {SECONDS:.0f} s each in turns, medians; the ratio is the
-median of the rounds' own. Servers, Redis and the process that asks (`benchmarks/features/load.py`, raw sockets, its own
-process) share the machine's processors; *asking* is the share of one that it took while ours answered.
+    text = f"""{len(FEATURES)} features of random users among {IDS:,}, over HTTP on loopback, both servers one process;
+`feast serve` with one worker that is never recycled. {number} rounds of {SECONDS:.0f} s each in turns, medians; the
+ratio is the median of the rounds' own. Servers, Redis and the process that asks (`benchmarks/features/load.py`, raw
+sockets, its own process) share the machine's processors; *asking* is the share of one that it took while ours answered.
 
 {table(header, rows)}
 
@@ -211,14 +196,10 @@ measurements: stock {stock.memory_mb:.0f} MB, ours {ours.memory_mb:.0f} MB."""
     return text, {
         "serve_1_vs_stock": round(ratio((8, 1)), 2),
         "serve_100_vs_stock": round(ratio((8, 100)), 2),
+        "serve_1_vs_stock_cpu": round(ratio((8, 1), "per_cpu_second"), 2),
+        "serve_100_vs_stock_cpu": round(ratio((8, 100), "per_cpu_second"), 2),
         "serve_100_p50_ms": round(median((1, 100), "ours", "p50_ms"), 3),
         "serve_100_p99_ms": round(median((1, 100), "ours", "p99_ms"), 3),
         "serve_start_s": round(ours.start_s, 2),
         "serve_memory_mb": round(ours.memory_mb, 1),
     }
-
-
-if __name__ == "__main__":
-    section, figures = run()
-    print(section)
-    print(json.dumps(figures, indent=2))

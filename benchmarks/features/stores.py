@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,13 +65,20 @@ class Stores:
             "REDIS_PASSWORD": self.online.password,
         }
 
-    def make_table(self, rows: int) -> None:
+    def pids(self) -> list[int]:
+        """Of both servers."""
+        return [self.warehouse._process.pid, self.online._process.pid]
+
+    def sql(self, statement: str) -> None:
+        """Statements of the warehouse's superuser."""
         with postgres.administer(self.warehouse.port, self.warehouse.password, DATABASE) as connection:
-            connection.execute(TABLE_SQL.format(rows=rows).encode())
+            connection.execute(statement.encode())
+
+    def make_table(self, rows: int) -> None:
+        self.sql(TABLE_SQL.format(rows=rows))
 
     def drop_table(self, rows: int) -> None:
-        with postgres.administer(self.warehouse.port, self.warehouse.password, DATABASE) as connection:
-            connection.execute(f"drop table gold.users_{rows}".encode())
+        self.sql(f"drop table gold.users_{rows}")
 
     def empty_redis(self) -> None:
         with self._client() as client:
@@ -89,7 +97,28 @@ class Stores:
 
 @contextmanager
 def stores() -> Iterator[Stores]:
-    """Starts both, on free ports, and ends them."""
+    """Starts both, on free ports, and ends them, also where the process is told to end."""
+    with _unwinding_at_sigterm(), _running() as both:
+        yield both
+
+
+@contextmanager
+def _unwinding_at_sigterm() -> Iterator[None]:
+    """SIGTERM ends the process as an exception does: by itself it would leave every server behind."""
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _running() -> Iterator[Stores]:
     installation, program = postgres.find_installation(), redis.find_program()
     if installation is None or program is None:
         raise SystemExit("the benchmark needs Postgres and redis-server on this machine: `make setup` installs them")

@@ -8,7 +8,7 @@ import pytest
 from terrane_features.checks.results import BLOCKING
 
 pytestmark = pytest.mark.integration
-WIDE = 333
+WIDE, WIDEST = 333, 1000
 HEAD = """
 from datetime import timedelta
 
@@ -37,6 +37,7 @@ queried = view("queried", source("s4", query="select user_id, a * 2 as a, at fro
 unqualified = view("unqualified", source("s5", table="t"))
 typed_by_table = view("typed_by_table", source("s6", table="gold.c"), entity=inferred)
 wide = view("wide", source("s7", table="gold.wide"), schema=[(f"f{{i}}", Int64) for i in range({WIDE})])
+widest = view("widest", source("s10", table="gold.widest"), schema=[(f"f{{i}}", Int64) for i in range({WIDEST})])
 arrays = view(
     "arrays",
     source("s8", table="gold.arrays"),
@@ -51,14 +52,15 @@ arrays = view(
 )
 no_entity = FeatureView(name="no_entity", schema=[Field(name="a", dtype=Int64)], source=source("s9", table="gold.t"))
 """
-COLUMNS = ", ".join(f"user_id + {i} as f{i}" for i in range(WIDE))
+COLUMNS = [f"user_id + {i} as f{i}" for i in range(WIDEST)]
 GOLD = f"""
     create table gold.t as select u::bigint as user_id, now() - interval '1 hour' as at, u * 10::bigint as a
         from generate_series(1, 20) u;
     create table gold.m as select user_id as who, at, a + 1 as amount_cents from gold.t;
     create table gold."T x" as select user_id, at, a + 2 as a from gold.t;
     create table gold.c as select 'c' || user_id as code, at, a + 3 as a from gold.t;
-    create table gold.wide as select user_id, at, {COLUMNS} from gold.t;
+    create table gold.wide as select user_id, at, {", ".join(COLUMNS[:WIDE])} from gold.t;
+    create table gold.widest as select user_id, at, {", ".join(COLUMNS)} from gold.t;
     create table gold.arrays as select user_id, at, array['x', null] as texts, array[1.5, null]::float8[] as doubles,
         array[true, null] as flags, array['\\x00'::bytea, null] as blobs,
         array['1969-12-31 23:59:59.5+00'::timestamptz, null] as times, null::timestamptz as time from gold.t
@@ -82,7 +84,17 @@ def test_every_way_to_declare_a_view_is_served_and_a_bad_one_stops_alone(stores)
     stores.sql(GOLD)
     result = stores.run(raise_on_error=False)
     failed = passed(result)
-    served = {"key_in_schema", "mapped", "quoted", "queried", "unqualified", "typed_by_table", "wide", "arrays"}
+    served = {
+        "key_in_schema",
+        "mapped",
+        "quoted",
+        "queried",
+        "unqualified",
+        "typed_by_table",
+        "wide",
+        "widest",
+        "arrays",
+    }
     assert {name for name in served | {"user_journal_features"} if failed[name]} == set()
     (stopped,) = {event.step_key for event in result.get_step_failure_events()}
     assert stopped == "online__no_entity"
@@ -110,6 +122,7 @@ def test_every_way_to_declare_a_view_is_served_and_a_bad_one_stops_alone(stores)
         43,
         336,
     )
+    assert read("widest", "f999", user_id=4) == 1003
 
 
 def test_an_apply_from_elsewhere_is_told_and_mended(stores) -> None:

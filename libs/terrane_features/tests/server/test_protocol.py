@@ -18,7 +18,7 @@ from terrane_features.server.request.body import Bodies
 from terrane_features.server.request.errors import RequestError
 
 pytestmark = pytest.mark.integration
-LIMITS = Limits(connections=20, header_bytes=32 << 10, request_s=1.0)
+LIMITS = Limits(connections=20, header_bytes=32 << 10, request_s=1.0, answer_s=1.0)
 
 
 async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -33,14 +33,26 @@ async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"%7d" % length})
 
 
+async def long_answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Forty megabytes, and a note of when they were taken or given up."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": bytes(LONG), "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+    ENDED.append(time.monotonic())
+
+
+ENDED: list[float] = []
+LONG = 40 << 20
+
+
 class Small(BoundedProtocol):
     limits = LIMITS
 
 
 @contextmanager
-def serving() -> Iterator[tuple[str, int]]:
+def serving(app: Any = echo) -> Iterator[tuple[str, int]]:
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
-        config = uvicorn.Config(echo, http=Small, log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(app, http=Small, log_config=None, access_log=False, lifespan="off")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
@@ -144,3 +156,24 @@ def test_more_connections_than_are_allowed_are_told_so() -> None:
         finally:
             for one in held:
                 one.close()
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_cut_and_a_slow_one_is_not() -> None:
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    with serving(long_answer) as place:
+        with socket.create_connection(place, timeout=10) as client:
+            client.sendall(request)
+            began = time.monotonic()
+            while not ENDED and time.monotonic() - began < 10:
+                time.sleep(0.05)
+            assert ENDED, "the answer is held for a client that does not read"
+            assert ENDED.pop() - began < 5
+        with socket.create_connection(place, timeout=10) as client:
+            began = time.monotonic()
+            client.sendall(request)
+            got = 0
+            while got < LONG and (piece := client.recv(1 << 20)):
+                got += len(piece)
+                time.sleep(0.05)
+            assert got >= LONG
+            assert time.monotonic() - began > 2 * LIMITS.answer_s

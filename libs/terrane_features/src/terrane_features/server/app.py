@@ -26,6 +26,7 @@ from terrane_features.server.request.body import Bodies
 from terrane_features.server.request.errors import RequestError, too_much, unavailable
 from terrane_features.server.request.parse import parse
 from terrane_features.server.request.plan import Planner
+from terrane_features.server.response.answer import LargeAnswer
 from terrane_features.server.response.read import FeatureReader
 from terrane_features.server.settings import Settings
 
@@ -36,7 +37,7 @@ JSON = b"application/json"
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
-Reply = tuple[int, bytes, bytes | list[bytes], Sequence[tuple[bytes, bytes]]]
+Reply = tuple[int, bytes, bytes | LargeAnswer, Sequence[tuple[bytes, bytes]]]
 
 
 class App:
@@ -80,12 +81,14 @@ class App:
                 status, kind, body, headers = reply
             else:
                 status, kind, body, headers = 404, JSON, b'{"detail":"Not Found"}', ()
-            pieces = [body] if isinstance(body, bytes) else body
-            length = (b"content-length", b"%d" % sum(map(len, pieces)))
-            start = {"status": status, "headers": [(b"content-type", kind), length, *headers]}
-            await send({"type": "http.response.start", **start})
-            for number, piece in enumerate(pieces, 1):
-                await send({"type": "http.response.body", "body": piece, "more_body": number < len(pieces)})
+            length = len(body) if isinstance(body, bytes) else body.length
+            all_headers = [(b"content-type", kind), (b"content-length", b"%d" % length), *headers]
+            start = {"type": "http.response.start", "status": status, "headers": all_headers}
+            if isinstance(body, bytes):
+                await send(start)
+                await send({"type": "http.response.body", "body": body})
+            else:
+                await _send_in_pieces(start, body, send)
 
     async def _request(self, scope: Scope, receive: Receive) -> Reply:
         began = time.perf_counter()
@@ -106,11 +109,11 @@ class App:
         self._metrics.count_request(status, time.perf_counter() - began)
         return status, JSON, body, headers
 
-    async def _answered(self, receive: Receive) -> bytes | list[bytes]:
+    async def _answered(self, receive: Receive) -> bytes | LargeAnswer:
         async with self._bodies.read(receive) as body:
             return await self._answer(body)
 
-    async def _answer(self, body: bytes) -> bytes | list[bytes]:
+    async def _answer(self, body: bytes) -> bytes | LargeAnswer:
         catalog = self._watch.catalog
         if catalog is None:
             raise unavailable(self._not_yet())
@@ -161,6 +164,16 @@ class App:
                     self._store.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+async def _send_in_pieces(start: dict[str, Any], answer: LargeAnswer, send: Send) -> None:
+    try:
+        await send(start)
+        for piece in answer:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        answer.close()
 
 
 def _wrong_method(allowed: str) -> Reply:

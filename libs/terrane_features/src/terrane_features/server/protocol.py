@@ -18,6 +18,8 @@ LONGEST_HEADER = 32 << 10
 # A piece of a request is parsed at a time, so that nobody waits for another's.
 PIECE = 64 << 10
 REQUEST_TIMEOUT_S = 20.0
+# How long a client may take nothing of its answer, which is held until then.
+ANSWER_TIMEOUT_S = 20.0
 _REASONS = {408: b"Request Timeout", 431: b"Request Header Fields Too Large", 503: b"Service Unavailable"}
 
 
@@ -29,11 +31,13 @@ class Limits:
         connections: that are open at a time; one more is answered 503 and closed.
         header_bytes: of a request's line and headers together.
         request_s: from a request's first byte to its last, and from a connection to its first request.
+        answer_s: without a byte of an answer taken, after which the connection is cut.
     """
 
     connections: int = 1000
     header_bytes: int = LONGEST_HEADER
     request_s: float = REQUEST_TIMEOUT_S
+    answer_s: float = ANSWER_TIMEOUT_S
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -47,6 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_header = self._incomplete = True
         self._closed = False
         self._deadline: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
@@ -57,7 +62,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
         self._done_waiting()
+        self._moving()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_stall()
+
+    def resume_writing(self) -> None:
+        self._moving()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self._closed:
@@ -93,6 +107,23 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_header, self._header_bytes, self._incomplete = True, 0, False
         self._done_waiting()
         super().on_message_complete()
+
+    def _watch_stall(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._stalled = self.loop.call_later(self.limits.answer_s, self._cut_if_stalled, left)
+
+    def _cut_if_stalled(self, before: int) -> None:
+        """Cuts a client that took nothing since; one that reads slowly goes on."""
+        if self.transport.get_write_buffer_size() < before:
+            self._watch_stall()
+            return
+        log.info("cut: the client took nothing of its answer for %s s", self.limits.answer_s)
+        self.transport.abort()
+
+    def _moving(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def _wait(self) -> None:
         self._done_waiting()
