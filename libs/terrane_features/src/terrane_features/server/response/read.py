@@ -66,6 +66,7 @@ class FeatureReader:
             await self._read(views, inputs, rows)
             if (held := _held(views)) <= PIECE_BYTES:
                 return b"%s%s%s" % (START, b",".join(self._vectors(views, inputs, plan, rows)), plan.ending)
+            _refuse_long(held)
             share = await self._budget.take(held)
         else:
             # Nobody's values but those that are read are held while others have their turn.
@@ -87,8 +88,8 @@ class FeatureReader:
             some = {key: values[start : start + size] for key, values in inputs.items()}
             async with self._turn:
                 await self._read(views, some, min(size, rows - start))
-            if (held := _held(views)) > LONGEST_ANSWER:
-                raise too_much(f"the answer is longer than {LONGEST_ANSWER} bytes; ask for fewer rows or features")
+            held = _held(views)
+            _refuse_long(held)
             share.hold(held)
 
     def _vectors(
@@ -119,6 +120,11 @@ class FeatureReader:
         if set(map(type, replies)) != {list}:
             raise unavailable(AWAY, f"Redis refuses a read: {first_error(replies) or 'no list came back'}")
         return replies
+
+
+def _refuse_long(held: int) -> None:
+    if held > LONGEST_ANSWER:
+        raise too_much(f"the answer is longer than {LONGEST_ANSWER} bytes; ask for fewer rows or features")
 
 
 def _held(views: Sequence[ViewVectors]) -> int:
