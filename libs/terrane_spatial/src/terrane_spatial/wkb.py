@@ -67,3 +67,28 @@ def _without_empty_holes(value: bytes, at: int) -> tuple[bytes, int]:
             part, at = _without_empty_holes(value, at)
         kept.append(part)
     return b"".join((head, struct.pack("<I", len(kept)), *kept)), at
+
+
+def rings_of(value: bytes) -> list[bytes] | None:
+    """The points of each ring of a polygon or a multipolygon, in two dimensions and little endian; None of others."""
+    try:
+        rings, end = _rings(value, 0)
+    except struct.error:
+        return None
+    return rings if end == len(value) else None
+
+
+def _rings(value: bytes, at: int) -> tuple[list[bytes], int]:
+    order, kind, count = struct.unpack_from("<BII", value, at)
+    if order != 1 or kind not in (POLYGON, MULTIPOLYGON):
+        raise struct.error("no polygon, or big endian")
+    at, rings = at + WKB_HEAD + 4, []
+    for _ in range(count):
+        if kind == MULTIPOLYGON:
+            part, at = _rings(value, at)
+            rings += part
+        else:
+            (points,) = struct.unpack_from("<I", value, at)
+            rings.append(value[at + 4 : at + 4 + 16 * points])
+            at += 4 + 16 * points
+    return rings, at

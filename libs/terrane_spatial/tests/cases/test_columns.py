@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow.parquet as pq
 import pytest
 from spatial_cases import Load
@@ -51,3 +53,32 @@ def test_37_a_table_wider_than_a_page_is_refused_before_it_is_loaded(load: Load)
     # A row of Postgres has to fit a page of 8 KiB, and numbers cannot be kept elsewhere: 1100 of 8 bytes do not fit.
     with pytest.raises(BatchRejectedError, match=r"1100 columns.* 8160 bytes"):
         load("37-1100-columns.parquet")
+
+
+KML = """<kml xmlns="http://www.opengis.net/kml/2.2"><Document>{schema}
+<Placemark id="p.1"><name>A</name><description>of the placemark</description><ExtendedData>{data}</ExtendedData>
+<Point><coordinates>12.5,41.9</coordinates></Point></Placemark></Document></kml>"""
+SCHEMA = (
+    '<Schema name="S" id="S"><SimpleField type="int" name="ID"/>'
+    '<SimpleField type="string" name="description"/></Schema>',
+    '<SchemaData schemaUrl="#S"><SimpleData name="ID">32</SimpleData>'
+    '<SimpleData name="description">d</SimpleData></SchemaData>',
+)
+PLAIN = ("", '<Data name="id"><value>7</value></Data><Data name="Name"><value>B</value></Data>')
+
+
+@pytest.mark.parametrize(
+    ("content", "values", "told"),
+    [
+        (SCHEMA, {"id": "p.1", "id2": 32, "description": "of the placemark", "description2": "d"}, {"ID": "ID2"}),
+        (PLAIN, {"id": "p.1", "id2": "7", "name": "A", "name2": "B"}, {"id": "id2", "Name": "Name2"}),
+    ],
+    ids=["of a schema", "of no schema"],
+)
+def test_kml_data_named_as_an_element_is_a_column_beside_the_elements_own(
+    load: Load, content: tuple[str, str], values: dict[str, Any], told: dict[str, str]
+) -> None:
+    case = load(KML.format(schema=content[0], data=content[1]).encode())
+    assert {name: case.column(name) for name in values} == {name: [value] for name, value in values.items()}
+    renamed = case.facts["data named as KML's own elements, and their columns"]
+    assert told.items() <= renamed.items()

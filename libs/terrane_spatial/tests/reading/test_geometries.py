@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 import shapely
 
+from terrane_spatial.reading import second_reader
 from terrane_spatial.reading.child.geometries import clean
 from terrane_spatial.reading.layer import Met
 
@@ -189,3 +190,26 @@ def test_strictly_read_a_ring_without_points_goes() -> None:
     values, keep = clean(pa.array([struct.pack("<BIII", 1, 3, 1, 0)], pa.binary()), met, strict=True)
     assert values.to_pylist() == [shapely.to_wkb(shapely.from_wkt("POLYGON EMPTY"))]
     assert keep is None or keep.all()
+
+
+SQUARE, HOLE = [(0, 0), (0, 9), (9, 9), (9, 0)], [(1, 2), (1, 3), (4, 3)]
+
+
+def _polygon(*rings: list[tuple[int, int]]) -> bytes:
+    closed = [[*ring, ring[0]] for ring in rings]
+    return shapely.to_wkb(shapely.Polygon(closed[0], closed[1:]), byte_order=1)
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (_polygon(HOLE, SQUARE), True),
+        (_polygon(SQUARE[2:] + SQUARE[:2], HOLE[::-1]), True),
+        (_polygon([(y, x) for x, y in SQUARE], [(y, x) for x, y in HOLE]), False),
+        (_polygon(SQUARE, [HOLE[0], HOLE[1], (3, 4)]), False),
+        (_polygon([SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3]], HOLE), False),
+    ],
+    ids=["rings in another order", "begun elsewhere, the other way", "axes swapped", "a point moved", "points crossed"],
+)
+def test_polygons_are_the_same_by_their_rings_and_not_by_their_bytes_alone(other: bytes, same: bool) -> None:
+    assert second_reader._same_polygon(_polygon(SQUARE, HOLE), other) is same

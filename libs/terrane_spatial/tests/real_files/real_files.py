@@ -5,16 +5,19 @@ belong together in one zip archive, a geodatabase's folder in another), loads it
 would be, and prints a table by format and by reason. A layer is named where a file has several, and EPSG:4326 is told
 of a file that says nothing, as a producer would after the first refusal; both are counted apart. What loads is compared
 with its second reader, row by row as it lies in the table, and with what ogr2ogr makes of the same file, where there is
-one. Figures, differences and reasons go to benchmarks/results/spatial-real.json.
+one. Figures, differences and reasons go to benchmarks/results/spatial-real.json. A run that is stopped goes on where it
+was, as long as the commit is the same; what Postgres or the machine fails at for a time is tried again.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,6 +35,7 @@ import real_files_equal
 from real_files_equal import Equality
 from real_files_refused import cause
 
+from terrane.errors import is_temporary
 from terrane.postgres import PostgresResource
 from terrane_dev.servers import postgres
 from terrane_dev.servers.process import free_port
@@ -59,6 +64,9 @@ NO_CRS = "coordinate reference system; give"
 NO_NUMBER = "which has no EPSG number; give"
 PARTS = {part for each in FORMATS for part in each.parts}
 ATTEMPTS = 3
+# Of what is temporary, as a connection that a busy machine is too slow to make.
+TRIES, WAIT_S = 4, 5.0
+ROOT = Path(__file__).parents[4]
 BY_HAND = "read by hand, for"
 # Of a smaller folder, as one that a test makes, figures say nothing of the corpora.
 MIN_FILES = 1000
@@ -80,8 +88,13 @@ class Report:
     files: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, kind: str, path: str, outcome: str, reason: str = "", seconds: float = 0.0) -> None:
+        self.take({"path": path, "format": kind, "outcome": outcome, "reason": reason}, seconds)
+
+    def take(self, file: dict[str, Any], seconds: float, compared_as: str | None = None) -> None:
+        """Adds what came of a file, and of comparing it with the other tool where it was."""
+        kind, path, outcome, reason = (str(file[name]) for name in ("format", "path", "outcome", "reason"))
         self.outcomes[kind, outcome] += 1
-        self.files.append({"path": path, "format": kind, "outcome": outcome, "reason": reason})
+        self.files.append(file)
         self.slowest = sorted([*self.slowest, (seconds, path)], reverse=True)[:5]
         if reason:
             short = VARIABLE.sub("..", reason)[:150]
@@ -89,6 +102,8 @@ class Report:
             self.examples.setdefault((kind, short), path)
         if outcome == CRASHED:
             self.crashes.append(f"{path}: {reason}")
+        if compared_as is not None:
+            self.compare(path, compared_as)
 
     def compare(self, path: str, result: str) -> None:
         self.compared[result if result in (compared.SAME, compared.NOT_COMPARED) else "different"] += 1
@@ -125,35 +140,59 @@ def with_parts(path: Path, kind: Format) -> list[Path]:
     return [path, *(p for p in sorted(path.parent.glob(f"{path.stem}.*")) if p.suffix.lower() in kind.parts)]
 
 
-def try_all(folder: Path, connect: Connect, limit: int | None = None) -> Report:
-    """Loads every candidate; `connect` opens a connection of a run's schema, where the table is dropped again."""
+def try_all(folder: Path, connect: Connect, limit: int | None = None, kept: Path | None = None) -> Report:
+    """Loads every candidate; `connect` opens a connection of a run's schema, where the table is dropped again.
+
+    Args:
+        limit: how many are tried at most.
+        kept: where to note what came of each, a line a file; those that are noted there are not tried again.
+    """
     report = Report()
+    done = _done(kept)
     for number, (kind, files, name) in enumerate(candidates(folder)):
         if limit is not None and number >= limit:
             break
         begun = time.monotonic()
         path = str(Path(name).relative_to(folder))
+        if path in done:
+            report.take(*done[path])
+            continue
 
         equality: list[Equality] = []
+        others: list[str] = []
 
         def compare(
             connection: psycopg.Connection,
             read: Path,
             file: ManifestFile,
             loaded: Loaded,
-            path: str = path,
             equality: list[Equality] = equality,
+            others: list[str] = others,
         ) -> None:
             equality.append(real_files_equal.compare(connection, read, file, loaded))
             if compared.available():
-                report.compare(path, compared.compare(connection, read, loaded))
+                others.append(compared.compare(connection, read, loaded))
 
         with tempfile.TemporaryDirectory() as place:
             outcome, reason, loaded = _try(Path(place), files, connect, compare)
-        report.add(kind, path, outcome, reason, time.monotonic() - begun)
+        record = {"path": path, "format": kind, "outcome": outcome, "reason": reason}
         if loaded is not None:
-            report.files[-1] |= {"rows": loaded.rows, "facts": loaded.facts, **asdict(equality[-1])}
+            record |= {"rows": loaded.rows, "facts": loaded.facts, **asdict(equality[-1])}
+        told = (record, time.monotonic() - begun, others[-1] if others else None)
+        report.take(*told)
+        if kept is not None:
+            with kept.open("a") as opened:
+                opened.write(f"{json.dumps(told)}\n")
     return report
+
+
+def _done(kept: Path | None) -> dict[str, Any]:
+    if kept is None or not kept.exists():
+        return {}
+    # The last line may have been cut when the run was stopped.
+    lines = [line for line in kept.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    kept.write_text("".join(lines))
+    return {told[0]["path"]: told for told in map(json.loads, lines)}
 
 
 def _try(place: Path, files: list[Path], connect: Connect, compare: Compare) -> tuple[str, str, Loaded | None]:
@@ -183,10 +222,8 @@ def as_asked(place: Path, attempt: Callable[..., Result], system: str) -> tuple[
     """
     outcome, layer, crs = LOADED, None, None
     for number in range(ATTEMPTS):
-        folder = place / str(number)
-        folder.mkdir()
         try:
-            return outcome, "", attempt(folder, layer, crs)
+            return outcome, "", _patiently(place / str(number), partial(attempt, layer=layer, crs=crs))
         except BatchRejectedError as error:
             reason = str(error).removeprefix("file: ").removeprefix("file ")
             if (several := SEVERAL.search(reason)) and layer is None:
@@ -197,9 +234,22 @@ def as_asked(place: Path, attempt: Callable[..., Result], system: str) -> tuple[
                 return "refused", reason, None
         except Exception as error:
             return CRASHED, f"{type(error).__name__}: {error}", None
+    return "refused", "it says neither its layer nor its system", None
+
+
+def _patiently(folder: Path, attempt: Callable[[Path], Result]) -> Result:
+    """What the attempt returns, in an empty folder; tried again while what fails is temporary."""
+    for tries_left in reversed(range(TRIES)):
+        folder.mkdir()
+        try:
+            return attempt(folder)
+        except Exception as error:
+            if not tries_left or isinstance(error, BatchRejectedError) or not is_temporary(error):
+                raise
+            time.sleep(WAIT_S)
         finally:
             shutil.rmtree(folder)
-    return "refused", "it says neither its layer nor its system", None
+    raise AssertionError("the last try returns or raises")
 
 
 def sent(folder: Path, files: list[Path]) -> Path:
@@ -268,15 +318,26 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="try the first so many files only")
     arguments = parser.parse_args()
     with own_postgres() as connect:
-        report = try_all(arguments.folder, connect, arguments.limit)
+        kept = _kept(arguments.folder)
+        report = try_all(arguments.folder, connect, arguments.limit, kept)
     if len(report.files) >= MIN_FILES:
         write(report)
+    kept.unlink(missing_ok=True)
     return tell(report, "what ogr2ogr makes")
+
+
+def _kept(folder: Path) -> Path:
+    """Where a run over the folder at this commit notes how far it is."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    digest = hashlib.sha256(f"{folder.resolve()} {commit}".encode()).hexdigest()[:16]
+    kept = ROOT / ".terrane" / "real-files" / f"{digest}.jsonl"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    return kept
 
 
 def write(report: Report) -> None:
     """Writes what came of all files, each difference and each kind of refusal with its reason."""
-    sys.path.insert(0, str(Path(__file__).parents[4]))
+    sys.path.insert(0, str(ROOT))
     from benchmarks.report import RESULTS, merge_figures
 
     loaded = [file for file in report.files if "facts" in file]

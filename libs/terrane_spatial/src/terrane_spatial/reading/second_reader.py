@@ -23,7 +23,7 @@ from terrane_spatial.reading.gdal_process import GdalProcess
 from terrane_spatial.reading.same_values import unlike
 from terrane_spatial.sandbox import child_process, endings, gdal_settings
 from terrane_spatial.sandbox.protocol import REFUSED, Limits
-from terrane_spatial.wkb import COLLECTION, without_empty_holes
+from terrane_spatial.wkb import COLLECTION, rings_of, without_empty_holes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -301,10 +301,23 @@ def _is_curved(geometry: bytes | None) -> bool:
 
 
 def _same_polygon(first: bytes | None, second: bytes | None) -> bool:
-    """Whether both are polygons of the same numbers: each reader orders a shapefile's rings in its way."""
+    """Whether both are polygons of the same rings: each reader orders a shapefile's in its way."""
     if not first or not second or len(first) != len(second) or first[1:5] not in POLYGONS:
         return False
-    return sorted(first) == sorted(second)
+    ours, theirs = rings_of(first), rings_of(second)
+    return ours is not None and theirs is not None and sorted(map(_points, ours)) == sorted(map(_points, theirs))
+
+
+def _points(ring: bytes) -> list[bytes]:
+    """The points of a ring in an order that is the same wherever it begins, and whichever way it goes."""
+    points = [ring[at : at + 16] for at in range(0, len(ring), 16)]
+    if len(points) > 1 and points[0] == points[-1]:
+        points.pop()
+    if not points:
+        return points
+    least = min(points)
+    ways = (points, points[::-1])
+    return min(way[at:] + way[:at] for way in ways for at, point in enumerate(way) if point == least)
 
 
 def _note(

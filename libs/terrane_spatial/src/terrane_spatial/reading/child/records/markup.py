@@ -37,6 +37,12 @@ KML_TYPES = {
     "bool": FLAGS,
 }
 CONTAINERS = ("Document", "Folder", "kml")
+# The columns that GDAL makes of elements and attributes of a placemark, in lower case.
+KML_COLUMNS = (
+    *("id", "name", "description", "timestamp", "begin", "end", "altitudemode", "tessellate", "extrude", "visibility"),
+    *("draworder", "icon"),
+)
+RENAMED_DATA = "data named as KML's own elements, and their columns"
 
 
 @dataclass
@@ -156,10 +162,13 @@ def _refuse_systems(systems: dict[str, None]) -> None:
 
 def open_kml(source: Source) -> Table:
     kinds: dict[str, str] = {}
+    renamed: dict[str, str] = {}
 
     def wanted(around: list[Element], made: Element) -> bool:
         if made.name == "SimpleField":
-            kinds[made.attributes.get("name", "")] = KML_TYPES.get(made.attributes.get("type", ""), PLAIN)
+            kinds[_column_of_data(made.attributes.get("name", ""))] = KML_TYPES.get(
+                made.attributes.get("type", ""), PLAIN
+            )
         return made.name == "Placemark" and all(each.name in CONTAINERS for each in around)
 
     containers = {id(around[-1]) for around, _ in _kept(source.path, wanted)}
@@ -168,17 +177,20 @@ def open_kml(source: Source) -> Table:
 
     def rows() -> Iterator[Record]:
         for _, placemark in _features(source.path, wanted):
-            yield Record(_of_placemark(placemark), NOT_READ)
+            yield Record(_of_placemark(placemark, renamed), NOT_READ)
 
-    return Table([], rows, texts=kinds, otherwise=PLAIN, whole=False)
+    return Table([], rows, texts=kinds, otherwise=PLAIN, whole=False, facts={RENAMED_DATA: renamed})
 
 
 def _kept(path: str, wanted: Any) -> list[tuple[list[Element], Element]]:
     return list(_features(path, wanted))
 
 
-def _of_placemark(placemark: Element) -> dict[str, Any]:
+def _of_placemark(placemark: Element, renamed: dict[str, str]) -> dict[str, Any]:
+    """The values of its id, its name and its data; data of a name that is taken get another, which `renamed` has."""
     values: dict[str, Any] = {}
+    if (identifier := placemark.attributes.get("id")) is not None:
+        values["id"] = identifier or None
     name = placemark.find("name")
     if name is not None:
         values["Name"] = name.text or None
@@ -186,10 +198,25 @@ def _of_placemark(placemark: Element) -> dict[str, Any]:
     for part in extended.parts if extended else []:
         if part.name == "Data":
             value = part.find("value")
-            values[part.attributes.get("name", "")] = value.text or None if value else None
+            _add(values, renamed, part, value.text if value else None)
         elif part.name == "SchemaData":
-            values |= {p.attributes.get("name", ""): p.text or None for p in part.parts if p.name == "SimpleData"}
+            for each in part.parts:
+                if each.name == "SimpleData":
+                    _add(values, renamed, each, each.text)
     return values
+
+
+def _add(values: dict[str, Any], renamed: dict[str, str], data: Element, text: str | None) -> None:
+    name = data.attributes.get("name", "")
+    column = _column_of_data(name)
+    if column != name:
+        renamed[name] = column
+    values[column] = text or None
+
+
+def _column_of_data(name: str) -> str:
+    """What GDAL calls a column of data: by another name where one of KML's own elements has it already."""
+    return f"{name}2" if name.casefold() in KML_COLUMNS else name
 
 
 def open_gpx(source: Source) -> Table:
