@@ -48,6 +48,11 @@ def plain(column: pa.Array, name: str, counts: Counter[str]) -> pa.Array:
         # ISO 8601 has a text for it, and Arrow's own is a number without its unit.
         _count(counts, "durations written as ISO 8601", len(column) - column.null_count)
         column = pa.array([None if v is None else iso_duration(v) for v in column.to_pylist()], pa.string())
+    elif t.is_timestamp(column.type) and column.type.unit == "ns":
+        # Postgres has no more digits; whole microseconds are times 1000 and over 1000 the same.
+        whole = pc.multiply(pc.divide(column.cast(pa.int64()), 1000), 1000)
+        cut = pc.sum(pc.not_equal(column.cast(pa.int64()), whole)).as_py()
+        _count(counts, "times cut to microseconds", cut or 0)
     elif column_type(column.type) == "text" and not is_text(column.type):
         column = pc.cast(column, pa.string())
     if is_text(column.type):

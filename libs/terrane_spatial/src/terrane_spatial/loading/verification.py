@@ -49,6 +49,9 @@ def require_the_same(
     _require_columns(file.key, compared)
     if compared.rows is not None and compared.rows != met.rows:
         raise ByHandError(f"{file.key}: GDAL reads {met.rows} rows, and the file holds {compared.rows}")
+    if compared.rows is not None and compared.compared < compared.values:
+        told = f"{compared.compared} of {compared.values} rows have the same place in both readings"
+        raise ByHandError(f"{file.key}: {told}")
     said = [*met.failures, *(told for told in met.warnings if any(word in told for word in CHANGING))]
     if said and compared.without is None:
         raise ByHandError(f"{file.key}: GDAL says: {'; '.join(said[:MAX_TOLD])}")

@@ -51,6 +51,9 @@ def same(first: Any, second: Any) -> bool:
         return first == second or (isinstance(first, str) and _same_time(first, second))
     if isinstance(first, bool):
         return second in (int(first), str(first).lower(), str(int(first)))
+    if isinstance(second, bool):
+        # A number in place of a flag, as GDAL makes of a column that has both; text is as a flag is written.
+        return isinstance(first, str) and _json(first) is second
     if isinstance(first, int | float) and isinstance(second, int | float):
         return first == second
     if isinstance(second, str):

@@ -56,7 +56,8 @@ class Compared:
 
     Attributes:
         rows: that the second reader counts; None where there is none.
-        values: how many rows' values were compared, and whether those are all.
+        values: how many rows' values are to be compared, and whether those are all.
+        compared: how many were.
         differences: by column, in how many rows, with an example of each in words.
         whole: whether the second reader reads the layer by itself, geometries too.
         facts: what the second reader met.
@@ -65,6 +66,7 @@ class Compared:
 
     rows: int | None = None
     values: int = 0
+    compared: int = 0
     every: bool = False
     differences: dict[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
@@ -156,13 +158,17 @@ def _chunks(process: GdalProcess, found: Compared) -> Iterator[Chunk]:
             facts = told["end"]
             found.rows, found.whole, found.facts = facts["rows"], facts["whole"], facts["facts"]
             return
-        columns = {
-            name: (kind, _array(kind, told["rows"], _buffers(process, sizes))) for name, kind, sizes in told["columns"]
-        }
-        _, places = columns.pop("")
+        # By their place, not by their names: a file's own column may have no name, which is the places'.
+        sent = [
+            (name, kind, _array(kind, told["rows"], _buffers(process, sizes))) for name, kind, sizes in told["columns"]
+        ]
+        _, _, places = sent.pop(0)
         if "arrow" in told:
-            columns |= _batch(told, process)
-        _, geometry = columns.pop(told.get("geometry"))
+            columns = _batch(told, process)
+            _, geometry = columns.pop(told["geometry"])
+        else:
+            _, _, geometry = sent.pop()
+            columns = {name: (kind, column) for name, kind, column in sent}
         yield Chunk(places, geometry, columns)
     raise EOFError(process.last_line())
 
@@ -235,6 +241,7 @@ def _compare_chunk(reading: Reading, found: Compared, places: np.ndarray, first:
     # Rows that the first reader rejected are not held; those that the second does not have end in another count.
     if not len(at) or (at >= len(told)).any() or (told[at] != places[begin:end]).any():
         return
+    found.compared += len(at)
     taken = None if len(at) == len(told) else _places(at)
     pairs = _pairs(reading, first.schema.names, list(chunk.columns))
     for name, other in pairs.items():

@@ -74,7 +74,11 @@ def _whole(source: Source, layer: str, info: dict[str, Any], table: Table, batch
         "geometry_column": geometry,
         "features": -1 if table.count is None else table.count,
         "left_out": list(table.left_out),
-        "by_hand": {**_broken(columns), **_plain(table.facts)},
+        "by_hand": {
+            **_broken(columns),
+            **_plain(table.facts),
+            **({"geometries brought to two dimensions": table.flattened} if table.flattened else {}),
+        },
     }
     return Opened(facts, schema, _batches(table, columns, schema, batch_rows(facts["features"])))
 

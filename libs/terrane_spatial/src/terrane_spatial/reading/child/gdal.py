@@ -154,8 +154,8 @@ def _choose_layer(source: Source) -> str:
         if source.layer not in names:
             raise RefusedError(f"it has no layer {source.layer!r}; its layers are {', '.join(names)}")
         return source.layer
-    # Where options make the geometry, as from columns of a CSV file, the list does not know of it yet.
-    spatial = [name for name, geometry in layers if geometry is not None or source.options]
+    # Of a CSV file options make the geometry, which the list does not know of yet.
+    spatial = [name for name, geometry in layers if geometry is not None or source.driver == "CSV"]
     if not spatial:
         raise RefusedError("it has no geometry: no layer of it is spatial")
     if 1 < len(spatial) <= MAX_COUNTED_LAYERS:

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from terrane_spatial.reading.child.records import shapefile_shapes
-from terrane_spatial.reading.child.records.table import DATES, Record, Table
+from terrane_spatial.reading.child.records.table import DATES, NUMBERS, Record, Table
 from terrane_spatial.reading.source import Source
 from terrane_spatial.sandbox.protocol import RefusedError
 
 HEADER, FIELD, END_OF_FIELDS, DELETED = 32, 32, 0x0D, 0x2A
 SHX_HEADER, SHX_RECORD = 100, 8
 READ_TYPES = frozenset("CNFLD")
-WHOLE = re.compile(r"[+-]?\d+\Z", re.ASCII)
-DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
+TAKEN_AS = {"D": DATES, "N": NUMBERS, "F": NUMBERS}
 # dBASE's marks of code pages, as in xBase's descriptions and ArcGIS' list.
 CODE_PAGES = {
     **dict.fromkeys((0x01, 0x09, 0x0B, 0x0D, 0x0F, 0x11, 0x15, 0x18, 0x19, 0x1B), "cp437"),
@@ -120,17 +119,25 @@ def open_shapefile(source: Source) -> Table:
         return Record(values, geometries.at(at) if at < shapes else None)
 
     def every() -> Iterator[Record]:
-        return (made for at in range(rows) if (made := record(at)) is not None)
+        geometries.flattened = 0
+        for at in range(rows):
+            if (made := record(at)) is not None:
+                table.flattened = geometries.flattened
+                yield made
 
     def some(places: Sequence[int]) -> Iterator[Record]:
         return (record(at) or Record([], None) for at in places)
 
-    return Table(
+    table = Table(
         dbf.names,
         every,
         at=None if dbf.deleted() else some,
         count=rows - dbf.deleted(),
-        texts={name: DATES for name, field in zip(dbf.names, dbf.fields, strict=True) if field.type == "D"},
+        texts={
+            name: TAKEN_AS[field.type]
+            for name, field in zip(dbf.names, dbf.fields, strict=True)
+            if field.type in TAKEN_AS
+        },
         by_place=True,
         left_out={
             name: f"type {field.type}"
@@ -139,6 +146,7 @@ def open_shapefile(source: Source) -> Table:
         },
         facts=facts,
     )
+    return table
 
 
 class _Dbf:
@@ -202,7 +210,7 @@ class _Dbf:
         if not text:
             return None
         if field.type in "NF":
-            return _number(text)
+            return None if set(text) == {"*"} else text
         if field.type == "L":
             return {"T": True, "Y": True, "F": False, "N": False, "?": None}.get(text.upper(), text)
         if field.type == "D":
@@ -231,17 +239,6 @@ class _Dbf:
 def _no_encoding(column: str, codec: str | None) -> str:
     said = "not UTF-8, as its .cpg says" if codec else "not UTF-8, and neither a .cpg nor the .dbf says its encoding"
     return f"the text of column {column!r} is {said}; give the manifest's file the field encoding"
-
-
-def _number(text: str) -> Any:
-    """A number as it is written, by the letter; text where it is written as none, or is more exact than a double."""
-    if set(text) == {"*"}:
-        return None
-    if WHOLE.match(text):
-        return int(text)
-    if not DECIMAL.match(text):
-        return text
-    return float(text)
 
 
 def _distinct(names: list[str]) -> list[str]:

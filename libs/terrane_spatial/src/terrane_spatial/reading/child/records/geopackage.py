@@ -103,12 +103,14 @@ def _opened(connection: sqlite3.Connection, layer: str) -> Table:
             for at in odd_places:
                 values[at] = _as_text(values[at])
         number, made = _geometry(row[-1])
+        table.flattened += _is_shorter(made, row[-1])
         if number not in (None, srs):
             contradicting[number] += 1  # type: ignore[index]
         return Record(values, made)
 
     def every() -> Iterator[Record]:
         contradicting.clear()
+        table.flattened = 0
         return _refused(map(record, connection.execute(select)))
 
     def columns_at(keys: Sequence[int]) -> tuple[list[Sequence[Any]], Sequence[bytes | None]]:
@@ -154,6 +156,11 @@ def _refused(records: Iterator[Record]) -> Iterator[Record]:
 
 def _as_text(value: Any) -> Any:
     return value if value is None or isinstance(value, str | bytes) else str(value)
+
+
+def _is_shorter(made: bytes | None, blob: Any) -> bool:
+    """Whether the WKB was made of a blob's by leaving heights or measures out."""
+    return made not in (None, UNREADABLE) and len(made) < len(blob) - 8 - ENVELOPES[(blob[3] >> 1) & 7]
 
 
 def _geometries(blobs: Sequence[Any], srs: int) -> Sequence[bytes | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,18 +18,40 @@ CHUNK = 1 << 20
 SPACE = re.compile(r"[ \t\r\n]*")
 RECORD_MARK = "\x1e"
 IDS = "id"
-DECODER = json.JSONDecoder()
+POSITION = 2
+TWICE, MOST_TWICE = "members that an object has twice, of which the last is taken", 20
 
 
 def open_geojson(source: Source) -> Table:
-    return Table([], lambda: _rows(_collection(source.path)), otherwise=TIMES)
+    return _opened(lambda decoder: _collection(source.path, decoder))
 
 
 def open_sequence(source: Source) -> Table:
-    return Table([], lambda: _rows(_sequence(source.path)), otherwise=TIMES)
+    return _opened(lambda decoder: _sequence(source.path, decoder))
 
 
-def _rows(features: Iterator[Any]) -> Iterator[Record]:
+def _opened(features: Callable[[json.JSONDecoder], Iterator[Any]]) -> Table:
+    twice: dict[str, int] = {}
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs) and len(twice) < MOST_TWICE:
+            names = [name for name, _ in pairs]
+            twice.update((name, names.count(name)) for name in made if names.count(name) > 1)
+        return made
+
+    def rows() -> Iterator[Record]:
+        table.flattened = 0
+        for record, height in _rows(features(json.JSONDecoder(object_pairs_hook=unique))):
+            table.flattened += height
+            yield record
+
+    table = Table([], rows, otherwise=TIMES, facts={TWICE: twice})
+    return table
+
+
+def _rows(features: Iterator[Any]) -> Iterator[tuple[Record, bool]]:
+    """The rows, and whether their geometries have heights."""
     for feature in features:
         if not isinstance(feature, dict) or feature.get("type") not in (
             "Feature",
@@ -38,19 +60,32 @@ def _rows(features: Iterator[Any]) -> Iterator[Record]:
         ):
             raise UnsupportedError("something else than features is among its features")
         if feature["type"] != "Feature":
-            yield Record({}, shapes.geojson(feature))
+            yield Record({}, shapes.geojson(feature)), _has_heights(feature)
             continue
         properties = feature.get("properties")
         values = dict(properties) if isinstance(properties, dict) else {}
         if "id" in feature and feature["id"] is not None:
             # RFC 7946, 3.2: a feature's own id, beside which properties may have one too.
             values = {IDS: feature["id"], **values} if IDS not in values else {**values, "feature id": feature["id"]}
-        yield Record(values, shapes.geojson(feature.get("geometry")))
+        geometry = feature.get("geometry")
+        yield Record(values, shapes.geojson(geometry)), _has_heights(geometry)
 
 
-def _collection(path: str) -> Iterator[Any]:
+def _has_heights(geometry: Any) -> bool:
+    """Whether its first position has more than two numbers."""
+    if not isinstance(geometry, dict):
+        return False
+    if isinstance(parts := geometry.get("geometries"), list):
+        return any(map(_has_heights, parts))
+    place = geometry.get("coordinates")
+    while isinstance(place, list) and place and isinstance(place[0], list):
+        place = place[0]
+    return isinstance(place, list) and len(place) > POSITION
+
+
+def _collection(path: str, decoder: json.JSONDecoder) -> Iterator[Any]:
     """The features of a collection, whatever stands before and after them; or the one feature or geometry."""
-    with _refusals(), _Text(path) as text:
+    with _refusals(), _Text(path, decoder) as text:
         text.take("{")
         root: dict[str, Any] = {}
         if text.peek() == "}":
@@ -71,7 +106,7 @@ def _collection(path: str) -> Iterator[Any]:
             yield root
 
 
-def _sequence(path: str) -> Iterator[Any]:
+def _sequence(path: str, decoder: json.JSONDecoder) -> Iterator[Any]:
     """A feature a record: after a mark, or a line each."""
     with open(path, encoding="utf-8-sig", newline="\n") as opened:
         number, marked = 0, opened.read(1) == RECORD_MARK
@@ -82,7 +117,7 @@ def _sequence(path: str) -> Iterator[Any]:
                 continue
             number += 1
             try:
-                yield json.loads(piece.strip(" \t\r\n\x1e"))
+                yield decoder.decode(piece.strip(" \t\r\n\x1e"))
             except (ValueError, RecursionError) as error:
                 raise RefusedError(f"its record {number} is no JSON (RFC 7464, 2.1): {error}") from None
 
@@ -108,7 +143,8 @@ def _refusals() -> Iterator[None]:
 class _Text:
     """A JSON text that is read as far as the next value needs it."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, json_decoder: json.JSONDecoder):
+        self._json = json_decoder
         self._opened = open(path, "rb")  # noqa: SIM115
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
         self._held, self._at, self._ended = "", 0, False
@@ -138,7 +174,7 @@ class _Text:
         wanted = CHUNK
         while True:
             try:
-                made, end = DECODER.raw_decode(self._held, self._at)
+                made, end = self._json.raw_decode(self._held, self._at)
                 # A number may go on in the next chunk.
                 if end < len(self._held) or self._ended:
                     self._at = end

@@ -171,15 +171,21 @@ def open_kml(source: Source) -> Table:
             )
         return made.name == "Placemark" and all(each.name in CONTAINERS for each in around)
 
-    containers = {id(around[-1]) for around, _ in _kept(source.path, wanted)}
-    if len(containers) > 1:
-        raise UnsupportedError("its placemarks are in several folders")
+    containers = {id(around[-1]): around[-1] for around, _ in _kept(source.path, wanted)}
+    if len(containers) > 1 and [_name_of(each) for each in containers.values()].count(source.layer) != 1:
+        raise UnsupportedError("its placemarks are in several folders, and not one of them has the layer's name")
 
     def rows() -> Iterator[Record]:
-        for _, placemark in _features(source.path, wanted):
-            yield Record(_of_placemark(placemark, renamed), NOT_READ)
+        for around, placemark in _features(source.path, wanted):
+            if len(containers) == 1 or _name_of(around[-1]) == source.layer:
+                yield Record(_of_placemark(placemark, renamed), NOT_READ)
 
     return Table([], rows, texts=kinds, otherwise=PLAIN, whole=False, facts={RENAMED_DATA: renamed})
+
+
+def _name_of(container: Element) -> str | None:
+    name = container.find("name")
+    return name.text if name else None
 
 
 def _kept(path: str, wanted: Any) -> list[tuple[list[Element], Element]]:
@@ -224,15 +230,29 @@ def open_gpx(source: Source) -> Table:
     if element is None:
         raise UnsupportedError(f"its layer {source.layer} is made of points of others")
 
+    left_out: dict[str, str] = {}
+
     def rows() -> Iterator[Record]:
         for _, found in _features(source.path, lambda around, made: len(around) == 1 and made.name == element):
             names = (*GPX_NUMBERS, *GPX_TEXTS, "time")
             values = {p.name: p.text.strip() or None for p in found.parts if p.name in names and not p.parts}
-            yield Record(values, _waypoint(found) if element == "wpt" else NOT_READ)
+            if found.find("extensions"):
+                left_out["extensions"] = "elements that GPX knows nothing of"
+            yield Record({**values, **_links(found)}, _waypoint(found) if element == "wpt" else NOT_READ)
 
     texts = {**dict.fromkeys(GPX_NUMBERS, NUMBERS), "time": TIMES}
-    # Links and extensions have names that GDAL makes; a file that has some is not read by this reader alone.
-    return Table([], rows, texts=texts, otherwise=PLAIN, whole=element == "wpt")
+    return Table([], rows, texts=texts, otherwise=PLAIN, whole=element == "wpt", left_out=left_out)
+
+
+def _links(found: Element) -> dict[str, str | None]:
+    """The links, named as GDAL does, which reads the first two."""
+    values: dict[str, str | None] = {}
+    for number, link in enumerate((part for part in found.parts if part.name == "link"), start=1):
+        values[f"link{number}_href"] = link.attributes.get("href") or None
+        values |= {
+            f"link{number}_{part.name}": part.text or None for part in link.parts if part.name in ("text", "type")
+        }
+    return values
 
 
 def _waypoint(found: Element) -> bytes:

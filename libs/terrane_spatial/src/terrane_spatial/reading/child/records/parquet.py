@@ -26,7 +26,7 @@ def open_geoparquet(source: Source) -> Table:
     """Raises UnsupportedError for metadata that are not GeoParquet's, which the first reader refuses."""
     try:
         file = pq.ParquetFile(source.path)
-        geo = json.loads((file.schema_arrow.metadata or {})[b"geo"])
+        geo = json.loads((file.metadata.metadata or {})[b"geo"])
         geometry = geo["primary_column"]
         boxes = {edge[0] for edge in geo["columns"][geometry].get("covering", {}).get("bbox", {}).values()}
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:

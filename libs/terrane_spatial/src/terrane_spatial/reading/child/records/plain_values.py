@@ -7,15 +7,15 @@ import math
 import re
 from typing import Any
 
-from terrane_spatial.reading.texts import INTEGER
-
+# Longer ones Python does not read, and no column holds.
+WHOLE = re.compile(r"\s*[+-]?\d{1,400}\s*\Z", re.ASCII)
 DECIMAL = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*\Z", re.ASCII)
 TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 
 
 def number(text: str) -> Any:
     """The number that a text is; the text itself where it is none."""
-    if INTEGER.match(text.strip().lstrip("+")):
+    if WHOLE.match(text):
         return int(text)
     return float(text) if DECIMAL.match(text) else text
 

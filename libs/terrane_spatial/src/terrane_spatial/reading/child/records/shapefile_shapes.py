@@ -23,6 +23,7 @@ class Shapes:
     """The shapes, found by the .shx."""
 
     def __init__(self, path: Path, count: int):
+        self.flattened = 0
         index = path.with_suffix(".shx").read_bytes()
         self._places = struct.unpack_from(f">{2 * count}i", index, SHX_HEADER)
         with path.open("rb") as opened:
@@ -37,6 +38,7 @@ class Shapes:
             content = self._content[start + 8 : start + 8 + 2 * words]
             if len(content) < 2 * words:
                 raise RefusedError(f"its .shp ends within its shape {number + 1}")
+            self.flattened += kind > MULTIPOINT
             return None if kind == NULL else _shape(content, kind % 10 if kind > 10 else kind)
         except (struct.error, shapes.NoGeometryError):
             return UNREADABLE

@@ -45,6 +45,7 @@ class Table:
         whole: whether geometry is read too, so that the file can be read by this reader alone.
         left_out: columns that are not read, and why.
         facts: what was met, as the run's report tells it.
+        flattened: how many geometries had heights or measures, which the rows read last are without.
 
     No dataclass, whose module takes longer to import than the rows of a sample to read.
     """
@@ -78,3 +79,4 @@ class Table:
         self.texts = {} if texts is None else texts
         self.left_out = {} if left_out is None else left_out
         self.facts = {} if facts is None else facts
+        self.flattened = 0
