@@ -19,6 +19,7 @@ from terrane_spatial.errors import BatchRejectedError, StageError
 from terrane_spatial.files.fetch import unpack
 from terrane_spatial.files.formats import FORMATS
 from terrane_spatial.reading import gdal_process, vector_reader
+from terrane_spatial.reading.vector_reader import Wanted
 from terrane_spatial.sandbox.protocol import Limits
 
 # inotify(7): a file was read, written, opened, made, removed or moved.
@@ -138,7 +139,7 @@ def attack(
         try:
             path = unpack(folder / "object", "places", "b/places", FORMATS)
             before = {p: p.stat().st_size for p in folder.rglob("*") if p.is_file()}
-            with vector_reader.read(path, "b/places", layer, limits=limits) as (found, batches):
+            with vector_reader.read(path, "b/places", Wanted(layer), limits=limits) as (found, batches):
                 outcome.read += str(found)
                 for batch in batches:
                     outcome.read += str(batch.to_pylist())[:100_000]

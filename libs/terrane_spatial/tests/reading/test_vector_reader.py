@@ -15,6 +15,7 @@ import pytest
 from terrane_spatial.errors import BatchRejectedError, StageError
 from terrane_spatial.files.formats import FORMATS, RASTER, Format
 from terrane_spatial.reading import gdal_process, vector_reader
+from terrane_spatial.reading.vector_reader import Wanted
 from terrane_spatial.sandbox import gdal_settings
 from terrane_spatial.sandbox.control import control_file
 from terrane_spatial.sandbox.endings import CrashedError
@@ -39,7 +40,7 @@ sys.exit(f"imported {sorted({'json', 'pandas', 'pyarrow.compute', 'shapely', 'py
 def refusal(path: Path, layer: str | None = None, limits: Limits | None = None) -> str:
     with (
         pytest.raises(BatchRejectedError) as caught,
-        vector_reader.read(path, "b/x", layer, limits=limits or Limits()) as (_, reader),
+        vector_reader.read(path, "b/x", Wanted(layer), limits=limits or Limits()) as (_, reader),
     ):
         for _ in reader:
             pass
@@ -118,7 +119,7 @@ def test_a_layer_is_named_where_there_are_several(tmp_path: Path) -> None:
         frame.to_file(path, layer=layer, engine="pyogrio")
     assert "it has several layers, one, two; the manifest's field layer says which is meant" in refusal(path)
     assert "it has no layer 'three'; its layers are one, two" in refusal(path, "three")
-    with vector_reader.read(path, "b/x", "two") as (layer, reader):
+    with vector_reader.read(path, "b/x", Wanted("two")) as (layer, reader):
         assert (layer.layer, sum(b.num_rows for b in reader)) == ("two", 1)
 
 

@@ -24,7 +24,7 @@ from terrane_spatial.loading.verification import require_the_same
 from terrane_spatial.reading import vector_reader
 from terrane_spatial.reading.layer import EVERY, TEXT
 from terrane_spatial.reading.reference_system import place
-from terrane_spatial.reading.vector_reader import ByHandError, OtherTimesError
+from terrane_spatial.reading.vector_reader import ByHandError, How, OtherTimesError, Wanted
 from terrane_spatial.sandbox.endings import tried_twice
 
 if TYPE_CHECKING:
@@ -44,21 +44,6 @@ MAX_TRIES = 5
 
 class RowRefusedError(BatchRejectedError):
     """PostGIS takes a row for no geometry, or for none that it can hold."""
-
-
-@dataclass(frozen=True)
-class How:
-    """How a file is read, as tries before have told.
-
-    Attributes:
-        times: what columns of times are taken for.
-        strict: whether every geometry is parsed before Postgres gets it.
-        by_hand: why it is read by hand; empty where GDAL reads it.
-    """
-
-    times: Mapping[str, str] = field(default_factory=dict)
-    strict: bool = False
-    by_hand: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,8 +135,8 @@ def _load(
     meter.begin()
     counts: Counter[str] = Counter()
     connection = connections[0]
-    options = {"strict": how.strict, "times": how.times, "threads": len(connections), "by_hand": bool(how.by_hand)}
-    with vector_reader.read(path, file.key, file.layer, file.encoding, crs=file.crs, **options) as (layer, reader):
+    wanted, how = Wanted(file.layer, file.encoding, file.crs), replace(how, threads=len(connections))
+    with vector_reader.read(path, file.key, wanted, how) as (layer, reader):
         placed = place(file.key, layer.system, file.crs)
         number = placed.srid
         names = launder_all([n for n in reader.schema.names if n != layer.geometry_column], RESERVED)

@@ -75,6 +75,11 @@ class Compared:
     facts: dict[str, Any] = field(default_factory=dict)
     without: str | None = None
 
+    def note(self, column: str, rows: int, example: str) -> None:
+        """Counts rows of a column that differ; of the examples, which tell one of them, the first is kept."""
+        self.counts[column] += rows
+        self.differences.setdefault(column, example)
+
     def report(self) -> dict[str, Any]:
         """What the run's report says of it."""
         if self.without is not None:
@@ -248,7 +253,11 @@ def _compare_chunk(reading: Reading, found: Compared, places: np.ndarray, first:
         if other is not None:
             kind, column = chunk.columns[other]
             ours, theirs = _one_chunk(mine.column(name)), column if taken is None else column.take(taken)
-            _note(found, name, unlike(ours, theirs, kind == JSON), ours, theirs, places[begin:end], reading.by)
+            wrong = unlike(ours, theirs, kind == JSON)
+            if len(wrong):
+                first_wrong = int(wrong[0])
+                values = f"the file has {_shown(theirs[first_wrong])}, {reading.by} reads {_shown(ours[first_wrong])}"
+                found.note(name, len(wrong), f"row {places[begin + first_wrong] + 1}, column {name!r}: {values}")
     for name in set(chunk.columns) - set(pairs.values()):
         _, column = chunk.columns[name]
         if column.null_count < len(column) and name not in found.missing:
@@ -298,8 +307,7 @@ def _compare_geometry(reading: Reading, found: Compared, ours: pa.Array, other: 
     ]
     for at, b in differing:
         what = "a geometry that cannot be read" if b == UNREADABLE else "another geometry" if b else "none"
-        found.counts[reading.geometry_column] += 1
-        found.differences.setdefault(reading.geometry_column, f"row {places[at] + 1}: the file has {what}")
+        found.note(reading.geometry_column, 1, f"row {places[at] + 1}: the file has {what}")
 
 
 def _is_curved(geometry: bytes | None) -> bool:
@@ -325,19 +333,6 @@ def _points(ring: bytes) -> list[bytes]:
     least = min(points)
     ways = (points, points[::-1])
     return min(way[at:] + way[:at] for way in ways for at, point in enumerate(way) if point == least)
-
-
-def _note(
-    found: Compared, name: str, wrong: np.ndarray, ours: pa.Array, theirs: pa.Array, places: np.ndarray, by: str
-) -> None:
-    if not len(wrong):
-        return
-    at = int(wrong[0])
-    found.counts[name] += len(wrong)
-    found.differences.setdefault(
-        name,
-        f"row {places[at] + 1}, column {name!r}: the file has {_shown(theirs[at])}, {by} reads {_shown(ours[at])}",
-    )
 
 
 def _shown(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,32 +113,48 @@ def prepare() -> None:
     _libraries()
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What the manifest says of a file.
+
+    Attributes:
+        layer: which one, needed only where there are several.
+        encoding: of the file's text, where the file does not say.
+        crs: `EPSG:n`; without it, coordinates of a system without a number are brought to EPSG:4326.
+    """
+
+    layer: str | None = None
+    encoding: str | None = None
+    crs: str | None = None
+
+
+@dataclass(frozen=True)
+class How:
+    """How a file is read, as tries before have told.
+
+    Attributes:
+        times: what columns of times are taken for.
+        strict: whether every geometry is parsed, which takes longer, to reject the row that PostGIS would refuse.
+        by_hand: why it is read by hand, where GDAL would change something; empty where GDAL reads it.
+        threads: with which GDAL may read, where its driver can.
+    """
+
+    times: Mapping[str, str] = field(default_factory=dict)
+    strict: bool = False
+    by_hand: str = ""
+    threads: int = 1
+
+
 @contextmanager
 def read(
-    path: Path,
-    name: str,
-    layer: str | None = None,
-    encoding: str | None = None,
-    limits: Limits | None = None,
-    strict: bool = False,
-    times: Mapping[str, str] | None = None,
-    threads: int = 1,
-    by_hand: bool = False,
-    crs: str | None = None,
+    path: Path, name: str, wanted: Wanted | None = None, how: How | None = None, limits: Limits | None = None
 ) -> Iterator[tuple[Layer, RecordBatches]]:
     """The layer and its batches; geometry is WKB in the column the layer names.
 
     Args:
         path: an absolute path we chose, of a regular file or a geodatabase's folder; its suffix is its format's.
         name: what to call the file in messages.
-        layer: which one, needed only where there are several.
-        encoding: of the file's text, where the file does not say.
         limits: what reading may cost; by the file's size unless given.
-        strict: whether every geometry is parsed, which takes longer, to reject the row that PostGIS would refuse.
-        times: what columns of times hold, where an earlier try told.
-        threads: with which GDAL may read, where its driver can.
-        by_hand: whether it is read by hand, where GDAL would change something.
-        crs: `EPSG:n` by the manifest; without it, coordinates of a system without a number are brought to EPSG:4326.
 
     Raises:
         OtherTimesError: times of a column differ from those of its first batch; also while batches are read.
@@ -145,6 +162,7 @@ def read(
         BatchRejectedError: the process refused the file; also while batches are read.
         StageError: the process ended otherwise; CrashedError where the file may have caused that.
     """
+    wanted, how = wanted or Wanted(), how or How()
     if path.is_symlink() or not (path.is_file() or (path.is_dir() and path.suffix == ".gdb")):
         raise ValueError(f"{path} is no regular file")
     size = size_of(path)
@@ -154,19 +172,19 @@ def read(
             "path": str(path),
             "driver": kind.driver,
             "title": kind.title,
-            "layer": layer,
-            "encoding": encoding,
+            "layer": wanted.layer,
+            "encoding": wanted.encoding,
             "options": dict(kind.options),
-            "times": dict(times or {}),
+            "times": dict(how.times),
         },
         "batch_rows": BATCH_ROWS,
         "batch_bytes": BATCH_BYTES,
-        "strict": strict,
-        "by_hand": by_hand,
-        "crs": crs,
+        "strict": how.strict,
+        "by_hand": bool(how.by_hand),
+        "crs": wanted.crs,
         "most_bytes": max(FREE_BYTES, size * MAX_RATIO),
         "limits": limits.of_process(),
-        "settings": gdal_settings.of_file(kind.driver, threads),
+        "settings": gdal_settings.of_file(kind.driver, how.threads),
         "readable": [str(path.parent)],
     }
     with _process() as process:
