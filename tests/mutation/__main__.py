@@ -152,6 +152,8 @@ def _write(path: Path, asked: argparse.Namespace, room: Room, drawn: list[dict[s
     before = json.loads(path.read_text())["survivors"] if path.exists() else []
     explained = {survivor["diff"]: survivor.get("explained", "") for survivor in before}
     tried = [fault for fault in drawn if fault.get("outcome") in ("caught", "survived")]
+    # Paths are those of the project, not of the copy.
+    tried = [{**fault, "diff": (fault.get("diff") or "").replace(f"/{room.root}/", "/")} for fault in tried]
     survivors = [fault for fault in tried if fault["outcome"] == "survived"]
     report = {
         "room": asked.room,
