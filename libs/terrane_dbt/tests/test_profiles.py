@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from terrane_dbt.dbt_project.cli import dbt_project
-from terrane_dbt.dbt_project.manifest import profiles_folder
+from terrane_dbt.dbt_project.profiles import profiles_folder
 
 pytestmark = pytest.mark.unit
 
@@ -43,3 +44,25 @@ def test_the_variable_s_are_taken_where_the_project_s_is_among_them(
 def test_without_the_variable_they_are_its_own(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DBT_PROFILES_DIR", raising=False)
     assert profiles_folder(project) == project
+
+
+def test_a_project_whose_profile_is_nowhere_is_given_the_warehouse_under_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DBT_PROFILES_DIR", raising=False)
+    (tmp_path / "dbt_project.yml").write_text("name: shop\nprofile: default\n")
+    made = yaml.safe_load((profiles_folder(tmp_path) / "profiles.yml").read_text())
+    (target,) = made["default"]["outputs"].values()
+    assert target["type"] == "postgres"
+    assert target["schema"].startswith("shop{{")
+    # By the name of its variable alone.
+    assert target["password"] == "{{ env_var('WAREHOUSE_PASSWORD') }}"
+    assert profiles_folder(tmp_path) == profiles_folder(tmp_path)
+
+
+def test_with_a_schema_the_project_s_own_profile_is_left_aside(project: Path) -> None:
+    folder = profiles_folder(project, "bought")
+    assert folder != project
+    made = yaml.safe_load((folder / "profiles.yml").read_text())
+    (target,) = made["maps"]["outputs"].values()
+    assert target["schema"].startswith("bought{{")

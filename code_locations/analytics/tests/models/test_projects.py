@@ -277,3 +277,85 @@ def test_the_sources_of_a_project_are_those_that_something_reads():
         "raw/game_types",
         "raw/places",
     }
+
+
+# As people publish them: a profile of the author's, a schema for seeds, and sources that are these seeds.
+ELSEWHERE = {
+    "dbt_project.yml": """
+name: shop
+version: "1.0"
+profile: default
+seeds: {shop: {+schema: landed, +enabled: "{{ var('with_data', false) }}"}}
+""",
+    "seeds/things.csv": "id,name\n1,one\n2,two\n",
+    "macros/generate_schema_name.sql": """{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ custom_schema_name if node.resource_type == 'seed' else target.schema }}
+{%- endmacro %}""",
+    "models/sources.yml": """
+sources:
+  - name: landed
+    tables: [{name: things, columns: [{name: id, data_tests: [unique]}]}]
+  - name: once_more
+    schema: landed
+    tables: [{name: the_same, identifier: things}]
+""",
+    "models/all_things.sql": "select * from {{ source('landed', 'things') }}",
+    "models/things_again.sql": "select * from {{ source('once_more', 'the_same') }} where id > 1",
+}
+
+
+@pytest.fixture
+def from_elsewhere(location, tmp_path, monkeypatch):
+    """Writes a project that nobody has fitted to the platform, and loads it with some attributes."""
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(DBT))
+    folder = tmp_path / "elsewhere"
+    for name, text in ELSEWHERE.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def load(**attributes):
+        location.use_dbt_project(folder, **attributes)
+        return location
+
+    return load
+
+
+def test_a_project_from_elsewhere_is_built_as_it_is(from_elsewhere):
+    location = from_elsewhere(vars={"with_data": True})
+    result = location.run("landed/things", "shop/all_things", "shop/things_again")
+    assert result.success, location.failures(result)
+    # The seed before what reads it as a source, though dbt does not know that they are one.
+    assert made_by(result) == {"landed/things": 2, "shop/all_things": 2, "shop/things_again": 1}
+    graph_of = location.definitions.resolve_asset_graph()
+    for model in ("all_things", "things_again"):
+        parents = graph_of.get(dg.AssetKey(["shop", model])).parent_keys
+        assert parents == {dg.AssetKey(["landed", "things"])}
+    checks = [e for e in result.get_asset_check_evaluations() if e.asset_key == dg.AssetKey(["landed", "things"])]
+    assert [c.passed for c in checks] == [True]
+
+
+def test_what_a_project_names_twice_is_one_source(from_elsewhere, warehouse):
+    with warehouse.connect(autocommit=True) as connection:
+        connection.execute("create schema if not exists landed")
+        connection.execute("create table landed.things as select n as id, 'x' as name from generate_series(1, 3) n")
+    location = from_elsewhere()
+    result = location.run("shop/all_things", "shop/things_again")
+    assert result.success, location.failures(result)
+    assert made_by(result) == {"shop/all_things": 3, "shop/things_again": 2}
+
+
+def test_a_schema_for_the_whole_project_is_one_attribute(from_elsewhere):
+    location = from_elsewhere(vars={"with_data": True}, schema="bought")
+    result = location.run("landed/things", "bought/all_things")
+    assert result.success, location.failures(result)
+    assert made_by(result) == {"landed/things": 2, "bought/all_things": 2}
+
+
+def test_in_an_environment_rows_are_counted_where_they_are(from_elsewhere, monkeypatch, query):
+    monkeypatch.setenv("TERRANE_ENVIRONMENT", "staging")
+    location = from_elsewhere(vars={"with_data": True})
+    result = location.run("landed/things", "shop/all_things")
+    assert result.success, location.failures(result)
+    assert made_by(result) == {"landed/things": 2, "shop/all_things": 2}
+    assert query("select count(*) from shop__staging.all_things") == [(2,)]

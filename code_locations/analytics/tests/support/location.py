@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 from faulty_api import PLACES
@@ -33,9 +34,9 @@ class Location:
         self.resources, self.instance = resources, instance
         self.definitions = dg.Definitions.merge(loaded(), dg.Definitions(resources=resources))
 
-    def use_dbt_project(self, folder: Path) -> None:
+    def use_dbt_project(self, folder: Path, **attributes: Any) -> None:
         """Runs the dbt project in that folder from now on, as it is now, with the rest of the location as it is."""
-        models = DbtModels(project=str(folder)).build_defs(SimpleNamespace(project_root=folder))  # pyright: ignore
+        models = DbtModels(project=str(folder), **attributes).build_defs(SimpleNamespace(project_root=folder))  # pyright: ignore
         others = [
             a for a in loaded().assets or () if not (isinstance(a, dg.AssetsDefinition) and a.op.name == "dbt_build")
         ]

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,14 @@ from terrane_dbt.components.scaffolding import Scaffolder
 from terrane_dbt.dbt_project import graph
 from terrane_dbt.dbt_project.cli import dbt_cli, dbt_project
 from terrane_dbt.dbt_project.failure import failure_of
-from terrane_dbt.dbt_project.manifest import ensure_manifest, keep_partial_parse
+from terrane_dbt.dbt_project.manifest import MANIFEST, ensure_manifest, keep_partial_parse
 from terrane_dbt.dbt_project.relations import tests_without_their_tables
 from terrane_dbt.dbt_project.sessions import end_sessions, named_session
 
 BUILT = ("model", "seed", "snapshot")
+ALL_AT_ONCE: tuple[tuple[str, ...], ...] = ((),)
+# dbt does not know that a source is a seed, and would read it before it is there.
+SEEDS_FIRST = (("--resource-type", "seed"), ("--exclude-resource-type", "seed"))
 
 
 @dg.scaffold_with(Scaffolder)
@@ -36,6 +39,8 @@ class DbtModels(dg.Component, dg.Resolvable):
 
     Attributes:
         project: the folder of the dbt project, from the location's own.
+        schema: builds with the warehouse's profile, whatever the project's own is, and in that schema what names none.
+        vars: dbt's variables, in place of the project's own.
         name: of the step.
         fresh_hours: how old the newest materialisation may be before a model counts as stale.
         retries: how often a failure that may pass is tried again within the run.
@@ -43,18 +48,19 @@ class DbtModels(dg.Component, dg.Resolvable):
     """
 
     project: str
+    schema: str | None = None
+    vars: Mapping[str, Any] = field(default_factory=dict)
     name: str = "dbt_build"
     fresh_hours: int = 30
     retries: int = 2
     retry_delay_s: float | None = None
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        project = dbt_project(Path(context.project_root, self.project).resolve())
-        manifest = ensure_manifest(project.project_dir)
+        project = dbt_project(Path(context.project_root, self.project).resolve(), self.schema)
+        manifest = ensure_manifest(project.project_dir, Path(str(project.profiles_dir)), self.vars)
 
         @dbt_assets(
-            # Read here: dagster-dbt keeps what it once read of a path, whatever the file says now.
-            manifest=json.loads(manifest.read_text()),
+            manifest=graph.read(manifest).manifest,
             project=project,
             name=self.name,
             dagster_dbt_translator=Translator(self.fresh_hours, ownership(Path(context.project_root))),
@@ -62,7 +68,7 @@ class DbtModels(dg.Component, dg.Resolvable):
         )
         def build(context: dg.AssetExecutionContext, warehouse: PostgresResource) -> Iterator[Any]:
             with as_failures():
-                yield from run_dbt_build(context, project, warehouse, graph.read(manifest))
+                yield from run_dbt_build(context, project, warehouse, graph.read(manifest), self.vars)
 
         return dg.Definitions(assets=[with_conditions(build, graph.read(manifest))])
 
@@ -107,7 +113,11 @@ def with_conditions(build: dg.AssetsDefinition, project: graph.Project) -> dg.As
 
 
 def run_dbt_build(
-    context: dg.AssetExecutionContext, project: DbtProject, warehouse: PostgresResource, nodes: graph.Project
+    context: dg.AssetExecutionContext,
+    project: DbtProject,
+    warehouse: PostgresResource,
+    nodes: graph.Project,
+    variables: Mapping[str, Any],
 ) -> Iterator[Any]:
     """dbt's events as Dagster's, with each table's row count.
 
@@ -118,12 +128,32 @@ def run_dbt_build(
         Temporary: the warehouse was away or full, or dbt was killed.
         Permanent: a model's or a row's own fault: what is broken stays broken, and new rows ask for a build anyway.
     """
-    left_out = tests_without_their_tables(warehouse, nodes, context.selected_asset_keys)
+    profiles, environment = Path(str(project.profiles_dir)), names.current().environment
+
+    def relations() -> dict[str, tuple[str, str]]:
+        return graph.relations(ensure_manifest(project.project_dir, profiles, variables, environment))
+
+    left_out = tests_without_their_tables(warehouse, nodes, context.selected_asset_keys, relations)
     if left_out:
         context.log.warning(f"tests left out, since a table they compare with is not there: {', '.join(left_out)}")
     # One argument: of several, dagster-dbt takes the first alone.
     arguments = ["build", *(["--exclude", " ".join(left_out)] if left_out else [])]
+    arguments += ["--vars", json.dumps(dict(variables))] if variables else []
     made: list[str] = []
+    for kinds in SEEDS_FIRST if nodes.seeds_first & context.selected_asset_keys else ALL_AT_ONCE:
+        yield from _invoke(context, project, warehouse, nodes, [*arguments, *kinds], made)
+
+
+def _invoke(
+    context: dg.AssetExecutionContext,
+    project: DbtProject,
+    warehouse: PostgresResource,
+    nodes: graph.Project,
+    arguments: list[str],
+    made: list[str],
+) -> Iterator[Any]:
+    """The events of one dbt; adds what it made to `made`."""
+    relations: dict[str, tuple[str, str]] = {}
     with tempfile.TemporaryDirectory(prefix="terrane-dbt-") as target:
         with named_session() as session:
             invocation = dbt_cli(project).cli(
@@ -132,8 +162,11 @@ def run_dbt_build(
         try:
             for event in invocation.stream():
                 if isinstance(event, dg.Output):
-                    made.append(context.asset_key_for_output(event.output_name).to_user_string())
-                    yield with_row_count(context, event, warehouse)
+                    # Written before anything is built, with the schemas of this environment.
+                    relations = relations or graph.relations(Path(target, MANIFEST))
+                    key = context.asset_key_for_output(event.output_name)
+                    made.append(key.to_user_string())
+                    yield with_row_count(event, warehouse, relations.get(nodes.names[key]))
                 else:
                     yield event
             error = invocation.get_error()
@@ -146,17 +179,17 @@ def run_dbt_build(
             keep_partial_parse(project.project_dir, Path(target))
 
 
-def with_row_count(context: dg.AssetExecutionContext, event: dg.Output, warehouse: PostgresResource) -> dg.Output:
-    rows = count_rows(warehouse, context.asset_key_for_output(event.output_name))
-    return event.with_metadata({**event.metadata, "dagster/row_count": rows})
+def with_row_count(event: dg.Output, warehouse: PostgresResource, relation: tuple[str, str] | None) -> dg.Output:
+    if relation is None:
+        return event
+    return event.with_metadata({**event.metadata, "dagster/row_count": count_rows(warehouse, *relation)})
 
 
-def count_rows(warehouse: PostgresResource, key: dg.AssetKey) -> int:
-    """How many rows the table or view of that key has."""
+def count_rows(warehouse: PostgresResource, schema: str, table: str) -> int:
+    """How many rows the table or view has."""
     from psycopg import sql
 
-    schema, table = key.path
-    name = sql.Identifier(schema + names.current().suffix, table)
-    with database_errors(warehouse, f"counting {key.to_user_string()}"), warehouse.connect() as connection:
-        counted = connection.execute(sql.SQL("select count(*) from {}").format(name)).fetchone()
+    statement = sql.SQL("select count(*) from {}").format(sql.Identifier(schema, table))
+    with database_errors(warehouse, f"counting {schema}.{table}"), warehouse.connect() as connection:
+        counted = connection.execute(statement).fetchone()
     return counted[0] if counted else 0

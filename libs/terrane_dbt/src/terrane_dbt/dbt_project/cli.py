@@ -10,7 +10,7 @@ from pathlib import Path
 from dagster_dbt import DbtCliResource, DbtProject
 from packaging.version import Version
 
-from terrane_dbt.dbt_project.manifest import profiles_folder
+from terrane_dbt.dbt_project.profiles import profiles_folder
 
 
 class LeanDbtCli(DbtCliResource):
@@ -37,6 +37,6 @@ def dbt_cli(project: DbtProject) -> LeanDbtCli:
     )
 
 
-def dbt_project(folder: Path) -> DbtProject:
+def dbt_project(folder: Path, schema: str | None = None) -> DbtProject:
     """The project, with the profiles that `profiles_folder` finds for it."""
-    return DbtProject(folder, profiles_dir=profiles_folder(folder))
+    return DbtProject(folder, profiles_dir=profiles_folder(folder, schema))

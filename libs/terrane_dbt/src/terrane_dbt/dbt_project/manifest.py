@@ -11,22 +11,25 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from terrane.names import VARIABLE as ENVIRONMENT
+from terrane_dbt.dbt_project.profiles import FOLDER as PROFILES_FOLDER
 
 TARGET = "target"
 MANIFEST = "manifest.json"
 PARTIAL_PARSE = "partial_parse.msgpack"
 STAMP = "manifest.sha256"
-PROJECT, PROFILES = "dbt_project.yml", "profiles.yml"
 OUTPUTS = {TARGET, "logs"}
 PACKAGES = "dbt_packages"
 READ_VARIABLE = re.compile(rb"env_var\(\s*['\"](\w+)")
@@ -38,13 +41,25 @@ class ManifestFailed(RuntimeError):
     """The project cannot be parsed; the message carries dbt's own."""
 
 
-def ensure_manifest(project: Path) -> Path:
+def ensure_manifest(
+    project: Path,
+    profiles: Path | None = None,
+    variables: Mapping[str, Any] | None = None,
+    environment: str = "",
+) -> Path:
     """The manifest of the project as it is now.
+
+    Args:
+        profiles: the folder of its profiles.yml; by default its own.
+        variables: dbt's `--vars`.
+        environment: whose names of schemas it has. That of none is the one of asset keys, and in an image is there
+            already; another costs a parse in each pod.
 
     Raises:
         ManifestFailed: dbt cannot parse the project; no manifest is written.
     """
-    target, digest = project / TARGET, content_hash(project)
+    target = project / TARGET / "environments" / environment if environment else project / TARGET
+    digest = f"{content_hash(project, profiles, variables)}{environment}"
     if _is_of(target, digest):
         return target / MANIFEST
     target = _writable(target, digest)
@@ -52,24 +67,9 @@ def ensure_manifest(project: Path) -> Path:
         # Code server, run and command line may all load the definitions at once.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_of(target, digest):
-            _parse(project, target)
+            _parse(project, profiles or project, target, variables, environment)
             (target / STAMP).write_text(digest)
     return target / MANIFEST
-
-
-def profiles_folder(project: Path) -> Path:
-    """DBT_PROFILES_DIR, where that has the project's profile, or the project's own folder.
-
-    The variable is the platform's, and a location beside may have a project with a profile of another name.
-    """
-    named = os.environ.get("DBT_PROFILES_DIR")
-    file = Path(named, PROFILES) if named else None
-    if file is None or not file.is_file():
-        return project
-    # What a profile holds is dbt's to read: it is Jinja, in which names of profiles stand alone.
-    declared = re.search(r"^profile:\s*[\"']?([\w-]+)", (project / PROJECT).read_text(), re.MULTILINE)
-    has_it = declared and re.search(rf"^[\"']?{re.escape(declared[1])}[\"']?:", file.read_text(), re.MULTILINE)
-    return file.parent if has_it else project
 
 
 def keep_partial_parse(project: Path, scratch: Path) -> None:
@@ -86,19 +86,23 @@ def keep_partial_parse(project: Path, scratch: Path) -> None:
             replacement.replace(project / TARGET / PARTIAL_PARSE)
 
 
-def content_hash(project: Path) -> str:
-    """Of the names and bytes of the project's files and packages, what variables they read, and dbt's version.
+def content_hash(project: Path, profiles: Path | None = None, variables: Mapping[str, Any] | None = None) -> str:
+    """Of the names and bytes of the project's files and packages, its profiles, what variables they read, and dbt's
+    version.
 
     The variables that name the warehouse and the environment are left out: parsing does not see them either.
     """
     digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-postgres')}".encode())
-    variables = set[str]()
-    for file in sorted(_files(project)):
+    digest.update(json.dumps(dict(variables or {}), sort_keys=True).encode())
+    read = set[str]()
+    elsewhere = [profiles / "profiles.yml"] if profiles and profiles != project else []
+    for file in [*sorted(_files(project)), *elsewhere]:
         content = file.read_bytes()
-        variables |= {name.decode() for name in READ_VARIABLE.findall(content)}
-        digest.update(f"\0{file.relative_to(project).as_posix()}\0".encode())
+        read |= {name.decode() for name in READ_VARIABLE.findall(content)}
+        place = file.name if file in elsewhere else file.relative_to(project).as_posix()
+        digest.update(f"\0{place}\0".encode())
         digest.update(content)
-    for name in sorted(variables - {ENVIRONMENT} - {f"WAREHOUSE_{part}" for part in CONNECTION}):
+    for name in sorted(read - {ENVIRONMENT} - {f"WAREHOUSE_{part}" for part in CONNECTION}):
         digest.update(f"\0{name}={os.environ.get(name)}".encode())
     return digest.hexdigest()
 
@@ -122,7 +126,7 @@ def _files(project: Path) -> list[Path]:
 def _writable(target: Path, digest: str) -> Path:
     """The folder to parse into."""
     try:
-        target.mkdir(exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=target):
             return target
     except OSError:
@@ -136,11 +140,11 @@ def _is_of(target: Path, digest: str) -> bool:
     return (target / MANIFEST).exists() and stamp.exists() and stamp.read_text() == digest
 
 
-def _parse(project: Path, target: Path) -> None:
+def _parse(project: Path, profiles: Path, target: Path, variables: Mapping[str, Any] | None, named: str) -> None:
     environment = {f"WAREHOUSE_{name}": value for name, value in CONNECTION.items()} | os.environ
     # Asset keys are made of schemas, and are the same in every environment; an image carries one manifest for all.
-    environment.pop(ENVIRONMENT, None)
-    environment["DBT_PROFILES_DIR"] = str(profiles_folder(project))
+    environment[ENVIRONMENT] = named
+    environment[PROFILES_FOLDER] = str(profiles)
     with tempfile.TemporaryDirectory(dir=target, prefix="parse-") as scratch:
         if (target / PARTIAL_PARSE).exists():
             shutil.copy(target / PARTIAL_PARSE, scratch)
@@ -153,6 +157,7 @@ def _parse(project: Path, target: Path) -> None:
             "--log-path",
             scratch,
             "--no-use-colors",
+            *(["--vars", json.dumps(dict(variables))] if variables else []),
         ]
         done = subprocess.run(
             [sys.executable, "-m", "dbt.cli.main", *arguments],

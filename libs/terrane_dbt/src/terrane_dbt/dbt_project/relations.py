@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 
 import dagster as dg
 
-from terrane import names
 from terrane.errors import database_errors
 from terrane.postgres import PostgresResource
 from terrane_dbt.dbt_project.graph import Project
@@ -18,24 +18,29 @@ THERE = """
 
 
 def tests_without_their_tables(
-    warehouse: PostgresResource, project: Project, selected: AbstractSet[dg.AssetKey]
+    warehouse: PostgresResource,
+    project: Project,
+    selected: AbstractSet[dg.AssetKey],
+    relations: Callable[[], Mapping[str, tuple[str, str]]],
 ) -> list[str]:
     """Names of tests that look at one of the selected tables and at another that is neither selected nor there.
 
     dbt runs every test that touches what it builds, and such a one fails as if the rows were wrong. When all of the
     project is selected nothing is asked of the warehouse.
+
+    Args:
+        relations: schema and table of each of dbt's names here, asked for where they are wanted.
     """
     others = {name: keys - selected for name, keys in project.tests.items() if keys & selected and keys - selected}
     if not others:
         return []
     wanted = sorted(set[dg.AssetKey]().union(*others.values()))
-    suffix = names.current().suffix
-    schemas, tables = [key.path[0] + suffix for key in wanted], [key.path[-1] for key in wanted]
+    named = relations()
+    places = {key: named.get(project.names[key], (key.path[0], key.path[-1])) for key in wanted}
+    schemas, tables = [place[0] for place in places.values()], [place[1] for place in places.values()]
     with (
         database_errors(warehouse, "looking which tables there are"),
         warehouse.connect() as connection,
     ):
         there = set(connection.execute(THERE.encode(), [schemas, tables]).fetchall())
-    return sorted(
-        name for name, keys in others.items() if {(key.path[0] + suffix, key.path[-1]) for key in keys} - there
-    )
+    return sorted(name for name, keys in others.items() if {places[key] for key in keys} - there)
