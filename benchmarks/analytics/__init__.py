@@ -1,0 +1,1 @@
+"""What becomes of dbt projects that were written elsewhere."""
