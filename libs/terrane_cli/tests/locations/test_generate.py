@@ -46,8 +46,9 @@ def copy(tmp_path: Path) -> Project:
         target = tmp_path / file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(here / file, target)
-    for folder in ("dbt", "feast_repo", "benchmarks/features", "benchmarks/spatial", "samples/natural_earth"):
-        (tmp_path / folder).mkdir(parents=True)
+    for described in map(yaml.safe_load, (f.read_text() for f in here.glob("code_locations/*/location.yaml"))):
+        for folder in (*described.get("folders", ()), *described.get("python_elsewhere", ())):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
     for support in here.glob("*/*/tests/support"):
         (tmp_path / support.relative_to(here)).mkdir(parents=True)
     return Project(tmp_path)
