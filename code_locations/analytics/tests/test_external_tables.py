@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import dagster as dg
 import obstore
 import pytest
 import yaml
@@ -16,6 +17,7 @@ from analytics.components import ExternalTable
 from analytics.forgetting.rows import Person, forget_rows
 from terrane.object_store import LANDING_ZONE, ObjectStoreResource
 from terrane.postgres import PostgresResource
+from terrane_dev.servers.process import free_port
 
 pytestmark = pytest.mark.integration
 
@@ -291,6 +293,16 @@ def test_a_growing_number_is_a_mark_too(runs: Runs, shop_database: Callable[[str
     assert runs.rows(IDS) == [([1, 2, 3, 4, 5, 6],)]
 
 
+def test_a_row_of_another_postgres_without_its_time_is_told_though_it_is_never_new(
+    runs: Runs, shop_database: Callable[[str], None]
+) -> None:
+    shop_database("insert into sales.orders values (1, 'a', 1, '2026-01-01Z')")
+    runs.facts(OF_DATABASE)
+    shop_database("insert into sales.orders values (2, 'a', 1, null)")
+    assert runs.facts(OF_DATABASE)["rows_refused"] == 1
+    assert runs.rows("select row_id, column_name, reason from raw.rejected") == [("2", "updated_at", "is null")]
+
+
 def test_values_of_another_postgres_are_as_strict_as_those_of_an_api(
     runs: Runs, shop_database: Callable[[str], None]
 ) -> None:
@@ -354,6 +366,30 @@ def test_a_bad_file_costs_no_other_that_was_taken_before_it(runs: Runs, folder_s
     assert "there is no file below shop/orders/" in runs.failure(OF_FILES)
 
 
+def test_a_bad_file_stops_none_that_came_after_it(runs: Runs, folder_store: ObjectStoreResource) -> None:
+    put(folder_store, "1.csv", "1,a,1,2026-01-01T00:00:00Z")
+    obstore.put(folder_store.bucket(LANDING_ZONE), "shop/orders/2.csv", b"id,customer\n")
+    put(folder_store, "3.csv", "3,a,1,2026-01-01T00:00:00Z")
+    told = runs.failure(OF_FILES)
+    assert "1 files could not be taken, and 2 others were: shop/orders/2.csv: " in told
+    assert runs.rows(IDS) == [([1, 3],)]
+    # Mended, it is the only one that is taken.
+    put(folder_store, "2.csv", "2,a,1,2026-01-01T00:00:00Z")
+    assert runs.facts(OF_FILES)["files"] == 1
+    assert runs.rows(IDS) == [([1, 2, 3],)]
+
+
+def test_a_bucket_that_is_away_is_not_taken_for_the_warehouse(
+    warehouse: PostgresResource,
+) -> None:
+    away = ObjectStoreResource(endpoint=f"http://127.0.0.1:{free_port()}", access_key="a", secret_key="b")
+    with dg.DagsterInstance.ephemeral() as instance:
+        told = Runs(warehouse, away, instance).failure(OF_FILES, retries=0)
+    assert "the object store http://127.0.0.1:" in told
+    assert "while listing shop/orders/ of landing-zone" in told
+    assert "the warehouse" not in told
+
+
 def test_replace_takes_all_files_of_a_prefix_together(runs: Runs, folder_store: ObjectStoreResource) -> None:
     put(folder_store, "1.csv", "1,a,1,2026-01-01T00:00:00Z")
     put(folder_store, "2.csv", "2,a,1,2026-01-01T00:00:00Z", "3,a,x,2026-01-01T00:00:00Z")
@@ -376,6 +412,17 @@ def test_a_file_by_its_address(runs: Runs, shop: Shop) -> None:
     assert runs.rows("select row_id from raw.rejected") == [("line 2 of orders.jsonl",)]
 
 
+def test_an_address_with_a_signature_is_told_without_it(
+    runs: Runs, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.server.answer = lambda request: Reply(b"no", status=404)
+    monkeypatch.setenv("SHOP_FILE", f"{shop.server.url}/orders.jsonl?signature=of-the-shop")
+    told = runs.failure(OF_FILES, files={"format": "jsonl", "url_variable": "SHOP_FILE"})
+    assert shop.server.requests[-1].query["signature"] == "of-the-shop"
+    assert "/orders.jsonl" in told
+    assert "of-the-shop" not in told
+
+
 AT_A = {"route": "/", "url": "http://a"}
 
 
@@ -386,6 +433,7 @@ AT_A = {"route": "/", "url": "http://a"}
         ({"key": "number"}, "key of raw/orders is number, which is none of its columns"),
         ({"newest_by": None}, "since of raw/orders needs newest_by"),
         ({"write": "replace"}, "since of raw/orders needs newest_by, and append or merge"),
+        ({"newest_by": "customer"}, "customer of raw/orders is not declared `not null`"),
         (
             {"http": {"route": "/", "url": "http://a", "auth": {}}},
             "auth is exactly one of bearer, header, basic, query",

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 from analytics.forgetting.rows import forgotten
 from analytics.source.window import Row, WindowChanged
 from analytics.warehouse import loading, refused, tables
+from analytics.warehouse.attempts import ATTEMPTS, until_it_stands_still
 from analytics.warehouse.locks import keep_others_out
 from analytics.warehouse.tables import Table
 from analytics.warehouse.values import Refused
 from analytics.warehouse.writing import Writing, mark
-from terrane.errors import Temporary, database_errors
+from terrane.errors import Permanent, Temporary, database_errors
 from terrane.postgres import PostgresResource
 
 if TYPE_CHECKING:
     import psycopg
 
-ATTEMPTS = 3
+MOST_TOLD = 5
 
 Refuse = Callable[[Refused], None]
 # Gets the newest that the table has, and what takes rows that can't be read; returns the rows.
@@ -70,9 +71,13 @@ class Taken:
 def take(warehouse: PostgresResource, target: Target, parts: Callable[[], Iterable[Part]], run_id: str) -> Taken:
     """Writes what of the parts is not yet in the table. `parts` is called once the table is there.
 
+    Costs what came, an index's last entry where it is read on, and a count of the table's rows at the end, which is the
+    asset's row count and grows with the table.
+
     Raises:
         Temporary: the source or the warehouse is away, another run writes the table, or the pages kept changing.
-        Permanent: the source refused, or too many rows are not of the columns' types.
+        Permanent: the source refused, or too many rows are not of the columns' types. Of files, once all others are
+            taken: it names those that can't be.
     """
     taken = Taken()
     with (
@@ -84,14 +89,19 @@ def take(warehouse: PostgresResource, target: Target, parts: Callable[[], Iterab
             # Of an append, rows that are there would stay as they are.
             writing = replace(target.writing, write="merge") if target.writing.write == "append" else target.writing
             target = replace(target, reads_on=False, writing=writing)
-        for part in parts():
-            _take_part(connection, target, part, run_id, taken)
+        failed = _take_parts(connection, target, parts(), run_id, taken)
         taken.rows = loading.count(connection, target.table)
+    if failed:
+        told = "; ".join(f"{name}: {error}" for name, error in list(failed.items())[:MOST_TOLD])
+        raise Permanent(f"{len(failed)} files could not be taken, and {len(taken.parts)} others were: {told}")
     return taken
 
 
 def files_taken(warehouse: PostgresResource, table: Table) -> dict[str, str]:
-    """The files that are in the table, with the version that was taken; from the ledger beside its rows."""
+    """The files that are in the table, with the version that was taken; from the ledger beside its rows.
+
+    Costs a row of it for each file that was ever taken.
+    """
     from psycopg import sql
 
     query = sql.SQL("select file, version from {} where table_name = %s").format(
@@ -101,24 +111,31 @@ def files_taken(warehouse: PostgresResource, table: Table) -> dict[str, str]:
         return dict(connection.execute(query, [table.name]).fetchall())
 
 
-def _take_part(connection: psycopg.Connection, target: Target, part: Part, run_id: str, taken: Taken) -> None:
-    """One part, begun again when its pages changed while they were read."""
-    change = None
-    for _ in range(ATTEMPTS):
+def _take_parts(
+    connection: psycopg.Connection, target: Target, parts: Iterable[Part], run_id: str, taken: Taken
+) -> dict[str, Permanent]:
+    """Takes every part; returns why the files among them that can't be taken can't."""
+    failed: dict[str, Permanent] = {}
+    for part in parts:
         try:
-            with connection.transaction():
-                came, refused_rows, deleted = _write(connection, target, part, run_id)
-        except WindowChanged as error:
-            change = error
-            continue
-        taken.came, taken.refused = taken.came + came, taken.refused + refused_rows
-        taken.deleted += deleted
-        taken.parts.append(part.name)
-        return
-    raise Temporary(
-        f"what {target.table.qualified} is read from did not stand still in {ATTEMPTS} readings: {change}. Nothing of "
-        "it was written"
+            _take_part(connection, target, part, run_id, taken)
+        except Permanent as error:
+            if not part.name:
+                raise
+            failed[part.name] = error
+    return failed
+
+
+def _take_part(connection: psycopg.Connection, target: Target, part: Part, run_id: str, taken: Taken) -> None:
+    def gave_up(change: WindowChanged) -> Temporary:
+        told = f"what {target.table.qualified} is read from did not stand still in {ATTEMPTS} readings: {change}"
+        return Temporary(f"{told}. Nothing of it was written")
+
+    came, refused_rows, deleted = until_it_stands_still(
+        connection, lambda: _write(connection, target, part, run_id), gave_up
     )
+    taken.came, taken.refused, taken.deleted = taken.came + came, taken.refused + refused_rows, taken.deleted + deleted
+    taken.parts.append(part.name)
 
 
 def _write(connection: psycopg.Connection, target: Target, part: Part, run_id: str) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ from analytics.source.asking import AccessRefused
 from analytics.source.client import SourceClient
 from analytics.source.window import PAGE_ROWS, Window, WindowChanged, read_window
 from analytics.warehouse import loading, tables
+from analytics.warehouse.attempts import ATTEMPTS, until_it_stands_still
 from analytics.warehouse.locks import keep_others_out
 from analytics.warehouse.refused import keep_of_day, raise_when_too_many
 from analytics.warehouse.tables import LEDGER, Table
@@ -22,7 +23,6 @@ from terrane.postgres import PostgresResource
 if TYPE_CHECKING:
     import psycopg
 
-WINDOW_ATTEMPTS = 3
 TOLD_DAYS = 5
 
 Mode = Literal["newest_wins", "replace_day"]
@@ -141,7 +141,7 @@ def ingest_day(
         _record(connection, source.table, day, rows, run_id)
         return rows
 
-    return _until_it_stands_still(connection, take, f"{day} was read for {source.table.qualified}")
+    return until_it_stands_still(connection, take, _changed(f"{day} was read for {source.table.qualified}"))
 
 
 def ingest_today(
@@ -167,20 +167,12 @@ def ingest_today(
         database_errors(warehouse, f"writing today's rows of {source.table.qualified}"),
         warehouse.connect(autocommit=True) as connection,
     ):
-        return _until_it_stands_still(connection, take, f"today was read for {source.table.qualified}")
+        return until_it_stands_still(connection, take, _changed(f"today was read for {source.table.qualified}"))
 
 
-def _until_it_stands_still(connection: psycopg.Connection, take: Callable[[], int], what: str) -> int:
-    """What `take` returns, in a transaction of its own; begun again when the pages changed while they were read."""
-    change = None
-    for _ in range(WINDOW_ATTEMPTS):
-        try:
-            with connection.transaction():
-                return take()
-        except WindowChanged as error:
-            change = error
-    raise DayChanged(
-        f"the API's pages changed each of the {WINDOW_ATTEMPTS} times that {what}: {change}. Nothing of the day was "
+def _changed(what: str) -> Callable[[WindowChanged], DayChanged]:
+    return lambda change: DayChanged(
+        f"the API's pages changed each of the {ATTEMPTS} times that {what}: {change}. Nothing of the day was "
         "written; when it happens again, ask the API's people why rows of a complete day change"
     )
 

@@ -104,6 +104,15 @@ def test_lines_of_json_are_rows_and_what_is_none_is_refused_by_its_number(tmp_pa
     assert [each.row_id for each in refused] == [f"line {n} of orders" for n in (3, 4, 5)]
 
 
+def test_csv_keeps_every_digit_of_a_numeric(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("id,price\n1,12345678901234567890.123456789\n2,x\n")
+    column = Column("price", "numeric", "")
+    fields = [Field(Column("id", "bigint", ""), "id"), Field(column, "price")]
+    (rows,) = read_file(file, "a.csv", Reading("csv"), fields, lambda _: None)
+    assert [row["price"] for row in rows] == [Decimal("12345678901234567890.123456789"), "x"]
+
+
 def test_parquet_keeps_decimals_cuts_nanoseconds_and_refuses_times_without_a_zone(tmp_path: Path) -> None:
     file = tmp_path / "orders.parquet"
     nanoseconds = [1_767_323_045_999_999_999, 1_767_323_045_000_000_000]

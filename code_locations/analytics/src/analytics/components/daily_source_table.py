@@ -7,17 +7,16 @@ from datetime import date
 import dagster as dg
 
 from analytics import partitions
-from analytics.components.columns import ColumnSpec, as_columns, column_schema
+from analytics.components.columns import ColumnSpec, as_columns
+from analytics.components.raw_asset import raw_asset
 from analytics.components.refused_rows import refused_rows
 from analytics.ingestion import DailySource, Mode, ingest_days, ingest_today
-from analytics.ownership import OWNED
 from analytics.resources import SourceApiResource
 from analytics.source.asking import ComeBackLater
 from analytics.source.client import SourceClient
 from analytics.source.patience import not_before, remember
 from analytics.warehouse.tables import Table
 from terrane.errors import Permanent, Temporary, as_failures
-from terrane.policies import asset_defaults, retry_policy
 from terrane.postgres import PostgresResource
 
 
@@ -65,20 +64,10 @@ class DailySourceTable(dg.Component, dg.Resolvable):
         source = DailySource(table, self.route, self.mode, self.reread_days, self.to_this_moment, self.fill_new_columns)
 
         @dg.asset(
-            key=["raw", self.table],
             deps=[dg.AssetKey.from_user_string(key) for key in self.deps],
             partitions_def=partitions.daily(),
             backfill_policy=dg.BackfillPolicy.single_run(),
-            kinds={"python", "postgres"},
-            description=self.description,
-            metadata={"dagster/table_name": source.table.qualified, "dagster/column_schema": column_schema(columns)},
-            **asset_defaults(
-                OWNED,
-                "ingestion",
-                self.fresh_hours,
-                {"source": "api"},
-                retry_policy(self.retries, self.retry_delay_s),
-            ),
+            **raw_asset(table, self, "api"),
         )
         def ingested(
             context: dg.AssetExecutionContext, source_api: SourceApiResource, warehouse: PostgresResource

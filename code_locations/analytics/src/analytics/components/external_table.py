@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from analytics.components.columns import ColumnSpec, as_columns, column_schema
+from analytics.components.columns import ColumnSpec, as_columns
 from analytics.components.external_source import Database, Files, Http
+from analytics.components.raw_asset import raw_asset
 from analytics.components.reading_sources import Asked, read_source
 from analytics.components.refused_rows import refused_rows
 from analytics.components.whole_table import Allowed
 from analytics.external import Target
-from analytics.ownership import OWNED
 from analytics.source.plain import Field
 from analytics.warehouse.tables import Table
 from analytics.warehouse.writing import Deletions, Disposition, Writing
 from terrane.errors import as_failures
 from terrane.object_store import ObjectStoreResource
-from terrane.policies import asset_defaults, retry_policy, until_there
+from terrane.policies import until_there
 from terrane.postgres import PostgresResource
 
 
@@ -86,6 +86,12 @@ class ExternalTable(dg.Component, dg.Resolvable):
         since = (self.http or self.database) and (self.http or self.database).since  # pyright: ignore[reportOptionalMemberAccess]
         if since and (not self.newest_by or self.write == "replace"):
             raise ValueError(f"since of raw/{self.table} needs newest_by, and append or merge: it is not read whole")
+        newest = next((column.type for column in self.columns if column.name == self.newest_by), "")
+        if since and self.newest_by != self.key and "not null" not in newest.lower():
+            raise ValueError(
+                f"{self.newest_by} of raw/{self.table} is not declared `not null`: a row without it is never new, and "
+                "would be lost in silence; with `not null` it is refused and told"
+            )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         columns = as_columns(self.columns)
@@ -95,18 +101,8 @@ class ExternalTable(dg.Component, dg.Resolvable):
         asked = Asked(fields, self.http, self.database, self.files)
 
         @dg.asset(
-            key=["raw", self.table],
             automation_condition=until_there(),
-            kinds={"python", "postgres"},
-            description=self.description,
-            metadata={"dagster/table_name": table.qualified, "dagster/column_schema": column_schema(columns)},
-            **asset_defaults(
-                OWNED,
-                "ingestion",
-                self.fresh_hours,
-                {"source": asked.kind},
-                retry_policy(self.retries, self.retry_delay_s),
-            ),
+            **raw_asset(table, self, asked.kind),
         )
         def ingested(
             context: dg.AssetExecutionContext,

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from analytics.components.columns import ColumnSpec, as_columns, column_schema
+from analytics.components.columns import ColumnSpec, as_columns
+from analytics.components.raw_asset import raw_asset
 from analytics.components.whole_table import Allowed
 from analytics.lake.tables import Published, load_table, newest_commit
-from analytics.ownership import OWNED
 from analytics.warehouse.loading import Whole
 from analytics.warehouse.tables import Table
 from terrane.errors import as_failures, lake_errors
 from terrane.object_store import DATA_LAKE, ObjectStoreResource
-from terrane.policies import asset_defaults, retry_policy, when_any_is_new
+from terrane.policies import when_any_is_new
 from terrane.postgres import PostgresResource
 
 
@@ -57,23 +57,9 @@ class LakeTable(dg.Component, dg.Resolvable):
         never_stale = {"freshness": "none: it changes when somebody publishes a batch"}
 
         @dg.asset(
-            key=["raw", self.table],
             deps=[upstream],
             automation_condition=when_any_is_new(),
-            kinds={"python", "postgres"},
-            description=self.description,
-            metadata={
-                **({} if self.fresh_hours else never_stale),
-                "dagster/table_name": table.qualified,
-                "dagster/column_schema": column_schema(columns),
-            },
-            **asset_defaults(
-                OWNED,
-                "ingestion",
-                self.fresh_hours,
-                {"source": "lake"},
-                retry_policy(self.retries, self.retry_delay_s),
-            ),
+            **raw_asset(table, self, "lake", {} if self.fresh_hours else never_stale),
         )
         def loaded(
             config: Allowed, object_store: ObjectStoreResource, warehouse: PostgresResource

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analytics.components.external_source import Auth, Database, Files, Http, Since, value_of
 from analytics.external import Part, Read, Refuse, Taken, Target, chained, files_taken, take
@@ -22,9 +22,6 @@ from analytics.source.window import Row
 from terrane.errors import Permanent, lake_errors
 from terrane.object_store import ObjectStoreResource, fetch_object, versions_of_objects
 from terrane.postgres import PostgresResource
-
-if TYPE_CHECKING:
-    from terrane.object_store import Bucket
 
 
 @dataclass(frozen=True)
@@ -59,9 +56,7 @@ def read_source(
     assert asked.files
     with tempfile.TemporaryDirectory(prefix="terrane-source-") as folder:
         if asked.files.bucket:
-            with lake_errors(store, f"reading {asked.files.prefix}"):
-                parts = _of_bucket(store.bucket(asked.files.bucket), warehouse, target, asked, Path(folder))
-                return take(warehouse, target, parts, run_id)
+            return take(warehouse, target, _of_bucket(store, warehouse, target, asked, Path(folder)), run_id)
         with _http(asked.files, asked.files.auth) as source, not_before(warehouse, source):
             read = _of_url(source, asked.files, asked.fields, Path(folder))
             return take(warehouse, target, lambda: [Part(read)], run_id)
@@ -140,6 +135,8 @@ def as_text(since: Any) -> str:
 
 
 def _of_url(source: HttpSource, files: Files, fields: Sequence[Field], folder: Path) -> Read:
+    """The file at the source's address, which is held in memory while it is fetched."""
+
     def read(_: Any, refuse: Refuse) -> Iterator[list[Row]]:
         file = folder / "content"
         file.write_bytes(source.get_bytes(""))
@@ -148,24 +145,31 @@ def _of_url(source: HttpSource, files: Files, fields: Sequence[Field], folder: P
     return read
 
 
-def _of_bucket(bucket: Bucket, warehouse: PostgresResource, target: Target, asked: Asked, folder: Path):
+def _of_bucket(
+    store: ObjectStoreResource, warehouse: PostgresResource, target: Target, asked: Asked, folder: Path
+) -> Callable[[], list[Part]]:
     """Parts of the files below the prefix: all as one to replace the table, otherwise each that is not in it yet.
 
-    Costs a listing of the prefix, of however many files ever came.
+    Costs a listing of the prefix, of however many files ever came: 1,000 of them a request.
     """
     files = asked.files
     assert files
+    assert files.bucket
+    bucket = store.bucket(files.bucket)
 
     def of(key: str) -> Read:
         def read(_: Any, refuse: Refuse) -> Iterator[list[Row]]:
             file = folder / "content"
-            fetch_object(bucket, key, file)
+            # Here, since whoever writes the rows meanwhile takes a store's error for the warehouse's.
+            with lake_errors(store, f"reading {key} of {files.bucket}"):
+                fetch_object(bucket, key, file)
             yield from read_file(file, key, _reading(files), asked.fields, refuse)
 
         return read
 
     def parts() -> list[Part]:
-        found = versions_of_objects(bucket, files.prefix)
+        with lake_errors(store, f"listing {files.prefix} of {files.bucket}"):
+            found = versions_of_objects(bucket, files.prefix)
         if not found:
             raise Permanent(f"there is no file below {files.prefix} of {files.bucket}; nothing was written")
         if target.writing.write == "replace":

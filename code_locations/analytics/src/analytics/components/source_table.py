@@ -6,16 +6,16 @@ from typing import Literal
 
 import dagster as dg
 
-from analytics.components.columns import ColumnSpec, as_columns, column_schema
+from analytics.components.columns import ColumnSpec, as_columns
+from analytics.components.raw_asset import raw_asset
 from analytics.components.whole_table import Allowed
-from analytics.ownership import OWNED
 from analytics.resources import SourceApiResource
 from analytics.source.client import SourceClient
 from analytics.source.patience import not_before
 from analytics.source.window import Row
 from analytics.warehouse import loading, tables
 from terrane.errors import Permanent, as_failures, database_errors
-from terrane.policies import asset_defaults, retry_policy, until_there
+from terrane.policies import until_there
 from terrane.postgres import PostgresResource
 
 
@@ -53,18 +53,8 @@ class SourceTable(dg.Component, dg.Resolvable):
         merge = loading.Whole(self.least_kept, self.deletions == "keep")
 
         @dg.asset(
-            key=["raw", self.table],
             automation_condition=until_there(),
-            kinds={"python", "postgres"},
-            description=self.description,
-            metadata={"dagster/table_name": table.qualified, "dagster/column_schema": column_schema(columns)},
-            **asset_defaults(
-                OWNED,
-                "ingestion",
-                self.fresh_hours,
-                {"source": "api"},
-                retry_policy(self.retries, self.retry_delay_s),
-            ),
+            **raw_asset(table, self, "api"),
         )
         def ingested(
             config: Allowed, source_api: SourceApiResource, warehouse: PostgresResource

@@ -21,7 +21,7 @@ def read_relation(
     Args:
         relation: `schema.table`.
         key: field that they are sorted by.
-        since: a field and the least value of it that is read.
+        since: a field and the least value of it that is read; rows without one are read each time.
     """
     from psycopg import sql
 
@@ -29,7 +29,7 @@ def read_relation(
     query = sql.SQL("select {} from {}").format(sql.SQL(", ").join(columns), sql.Identifier(*relation.split(".")))
     values: list[Any] = []
     if since:
-        query, values = query + sql.SQL(" where {} >= %s").format(sql.Identifier(since[0])), [since[1]]
+        query, values = query + sql.SQL(" where {0} >= %s or {0} is null").format(sql.Identifier(since[0])), [since[1]]
         query += sql.SQL(" order by {}, {}").format(sql.Identifier(since[0]), sql.Identifier(key))
     place = f"the source database {database.host}:{database.port}/{database.database}"
     with (

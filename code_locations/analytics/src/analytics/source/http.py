@@ -40,12 +40,18 @@ class Manners:
 
 
 class HttpSource:
-    """Asks one source, with patience and at its rate, which is this client's: two runs at once ask twice as fast."""
+    """Asks one source, with patience and at its rate, which is this client's: two runs at once ask twice as fast.
+
+    Attributes:
+        url: the source's address as it may be told: without a query, a user and a password.
+    """
 
     def __init__(self, url: str, credentials: Credentials, manners: Manners):
-        self.url = url.rstrip("/")
+        self._base = httpx.URL(url.rstrip("/"))
+        # Of an address in a variable, the query may be a signature, and before the host a password may stand.
+        self.url = str(self._base.copy_with(query=None, userinfo=b"", fragment=None)).rstrip("/")
         self.requests = 0
-        self._host, self._credentials, self._manners = _origin(httpx.URL(self.url)), credentials, manners
+        self._host, self._credentials, self._manners = _origin(self._base), credentials, manners
         self._asking = Asking(f"the source at {self.url}", manners.attempts, manners.backoff_s, manners.sleep)
         self._http = httpx.Client(timeout=manners.timeout_s)
         for name in ("httpx", "httpcore"):
@@ -70,7 +76,7 @@ class HttpSource:
     def _ask(
         self, address: str, parameters: Mapping[str, str] | None, take: Callable[[httpx.Response], Taken]
     ) -> Taken:
-        url = httpx.URL(address if "://" in address else f"{self.url}{address}")
+        url = httpx.URL(address) if "://" in address else self._at(address)
         if _origin(url) != self._host:
             raise Permanent(
                 f"the source at {self.url} names a page at {url.scheme}://{url.netloc.decode()}, another host; "
@@ -84,6 +90,12 @@ class HttpSource:
         except Exception as error:
             error.args = tuple(self._credentials.hide(str(each)) for each in error.args)
             raise
+
+    def _at(self, route: str) -> httpx.URL:
+        """The address of a route, with the parameters that the source's own address has."""
+        if not route:
+            return self._base
+        return httpx.URL(f"{self._base.copy_with(query=None)}{route}").copy_merge_params(self._base.params)
 
     def _send(self, url: httpx.URL, parameters: Mapping[str, str] | None) -> httpx.Response:
         """The answer after redirects, of which those to another host get no key, and neither do those after them."""

@@ -101,7 +101,10 @@ def read_pages(
 
 
 class _Seen:
-    """What was asked for and what came, so that pages that lead in a circle are refused. 16 bytes a page."""
+    """What was asked for and what came, so that pages that lead in a circle are refused.
+
+    Holds 16 bytes and the cursor of each page that was read.
+    """
 
     def __init__(self) -> None:
         self._following: set[str] = set()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -59,5 +60,7 @@ def from_text(column: Column, text: str) -> Any:
     if kind in INTEGERS:
         return int(text) if WHOLE.fullmatch(text) else text
     if kind.startswith(("double", "real", "numeric")):
-        return float(text) if NUMBER.fullmatch(text) else text
+        # A double has 15 digits that are sure, and a numeric as many as are written.
+        exact = Decimal if kind.startswith("numeric") else float
+        return exact(text) if NUMBER.fullmatch(text) else text
     return BOOLEANS.get(text.lower(), text) if kind.startswith("bool") else text
