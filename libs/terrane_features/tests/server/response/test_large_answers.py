@@ -102,6 +102,40 @@ def test_large_answers_wait_for_one_another_and_small_ones_do_not() -> None:
     asyncio.run(play())
 
 
+def test_long_texts_take_no_more_than_there_is_and_are_asked_to_come_back() -> None:
+    text = b"\x12\xb8\x17" + b"x" * 3_000
+
+    async def play() -> None:
+        reader = FeatureReader(Cells(text, text, AT), Metrics())
+        reader._budget = Budget(1 << 20)
+        first = await reader.answer(question(120), plan())
+        assert isinstance(first, LargeAnswer)
+        # One that is large by its bytes, and one of which the number of values told nothing.
+        for rows in (120, 2001):
+            with pytest.raises(RequestError) as refused:
+                await reader.answer(question(rows), plan())
+            assert refused.value.status == 503
+            assert reader._budget._held < 1 << 20
+        first.close()
+        after = await reader.answer(question(120), plan())
+        assert isinstance(after, LargeAnswer)
+        after.close()
+        assert reader._budget._held == 0
+
+    asyncio.run(play())
+
+
+def test_an_answer_that_cannot_be_made_keeps_no_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> list[bytes]:
+        raise MemoryError
+
+    monkeypatch.setattr(read, "_echoes", broken)
+    reader = FeatureReader(Cells(b"\x20\x07", b"\x20\x08", AT), Metrics())
+    with pytest.raises(MemoryError):
+        asyncio.run(reader.answer(question(5000), plan()))
+    assert reader._budget._held == 0
+
+
 def test_one_who_gave_up_waiting_keeps_no_share() -> None:
     async def play() -> None:
         budget = Budget(100)

@@ -1,9 +1,15 @@
-"""Memory of large answers, bounded for all of them together: who would exceed it waits until others are sent."""
+"""Memory of large answers, bounded for all of them together: who would exceed it waits until others are sent.
+
+What an answer turns out to hold beyond what was asked for can't wait, since what it has would be held meanwhile: where
+others leave no room for it, it is refused for now.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+
+from terrane_features.server.request.errors import unavailable
 
 # What large answers may hold at a time: two of the greatest that are allowed, as text.
 ANSWER_BYTES = 24 << 20
@@ -31,9 +37,15 @@ class Budget:
             self._held += size
         return Share(self, size)
 
-    def add(self, size: int) -> None:
-        """Counts what an answer turned out to hold beyond its share, or gives back what it held."""
-        self._held += size
+    def grow(self, size: int, more: int) -> None:
+        """Adds to a share of that size. Raises RequestError, 503, where others hold what it would take."""
+        if self._held > size and self._held + more > self._total:
+            raise unavailable("other large answers are being sent; retry in a moment")
+        self._held += more
+
+    def give_back(self, size: int) -> None:
+        """Takes back what was held, and serves who waited for it."""
+        self._held -= size
         while self._waiting and self._held + self._waiting[0][0] <= self._total:
             waiting, turn = self._waiting.popleft()
             if not turn.done():
@@ -42,7 +54,7 @@ class Budget:
 
     def _give_up(self, size: int, turn: asyncio.Future[None]) -> None:
         """Of one who waited and is gone: its turn may have come meanwhile."""
-        self.add(-size if turn.done() and not turn.cancelled() else 0)
+        self.give_back(size if turn.done() and not turn.cancelled() else 0)
 
 
 class Share:
@@ -52,12 +64,12 @@ class Share:
         self._budget, self._size = budget, size
 
     def hold(self, size: int) -> None:
-        """Counts the answer's real size where it is greater than was asked for."""
+        """Counts the answer's real size where it is greater than was asked for. Raises as `Budget.grow`."""
         if size > self._size:
-            self._budget.add(size - self._size)
+            self._budget.grow(self._size, size - self._size)
             self._size = size
 
     def release(self) -> None:
         """Gives all of it back; again does nothing."""
-        self._budget.add(-self._size)
+        self._budget.give_back(self._size)
         self._size = 0

@@ -57,7 +57,7 @@ class FeatureReader:
         """The answer's JSON; a large one takes the request's values, and has a share of the budget until it is closed.
 
         Raises RequestError: 400 for a value of an entity, 413 for an answer that is too long, 503 when the store does
-        not answer.
+        not answer, or when long texts find no room beside other large answers.
         """
         rows = request.rows
         inputs = {(name, kind): typed(request.entities[name], kind, name) for name, kind in plan.inputs}
@@ -67,19 +67,30 @@ class FeatureReader:
             if (held := _held(views)) <= PIECE_BYTES:
                 return b"%s%s%s" % (START, b",".join(self._vectors(views, inputs, plan, rows)), plan.ending)
             _refuse_long(held)
-            share = await self._budget.take(held)
-        else:
-            # Nobody's values but those that are read are held while others have their turn.
-            request.entities.clear()
-            share = await self._budget.take(rows * plan.width * VALUE_BYTES)
-            try:
-                await self._read_in_slices(views, inputs, rows, max(1, SLICE_VALUES // plan.width), share)
-            except BaseException:
-                share.release()
-                raise
-        self._count(views)
-        columns = [(views[view], column) for view, column in plan.columns]
-        return LargeAnswer(_echoes(inputs, plan, rows), columns, plan.ending, share)
+            share = Share(self._budget, 0)
+            share.hold(held)
+            return self._large(views, inputs, plan, rows, share)
+        # Nobody's values but those that are read are held while others have their turn.
+        request.entities.clear()
+        share = await self._budget.take(rows * plan.width * VALUE_BYTES)
+        try:
+            await self._read_in_slices(views, inputs, rows, max(1, SLICE_VALUES // plan.width), share)
+        except BaseException:
+            share.release()
+            raise
+        return self._large(views, inputs, plan, rows, share)
+
+    def _large(
+        self, views: list[ViewVectors], inputs: Mapping[tuple[str, int], list[Any]], plan: Plan, rows: int, share: Share
+    ) -> LargeAnswer:
+        """The answer of what was read; its share goes back where it can't be made."""
+        try:
+            self._count(views)
+            columns = [(views[view], column) for view, column in plan.columns]
+            return LargeAnswer(_echoes(inputs, plan, rows), columns, plan.ending, share)
+        except BaseException:
+            share.release()
+            raise
 
     async def _read_in_slices(
         self, views: list[ViewVectors], inputs: Mapping[tuple[str, int], list[Any]], rows: int, size: int, share: Share
