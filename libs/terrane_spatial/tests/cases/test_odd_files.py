@@ -56,6 +56,13 @@ def test_a_member_that_is_there_twice_is_told(load: Load) -> None:
     assert case.facts["members that an object has twice, of which the last is taken"] == {"a": 2}
 
 
+def test_of_members_that_are_there_twice_a_few_are_told(load: Load) -> None:
+    members = b", ".join(b'"c%d": 1, "c%d": 2' % (n, n) for n in range(30))
+    case = load(geojson(feature({"a": 2})).replace(b'"a": 2', members))
+    assert case.column("c29") == [2]
+    assert len(case.facts["members that an object has twice, of which the last is taken"]) == 20
+
+
 def test_heights_are_told_of_what_is_read_by_hand(load: Load) -> None:
     case = load(geojson(feature({"n": 2**53 + 1}, 1, 2, 7), feature({"n": 0.5}, 1, 2), feature({"n": 0.5}, 1, 2, 3)))
     assert BY_HAND in case.facts

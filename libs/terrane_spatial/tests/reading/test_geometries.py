@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
+import time
 from typing import Any
 
 import numpy as np
@@ -213,3 +215,19 @@ def _polygon(*rings: list[tuple[int, int]]) -> bytes:
 )
 def test_polygons_are_the_same_by_their_rings_and_not_by_their_bytes_alone(other: bytes, same: bool) -> None:
     assert second_reader._same_polygon(_polygon(SQUARE, HOLE), other) is same
+
+
+@pytest.mark.parametrize("length", range(9))
+def test_a_ring_begins_where_its_points_are_least(length: int) -> None:
+    for points in map(list, itertools.product((b"a", b"b", b"c"), repeat=length)):
+        rotations = [points[at:] + points[:at] for at in range(length)]
+        assert second_reader._from_the_least(points) == min(rotations, default=[])
+
+
+def test_a_ring_of_one_point_again_and_again_costs_as_many_steps_as_it_has() -> None:
+    ring = struct.pack("<BIII", 1, 3, 1, 100_001) + struct.pack("<2d", 1, 2) * 100_001
+    other = ring[:-16] + struct.pack("<2d", 1, 3)
+    began = time.process_time()
+    assert not second_reader._same_polygon(ring, other)
+    # A look at every rotation takes minutes, and as many copies of the ring.
+    assert time.process_time() - began < 5

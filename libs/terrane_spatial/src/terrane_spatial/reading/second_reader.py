@@ -328,11 +328,30 @@ def _points(ring: bytes) -> list[bytes]:
     points = [ring[at : at + 16] for at in range(0, len(ring), 16)]
     if len(points) > 1 and points[0] == points[-1]:
         points.pop()
-    if not points:
-        return points
-    least = min(points)
-    ways = (points, points[::-1])
-    return min(way[at:] + way[:at] for way in ways for at, point in enumerate(way) if point == least)
+    return min(_from_the_least(points), _from_the_least(points[::-1]))
+
+
+def _from_the_least(points: list[bytes]) -> list[bytes]:
+    """The rotation of the points that is the least; takes steps as there are points, however often one comes again.
+
+    Two beginnings are compared at a time; the one that loses is passed by, with all that was equal after it.
+    """
+    size = len(points)
+    first, second, equal = 0, 1, 0
+    while first < size and second < size and equal < size:
+        one, other = points[(first + equal) % size], points[(second + equal) % size]
+        if one == other:
+            equal += 1
+            continue
+        if one > other:
+            first += equal + 1
+        else:
+            second += equal + 1
+        if first == second:
+            second += 1
+        equal = 0
+    least = min(first, second)
+    return points[least:] + points[:least]
 
 
 def _shown(value: Any) -> str:

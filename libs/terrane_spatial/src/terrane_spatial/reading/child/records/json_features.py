@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from terrane_spatial.reading.child.records import shapes
@@ -35,9 +37,9 @@ def _opened(features: Callable[[json.JSONDecoder], Iterator[Any]]) -> Table:
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
-        if len(made) < len(pairs) and len(twice) < MOST_TWICE:
-            names = [name for name, _ in pairs]
-            twice.update((name, names.count(name)) for name in made if names.count(name) > 1)
+        if len(made) < len(pairs):
+            again = ((name, count) for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+            twice.update(islice(again, max(0, MOST_TWICE - len(twice))))
         return made
 
     def rows() -> Iterator[Record]:
