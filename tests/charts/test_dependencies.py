@@ -41,6 +41,14 @@ def test_a_change_of_a_store_s_chart_is_packed(checkout: Project) -> None:
     assert _state(folder) != before
 
 
+def test_one_that_somebody_deleted_is_packed_again(checkout: Project) -> None:
+    folder, _ = ensure_dependencies(checkout)
+    (packed,) = folder.glob("redis-*.tgz")
+    packed.unlink()
+    assert ensure_dependencies(checkout) == (folder, True)
+    assert packed.exists()
+
+
 def test_another_official_chart_is_taken(checkout: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, _ = ensure_dependencies(checkout)
     (packed,) = folder.glob("dagster-*.tgz")

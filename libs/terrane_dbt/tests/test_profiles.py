@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from terrane_dbt.dbt_project.cli import dbt_project
 from terrane_dbt.dbt_project.profiles import profiles_folder
+from terrane_dbt.dbt_project.scratch import own_folder
 
 pytestmark = pytest.mark.unit
 
@@ -66,3 +68,14 @@ def test_with_a_schema_the_project_s_own_profile_is_left_aside(project: Path) ->
     made = yaml.safe_load((folder / "profiles.yml").read_text())
     (target,) = made["maps"]["outputs"].values()
     assert target["schema"].startswith("bought{{")
+
+
+def test_a_folder_that_another_user_has_made_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = own_folder("profiles-0")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        own_folder("profiles-0")

@@ -346,7 +346,7 @@ def test_what_a_project_names_twice_is_one_source(from_elsewhere, warehouse):
 
 
 def test_a_schema_for_the_whole_project_is_one_attribute(from_elsewhere):
-    location = from_elsewhere(vars={"with_data": True}, schema="bought")
+    location = from_elsewhere(vars={"with_data": True}, target_schema="bought")
     result = location.run("landed/things", "bought/all_things")
     assert result.success, location.failures(result)
     assert made_by(result) == {"landed/things": 2, "bought/all_things": 2}

@@ -75,14 +75,16 @@ def own_chart(project: Project, name: str) -> Path:
 
 
 def ensure_dependencies(project: Project) -> tuple[Path, bool]:
-    """Does the same where something changed since the last time; returns the folder, and whether it was filled.
+    """Does the same where something changed or is gone since the last time; returns the folder, and whether it was
+    filled.
 
     Whoever watches the folder sees no change where there is none.
     """
     official = official_chart(project)
     target, made_of = project.root / "charts/platform/charts", _fingerprint(project, official)
     stamp = target / STAMP
-    if stamp.exists() and stamp.read_text() == made_of:
+    packed = all(list(target.glob(f"{wanted['name']}-*.tgz")) for wanted in _dependencies(project))
+    if packed and stamp.exists() and stamp.read_text() == made_of:
         return target, False
     fill_dependencies(project, official)
     stamp.write_text(made_of)

@@ -39,7 +39,8 @@ class DbtModels(dg.Component, dg.Resolvable):
 
     Attributes:
         project: the folder of the dbt project, from the location's own.
-        schema: builds with the warehouse's profile, whatever the project's own is, and in that schema what names none.
+        target_schema: builds with the warehouse's profile, whatever the project's own is, and in that schema what
+            names none.
         vars: dbt's variables, in place of the project's own.
         name: of the step.
         fresh_hours: how old the newest materialisation may be before a model counts as stale.
@@ -48,7 +49,7 @@ class DbtModels(dg.Component, dg.Resolvable):
     """
 
     project: str
-    schema: str | None = None
+    target_schema: str | None = None
     vars: Mapping[str, Any] = field(default_factory=dict)
     name: str = "dbt_build"
     fresh_hours: int = 30
@@ -56,7 +57,7 @@ class DbtModels(dg.Component, dg.Resolvable):
     retry_delay_s: float | None = None
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        project = dbt_project(Path(context.project_root, self.project).resolve(), self.schema)
+        project = dbt_project(Path(context.project_root, self.project).resolve(), self.target_schema)
         manifest = ensure_manifest(project.project_dir, Path(str(project.profiles_dir)), self.vars)
 
         @dbt_assets(
@@ -131,8 +132,12 @@ def run_dbt_build(
     profiles, environment = Path(str(project.profiles_dir)), names.current().environment
 
     def relations() -> dict[str, tuple[str, str]]:
+        # Without an environment tables are where their keys say.
+        if not environment:
+            return {}
         return graph.relations(ensure_manifest(project.project_dir, profiles, variables, environment))
 
+    context.log.info(f"dbt builds with the profiles.yml of {profiles}")
     left_out = tests_without_their_tables(warehouse, nodes, context.selected_asset_keys, relations)
     if left_out:
         context.log.warning(f"tests left out, since a table they compare with is not there: {', '.join(left_out)}")

@@ -71,7 +71,10 @@ def _read(manifest: Path, _changed: int, _size: int) -> Project:
 
 
 def relations(manifest: Path) -> dict[str, tuple[str, str]]:
-    """Schema and table of each of dbt's names, as that manifest has them: those of an environment where it is one's."""
+    """Schema and table of each of dbt's names, as that manifest has them: those of an environment where it is one's.
+
+    Costs reading the manifest, of however many models are built.
+    """
     parsed = json.loads(manifest.read_text())
     nodes = parsed["nodes"] | parsed["sources"]
     return {name: relation_of(node)[1:] for name, node in nodes.items() if node["resource_type"] in TABLES}

@@ -25,6 +25,8 @@ from typing import Any
 
 from terrane.names import VARIABLE as ENVIRONMENT
 from terrane_dbt.dbt_project.profiles import FOLDER as PROFILES_FOLDER
+from terrane_dbt.dbt_project.profiles import PROFILES
+from terrane_dbt.dbt_project.scratch import own_folder
 
 TARGET = "target"
 MANIFEST = "manifest.json"
@@ -95,7 +97,7 @@ def content_hash(project: Path, profiles: Path | None = None, variables: Mapping
     digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-postgres')}".encode())
     digest.update(json.dumps(dict(variables or {}), sort_keys=True).encode())
     read = set[str]()
-    elsewhere = [profiles / "profiles.yml"] if profiles and profiles != project else []
+    elsewhere = [profiles / PROFILES] if profiles and profiles != project else []
     for file in [*sorted(_files(project)), *elsewhere]:
         content = file.read_bytes()
         read |= {name.decode() for name in READ_VARIABLE.findall(content)}
@@ -130,9 +132,7 @@ def _writable(target: Path, digest: str) -> Path:
         with tempfile.TemporaryFile(dir=target):
             return target
     except OSError:
-        elsewhere = Path(tempfile.gettempdir(), f"terrane-dbt-{os.getuid()}-{digest[:16]}")
-        elsewhere.mkdir(mode=0o700, exist_ok=True)
-        return elsewhere
+        return own_folder(digest[:16])
 
 
 def _is_of(target: Path, digest: str) -> bool:

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from terrane.names import VARIABLE as ENVIRONMENT
+from terrane_dbt.dbt_project.scratch import own_folder
 
 PROJECT, PROFILES = "dbt_project.yml", "profiles.yml"
 FOLDER = "DBT_PROFILES_DIR"
@@ -63,8 +64,7 @@ def _written(profile: str, schema: str) -> Path:
     # JSON is YAML.
     text = json.dumps({profile: {"target": "warehouse", "outputs": {"warehouse": _warehouse(schema)}}}, indent=2)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir(), f"terrane-dbt-profiles-{os.getuid()}-{digest}")
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = own_folder(f"profiles-{digest}")
     file = folder / PROFILES
     if not file.is_file() or file.read_text() != text:
         with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as written:

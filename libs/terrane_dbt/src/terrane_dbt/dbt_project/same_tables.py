@@ -6,7 +6,7 @@ it. Here the source is the seed: what reads it comes after it, and seeds are bui
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Relation = tuple[str, str, str]
@@ -21,7 +21,7 @@ def joined(manifest: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     built = {
         relation_of(node): name
         for name, node in manifest["nodes"].items()
-        if node["resource_type"] in ("model", "seed", "snapshot")
+        if node["resource_type"] in ("model", "seed", "snapshot") and node["config"]["materialized"] != "ephemeral"
     }
     first: dict[Relation, str] = {}
     instead: dict[str, str] = {}
@@ -32,9 +32,11 @@ def joined(manifest: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
             instead[name] = stands_for
     if not instead:
         return dict(manifest), False
-    nodes = {name: _with(node, instead) for name, node in manifest["nodes"].items()}
+    nodes = {name: _with(name, node, instead) for name, node in manifest["nodes"].items()}
     sources = {name: source for name, source in manifest["sources"].items() if name not in instead}
-    parents = {name: _each(found, instead) for name, found in manifest["parent_map"].items() if name not in instead}
+    parents = {
+        name: _others(name, found, instead) for name, found in manifest["parent_map"].items() if name not in instead
+    }
     children: dict[str, list[str]] = {name: [] for name in parents}
     for name, found in parents.items():
         for parent in found:
@@ -49,13 +51,14 @@ def relation_of(node: Mapping[str, Any]) -> Relation:
     return node["database"] or "", node["schema"], table
 
 
-def _with(node: Mapping[str, Any], instead: Mapping[str, str]) -> dict[str, Any]:
+def _with(name: str, node: Mapping[str, Any], instead: Mapping[str, str]) -> dict[str, Any]:
     depends_on = node.get("depends_on") or {}
-    changed = {**depends_on, "nodes": _each(depends_on.get("nodes", ()), instead)}
+    changed = {**depends_on, "nodes": _others(name, depends_on.get("nodes", ()), instead)}
     attached = node.get("attached_node")
     own = {"attached_node": instead.get(attached, attached)} if attached else {}
     return {**node, "depends_on": changed, **own}
 
 
-def _each(names: Any, instead: Mapping[str, str]) -> list[str]:
-    return list(dict.fromkeys(instead.get(name, name) for name in names))
+def _others(own: str, names: Iterable[str], instead: Mapping[str, str]) -> list[str]:
+    """What a node depends on; a model that reads its own table as a source does not come after itself."""
+    return [name for name in dict.fromkeys(instead.get(name, name) for name in names) if name != own]
