@@ -42,7 +42,7 @@ query ($keys: [AssetKeyInput!]!, $limit: Int!) {
 """
 RUNS_IN_PROGRESS = """
 query { runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {
-  ... on Runs { results { runId } } } }
+  ... on Runs { results { assetSelection { path } } } } }
 """
 STEPS = """
 query ($run: ID!) { runOrError(runId: $run) { ... on Run { stepStats { stepKey status startTime endTime } } } }
@@ -126,8 +126,8 @@ class DagsterApi:
         return {key: _asset_state(key, node, infos.get(key, {})) for key, node in nodes.items()}
 
     def is_idle(self) -> bool:
-        """Whether no run is queued or at work."""
-        return not self.query(RUNS_IN_PROGRESS)["runsOrError"]["results"]
+        """Whether no run that makes assets is queued or at work; of a job of somebody's own nothing here waits."""
+        return not any(run["assetSelection"] for run in self.query(RUNS_IN_PROGRESS)["runsOrError"]["results"])
 
     def steps(self, run_id: str) -> list[dict[str, Any]]:
         """The run's steps with their status, and start and end in seconds since the epoch."""

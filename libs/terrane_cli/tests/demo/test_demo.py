@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -18,11 +19,16 @@ pytestmark = pytest.mark.unit
 class Webserver(BaseHTTPRequestHandler):
     """Is behind an ingress that finds nobody for so many questions, and then answers."""
 
-    away: ClassVar[int]
+    away: ClassVar[int] = 0
+    runs: ClassVar[list[Any]] = []
 
     def do_POST(self) -> None:
         away = type(self).away > 0
-        code, body = (502, b"Bad Gateway") if away else (200, b'{"data": {"runsOrError": {"results": []}}}')
+        code, body = (
+            (502, b"Bad Gateway")
+            if away
+            else (200, json.dumps({"data": {"runsOrError": {"results": self.runs}}}).encode())
+        )
         type(self).away -= 1
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(code)
@@ -48,6 +54,15 @@ def test_a_webserver_that_is_being_replaced_is_asked_again(api: DagsterApi) -> N
     Webserver.away = 2
     assert demo.answered(api.is_idle)
     assert Webserver.away == -1
+
+
+def test_runs_that_make_assets_are_waited_for_and_jobs_of_somebody_s_own_are_not(
+    api: DagsterApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Webserver, "runs", [{"assetSelection": None}])
+    assert api.is_idle()
+    monkeypatch.setattr(Webserver, "runs", [{"assetSelection": None}, {"assetSelection": [{"path": ["gold", "a"]}]}])
+    assert not api.is_idle()
 
 
 def test_one_that_stays_away_is_told_of(api: DagsterApi, monkeypatch: pytest.MonkeyPatch) -> None:
