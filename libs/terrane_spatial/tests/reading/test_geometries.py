@@ -219,7 +219,8 @@ def test_polygons_are_the_same_by_their_rings_and_not_by_their_bytes_alone(other
 
 @pytest.mark.parametrize("length", range(9))
 def test_a_ring_begins_where_its_points_are_least(length: int) -> None:
-    for points in map(list, itertools.product((b"a", b"b", b"c"), repeat=length)):
+    letters: list[bytes] = [b"a", b"b", b"c"]
+    for points in map(list, itertools.product(letters, repeat=length)):
         rotations = [points[at:] + points[:at] for at in range(length)]
         assert second_reader._from_the_least(points) == min(rotations, default=[])
 
