@@ -70,4 +70,5 @@ def test_one_that_stays_away_is_told_of(api: DagsterApi, monkeypatch: pytest.Mon
     Webserver.away = 1000
     with pytest.raises(NoAnswer, match="502"):
         demo.answered(api.is_idle)
-    assert Webserver.away < 999
+    # Asked more than once, and not for ever.
+    assert 990 < Webserver.away < 999
