@@ -73,7 +73,7 @@ def test_dagster_alone_goes_through_it(rendered: Rendering) -> None:
 
 def test_without_it_nothing_of_it_is_left(rendered: Rendering) -> None:
     off = rendered("kind", "postgres.pooler.enabled=false", "dagster.postgresql.postgresqlHost=terrane-postgres")
-    assert [o["metadata"]["name"] for o in off.objects if "pooler" in str(o)] == []
+    assert [o["metadata"]["name"] for o in off.objects if "pooler" in str(o) or "pgbouncer" in str(o)] == []
 
 
 @pytest.mark.parametrize(
