@@ -37,5 +37,19 @@ def test_the_last_line_counts_what_was_skipped_and_why(
     assert suites.why_skipped(outcome.skipped) == "skipped: 2 because no Go on this machine"
 
 
+@pytest.mark.parametrize("asked", [None, "1"])
+def test_which_lines_run_is_measured_when_it_is_asked_for(
+    asked: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(suites.COVERAGE, raising=False)
+    if asked:
+        monkeypatch.setenv(suites.COVERAGE, asked)
+    (tmp_path / "test_some.py").write_text("def test_one(): import terrane_cli.matrix")
+    suite = suites.Suite("some", Project.here().root, [tmp_path / "test_some.py"], ["terrane_cli"])
+    outcome = suites.run_suite(Project(tmp_path), suite, ["-p", "no:cacheprovider"])
+    assert outcome.counts["passed"] == 1
+    assert (tmp_path / ".coverage.some").exists() is bool(asked)
+
+
 def test_nothing_skipped_is_said_too() -> None:
     assert suites.why_skipped(Counter()) == "skipped: none"
