@@ -40,10 +40,10 @@ def raw_asset(table: Table, declared: Declared, source: str, metadata: Mapping[s
     """
     shown = {"dagster/table_name": table.qualified, "dagster/column_schema": column_schema(table.columns)}
     retries = retry_policy(declared.retries, declared.retry_delay_s)
-    return {
-        "key": ["raw", table.name],
-        "kinds": {"python", "postgres"},
-        "description": declared.description,
-        "metadata": {**shown, **(metadata or {})},
+    return RawAsset(
+        key=["raw", table.name],
+        kinds={"python", "postgres"},
+        description=declared.description,
+        metadata={**shown, **(metadata or {})},
         **asset_defaults(OWNED, "ingestion", declared.fresh_hours, {"source": source}, retries),
-    }
+    )
