@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.cluster.platform import cancel, status_of, until
 
+from terrane_cli.cluster.access import FEATURE_SERVER
 from terrane_cli.cluster.kubernetes import NAMESPACE, kubectl
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def _job(cluster: Cluster) -> Iterator[None]:
     yield
     kubectl(*inside, f"rm {FILE}")
     cluster.terrane("reload", LOCATION)
+    # It started again for each of the two, and what comes next counts pods.
+    kubectl("--namespace", NAMESPACE, "rollout", "status", FEATURE_SERVER, "--timeout", "120s")
 
 
 def test_a_run_whose_pod_was_killed_frees_its_pool_and_is_run_again(cluster: Cluster) -> None:
