@@ -1,14 +1,18 @@
 """`make bench-spatial-scale`: what intake and publishing cost when much has landed before, on MinIO and Postgres.
 
-The sensor is evaluated as the daemon does it, in this process; Dagster's storage is Postgres, as on a cluster. How many
-decided manifests lie in the landing zone, and how many the ledger has, is told beside the figures.
+The sensor is evaluated as the daemon does it, in this process; Dagster's storage is Postgres, as on a cluster. A
+million decided manifests lie in the landing zone and in the ledger, and the flood comes on top of them. One of each
+sixty thousand of these objects is put; the others are copies, as MinIO keeps them on its disk, of its folder: put one
+after the other they would take an hour.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
+import random
 import statistics
 import sys
 import tempfile
@@ -17,7 +21,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,11 +43,12 @@ from terrane_spatial.intake.sensor import manifests
 from terrane_spatial.runs.names import batches_of, published
 
 COMMAND = "make bench-spatial-scale"
-DECIDED_ROWS, DECIDED_OBJECTS = 1_000_000, 100_000
 IDLE_TICKS = 11
-FLOOD = 20_000
-FEW, MANY, PUBLICATIONS = 10, 10_000, 41
+FEW, PUBLICATIONS = 10, 41
 WRITERS = 16
+# ext4 takes 65,000 names of one file.
+COPIES = 60_000
+LOOKED_AT = 100
 BOUNDS = {
     "idle_tick_cpu_s_1m": 0.2,
     "idle_tick_requests_1m": 10,
@@ -55,9 +60,29 @@ BOUNDS = {
 
 
 @dataclass(frozen=True)
-class Scene:
-    """The stores, and Dagster, that everything is measured on."""
+class Size:
+    """How much there is; with less than this, figures are printed and not kept.
 
+    Attributes:
+        decided: manifests that were decided before, in the landing zone and in the ledger.
+        flood: manifests that come at once.
+        commits: batches that a dataset has when publishing another is measured.
+    """
+
+    decided: int = 1_000_000
+    flood: int = 20_000
+    commits: int = 10_000
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The stores, and Dagster, that everything is measured on.
+
+    Attributes:
+        disk: where MinIO keeps its buckets.
+    """
+
+    disk: Path
     store: ObjectStoreResource
     postgres: PostgresResource
     ledger: LedgerResource
@@ -83,22 +108,37 @@ def stand_ins() -> dg.Definitions:
 
 
 def main() -> None:
+    size = _asked()
     figures: dict[str, float] = {}
     with scene() as made:
-        figures["added_events_kb_a_run"] = added_events(made)
-        figures["publish_ratio_10k_vs_10"] = publish_ratio(made.store)
-        figures |= flood(made)
-        figures |= idle(made)
+        figures["added_events_kb_a_run"] = told("added events", added_events(made))
+        figures["publish_ratio_10k_vs_10"] = told("publishing", publish_ratio(made.store, size.commits))
+        decide(made, size.decided)
+        figures |= told("idle looks", idle(made))
+        figures |= told("a flood", flood(made, size.flood))
     figures = {name: round(value, 3) for name, value in figures.items()}
-    how = {"command": COMMAND, "decided_manifests": DECIDED_OBJECTS, "decided_in_ledger": DECIDED_ROWS}
-    merge_figures("spatial-scale", figures, how)
     lines = [[name, figures[name], bound] for name, bound in BOUNDS.items()]
     body = f"{machine()}\n\n{table(['what', 'measured', 'bound'], lines)}\n\n{' '.join((__doc__ or '').split())}"
-    write_section("Spatial at scale", body)
     print(body)
+    if size != Size():
+        return
+    merge_figures("spatial-scale", figures, {"command": COMMAND, **asdict(size)})
+    write_section("Spatial at scale", body)
     missed = [name for name, bound in BOUNDS.items() if figures[name] > bound]
     if missed:
         raise SystemExit(f"beyond its bound: {', '.join(missed)}")
+
+
+def _asked() -> Size:
+    parser = argparse.ArgumentParser(prog=COMMAND, description="Measure intake and publishing after a million batches.")
+    for name, number in asdict(Size()).items():
+        parser.add_argument(f"--{name}", type=int, default=number)
+    return Size(**vars(parser.parse_args()))
+
+
+def told(what: str, measured: Any) -> Any:
+    print(f"{datetime.now(UTC):%H:%M:%S} {what}: {measured}", file=sys.stderr, flush=True)
+    return measured
 
 
 @contextmanager
@@ -122,24 +162,35 @@ def scene() -> Iterator[Scene]:
         (home / "dagster.yaml").write_text(json.dumps({"storage": {"postgres": {"postgres_db": settings}}}))
         os.environ["DAGSTER_HOME"] = str(home)
         with dg.DagsterInstance.get() as instance:
-            yield Scene(store, postgres, LedgerResource(**fields), instance)
+            yield Scene(Path(folder, "minio"), store, postgres, LedgerResource(**fields), instance)
 
 
-def idle(made: Scene) -> dict[str, float]:
-    """CPU seconds and requests of a look that finds nothing new, with a million manifests decided before."""
+def decide(made: Scene, number: int) -> None:
+    """So many manifests as they are once they were decided: below `manifests/decided/`, and in the ledger."""
     with made.ledger.open() as ledger:
         ledger._execute(
             "insert into {ledger}.batches (batch_id, dataset, manifest, manifest_sha256, state, run_id, reported_at) "
             "select 'old-' || n, 'places', repeat('x', 400), '', 'published', 'run-' || n, now() "
             "from generate_series(1, %s) n",
-            [DECIDED_ROWS],
+            [number],
         )
+        ledger._execute("analyze {ledger}.batches")
     landing = made.store.bucket(LANDING_ZONE)
-    each(
-        [f"manifests/decided/old-{number}.json" for number in range(DECIDED_OBJECTS)], lambda k: put(landing, k, b"{}")
-    )
-    with made.ledger.open() as ledger:
-        ledger._execute("update {ledger}.batches set state = 'published' where state = 'accepted'")
+    keys = [f"manifests/decided/old-{at}.json" for at in range(1, number + 1)]
+    disk = made.disk / made.store.name(LANDING_ZONE)
+    for first in range(0, number, COPIES):
+        put(landing, keys[first], json.dumps({"version": 1, "batch_id": "x" * 400}).encode())
+        kept = disk / keys[first] / "xl.meta"
+        for key in keys[first + 1 : first + COPIES]:
+            copy = disk / key
+            copy.mkdir()
+            os.link(kept, copy / "xl.meta")
+    for key in random.Random(0).sample(keys, min(number, LOOKED_AT)):  # noqa: S311
+        assert obstore.head(landing, key)["size"] > len("x" * 400)
+
+
+def idle(made: Scene) -> dict[str, float]:
+    """CPU seconds and requests of a look that finds nothing new."""
     made.tick()
     spent = []
     for _ in range(IDLE_TICKS):
@@ -152,11 +203,11 @@ def idle(made: Scene) -> dict[str, float]:
     return {"idle_tick_cpu_s_1m": statistics.median(spent), "idle_tick_requests_1m": number}
 
 
-def flood(made: Scene) -> dict[str, float]:
-    """Seconds from the first look to the last of 20,000 batches in the ledger and reported; and of another's wait."""
+def flood(made: Scene, number: int) -> dict[str, float]:
+    """Seconds from the first look to the last batch of a flood in the ledger and reported; and of another's wait."""
     landing = made.store.bucket(LANDING_ZONE)
     put(landing, "batches/shared/places.gpkg", b"x")
-    each([f"b-{number:05}" for number in range(FLOOD)], lambda batch_id: put_manifest(landing, batch_id, "places"))
+    each([f"b-{at:05}" for at in range(number)], lambda batch_id: put_manifest(landing, batch_id, "places"))
     asked: dict[str, float] = {}
     landed: list[float] = []
 
@@ -166,9 +217,10 @@ def flood(made: Scene) -> dict[str, float]:
         put_manifest(landing, "zzz-another", "wells")
         landed.append(time.monotonic())
 
+    before = reported(made)
     threading.Thread(target=another, daemon=True).start()
     begun = time.monotonic()
-    while reported(made) < FLOOD + 1:
+    while told("reported", reported(made) - before) <= number:
         result = made.tick()
         now = time.monotonic()
         if isinstance(result, dg.SensorResult):
@@ -183,10 +235,10 @@ def reported(made: Scene) -> int:
     return row[0] if row else 0
 
 
-def publish_ratio(store: ObjectStoreResource) -> float:
-    """How much longer publishing takes with 10,000 batches there than with 10, the two in turn."""
+def publish_ratio(store: ObjectStoreResource, many: int) -> float:
+    """How much longer publishing takes with so many batches there than with 10, the two in turn."""
     lake = store.bucket(DATA_LAKE)
-    for dataset, count in (("few", FEW), ("many", MANY)):
+    for dataset, count in (("few", FEW), ("many", many)):
 
         def commit(number: int, dataset: str = dataset) -> None:
             batch_id, moment = f"b-{number:06}", datetime.now(UTC).isoformat()
