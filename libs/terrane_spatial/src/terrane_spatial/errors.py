@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 MAX_REASONS = 20
 MAX_REASON_CHARS = 500
+SHOWN_CHARS = 80
 
 
 def printable(text: str) -> str:
     """The text as it can be stored and shown: what does not print is escaped, what is too long is cut."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return shown if len(shown) <= MAX_REASON_CHARS else f"{shown[:MAX_REASON_CHARS]}..."
+
+
+def shown(value: Any) -> str:
+    """A value that was given, as JSON, for a message; of a long one the beginning."""
+    found = json.dumps(value, ensure_ascii=True, default=str)
+    return found if len(found) <= SHOWN_CHARS else f"{found[:SHOWN_CHARS]}..."
 
 
 class BatchRejectedError(Exception):

@@ -226,6 +226,15 @@ def test_a_look_that_is_cut_short_loses_no_report_of_what_landed(
     assert landed(platform) == ["good"]
 
 
+def test_a_batch_that_an_earlier_release_accepted_by_other_rules_holds_up_no_report(platform: Platform) -> None:
+    old = ledger.Arrival("a-old", '{"version": 0, "batch_id": "a-old"}', "0" * 64, None, datetime.now(UTC))
+    with platform.ledger.open() as opened:
+        assert opened.accept(old, "places")
+    platform.put_sample("good")
+    platform.tick()
+    assert sorted(landed(platform)) == ["a-old", "good"]
+
+
 def test_a_look_ends_in_time_and_the_next_goes_on(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accept, "CHUNK", 2)
     put_many(platform, 5)

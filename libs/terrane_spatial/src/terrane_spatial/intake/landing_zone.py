@@ -10,6 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import obstore
+from obstore.exceptions import AlreadyExistsError, GenericError
+
 from terrane.object_store import put
 from terrane_spatial.errors import BatchRejectedError
 from terrane_spatial.intake.manifest import (
@@ -50,6 +53,7 @@ class ManifestObject:
     key: str
     etag: str | None
     written_at: datetime
+    size: int
     marked: bool = False
 
 
@@ -70,8 +74,6 @@ class Listing:
 
 def list_new(landing: Bucket) -> Listing:
     """The manifests that were not moved yet, and old markers: costs a request a thousand of them and recent markers."""
-    import obstore
-
     found = {str(o["path"]): o for o in obstore.list_with_delimiter(landing, prefix=FOLDER)["objects"]}
     notes = [key for key in found if key.endswith(WAITING_SUFFIX)]
     markers = [key for key in found if key.endswith(REJECTED_SUFFIX)]
@@ -80,7 +82,8 @@ def list_new(landing: Bucket) -> Listing:
 
     def manifest(key: str) -> ManifestObject:
         entry = found[key]
-        return ManifestObject(key, entry.get("e_tag"), entry["last_modified"], marker_key(key) in found)
+        marked = marker_key(key) in found
+        return ManifestObject(key, entry.get("e_tag"), entry["last_modified"], entry["size"], marked)
 
     return Listing(
         [manifest(key) for key in keys],
@@ -96,8 +99,6 @@ def move(landing: Bucket, key: str, etag: str | None = None, again: bool = False
         etag: what it was when it was looked at; written anew since, it stays, and is looked at again.
         again: whether one of its batch was decided before, beside which it is put under a name of its own.
     """
-    import obstore
-
     name = key.removeprefix(FOLDER)
     if again:
         name = f"{name.removesuffix(SUFFIX)}.{hashlib.sha256((etag or '').encode()).hexdigest()[:12]}{SUFFIX}"
@@ -109,19 +110,15 @@ def move(landing: Bucket, key: str, etag: str | None = None, again: bool = False
         return
 
 
-def read(landing: Bucket, key: str, at_most: int | None = None) -> bytes:
-    """The object's bytes, or the first of them, of one larger than `at_most`."""
-    import obstore
-
-    if at_most is None or obstore.head(landing, key)["size"] <= at_most:
-        return bytes(obstore.get(landing, key).bytes())
-    return bytes(obstore.get_range(landing, key, start=0, length=at_most))
+def read(landing: Bucket, found: ManifestObject, at_most: int) -> bytes:
+    """The manifest's bytes, or the first of them, of one that was listed as larger than `at_most`."""
+    if found.size <= at_most:
+        return bytes(obstore.get(landing, found.key).bytes())
+    return bytes(obstore.get_range(landing, found.key, start=0, length=at_most))
 
 
 def write_marker(landing: Bucket, manifest: str, sha256: str, reasons: list[str]) -> None:
     """Puts the reasons beside the manifest, unless a marker is there."""
-    from obstore.exceptions import AlreadyExistsError
-
     content = {
         "version": 1,
         "manifest": manifest,
@@ -145,17 +142,12 @@ def write_note(landing: Bucket, manifest: str, sha256: str, reason: str) -> None
 
 def remove_note(landing: Bucket, key: str) -> None:
     """Deletes the note of a manifest that is decided; another location may have done so."""
-    import obstore
-
     with contextlib.suppress(FileNotFoundError):
         obstore.delete(landing, key)
 
 
 def missing_files(landing: Bucket, manifest: Manifest) -> list[str]:
     """Why the manifest's files cannot be what it says, judged by their presence and size."""
-    import obstore
-    from obstore.exceptions import GenericError
-
     reasons = []
     for number, file in enumerate(manifest.files):
         try:
@@ -194,8 +186,6 @@ def download(landing: Bucket, file: ManifestFile, target: Path) -> Path:
 
 def _download(landing: Bucket, file: ManifestFile, target: Path) -> None:
     """Writes at most one byte more than the file should have."""
-    import obstore
-
     try:
         stream = obstore.get(landing, file.key).stream(min_chunk_size=READ_SIZE)
     except FileNotFoundError:

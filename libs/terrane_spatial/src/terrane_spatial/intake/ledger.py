@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -109,6 +109,7 @@ CHANGES = (
         where state = 'accepted' and run_id is null;
     """,
     declared.TABLES,
+    "alter table {ledger}.batches add column crashed_run_id text;",
 )
 # Between tries of a manifest that could not be decided; after the last it is set aside.
 BACK_OFF_S = (10, 60, 300, 1800)
@@ -116,7 +117,7 @@ COLUMNS = ", ".join(Batch.__dataclass_fields__)
 
 
 class Ledger:
-    """The ledger on an open autocommit connection; every call is a transaction."""
+    """The ledger on an open autocommit connection; every call is a transaction, unless it is made in one."""
 
     def __init__(self, connection: psycopg.Connection):
         self._connection = connection
@@ -132,6 +133,10 @@ class Ledger:
             for number, change in list(enumerate(CHANGES, start=1))[made:]:
                 self._execute(change)
                 self._execute("insert into {ledger}.changes (number) values (%s)", [number])
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """What is done within is done together or not at all; one within another is a savepoint of it."""
+        return self._connection.transaction()
 
     def _execute(self, statement: str, values: Sequence[Any] | None = None) -> psycopg.Cursor[Any]:
         return self._connection.execute(names.current().sql(statement), values)
@@ -168,9 +173,9 @@ class Ledger:
         where = "where reported_at is null and dataset = any(%s) order by seen_at limit 1000"
         return self._batches(where, [sorted(datasets)])
 
-    def reported(self, batch_id: str) -> None:
-        """It was told that the batch landed."""
-        self._execute("update {ledger}.batches set reported_at = now() where batch_id = %s", [batch_id])
+    def reported(self, batch_ids: Sequence[str]) -> None:
+        """It was told that the batches landed."""
+        self._execute("update {ledger}.batches set reported_at = now() where batch_id = any(%s)", [list(batch_ids)])
 
     def put_off(self, keys: Sequence[str]) -> dict[str, str | None]:
         """Those of the manifests that are not due yet, or were set aside, with the ETag they had."""
@@ -249,6 +254,15 @@ class Ledger:
             "state = 'accepted', reasons = '[]' where batch_id = %s and state in ('accepted', 'failed', 'quarantined')",
             [run_id, batch_id],
         )
+
+    def crashed(self, batch_id: str, run_id: str) -> str:
+        """Notes that a file of the batch ended the process that read it; returns the first run in which that was so."""
+        row = self._execute(
+            "update {ledger}.batches set crashed_run_id = coalesce(crashed_run_id, %s) where batch_id = %s "
+            "returning crashed_run_id",
+            [run_id, batch_id],
+        ).fetchone()
+        return row[0] if row else run_id
 
     def publish(self, batch_id: str, run_id: str, counts: Mapping[str, Any], commit_key: str) -> None:
         self._execute(

@@ -16,8 +16,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from terrane_spatial.errors import BatchRejectedError
+from terrane_spatial.errors import BatchRejectedError, shown
 from terrane_spatial.identifiers import launder
+from terrane_spatial.reading.reference_system import EPSG
 
 # The name `datetime` is a field of the manifest.
 Moment = datetime
@@ -29,12 +30,10 @@ WAITING_SUFFIX = ".waiting.json"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILES = 1000
 MAX_FILE_BYTES = 1 << 40
-SHOWN_INPUT_CHARS = 80
 
 BATCH_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
 DATASET = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-EPSG = re.compile(r"EPSG:[1-9][0-9]{0,5}\Z")
 MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2}))?\Z"
 )
@@ -250,7 +249,5 @@ def _sentence(detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
         model = ManifestFile if "[" in field else Manifest
         return f"{field}: unknown field; expected only {', '.join(model.model_fields)}"
-    found = json.dumps(detail["input"], ensure_ascii=True, default=str)
-    found = found if len(found) <= SHOWN_INPUT_CHARS else f"{found[:SHOWN_INPUT_CHARS]}..."
     message = detail["msg"].removeprefix("Value error, ")
-    return f"{field}: {message[0].lower()}{message[1:]}, got {found}"
+    return f"{field}: {message[0].lower()}{message[1:]}, got {shown(detail['input'])}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from terrane_spatial.errors import shown
 from terrane_spatial.transforms.library.cleaning import Dedupe, Repair, Require, Select
 from terrane_spatial.transforms.library.combining import AggregateToGrid, Dissolve, SpatialJoin
 from terrane_spatial.transforms.library.shaping import Buffer, Clip, Reproject, Simplify, Subdivide
@@ -23,7 +23,6 @@ LIBRARY: dict[str, type[Step]] = {
     )
 }  # fmt: skip
 SCRIPT = "sql"
-SHOWN_INPUT_CHARS = 80
 
 
 @dataclass(frozen=True)
@@ -78,22 +77,22 @@ def parse(dataset: str, entries: Sequence[Mapping[str, Any]], folder: Path) -> t
 
 def _step(entry: Any, folder: Path) -> Step | Script:
     if not isinstance(entry, Mapping) or len(entry) != 1:
-        raise ValueError(f"expected a name with its parameters, as in `repair: {{table: ...}}`, got {_shown(entry)}")
+        raise ValueError(f"expected a name with its parameters, as in `repair: {{table: ...}}`, got {shown(entry)}")
     ((name, parameters),) = entry.items()
     if name == SCRIPT:
         return _script(parameters, folder)
     if name not in LIBRARY:
         raise ValueError(f"there is no step {name!r}; expected one of {', '.join(LIBRARY)} or {SCRIPT}")
     if not isinstance(parameters, Mapping):
-        raise ValueError(f"({name}): expected parameters by name, got {_shown(parameters)}")
+        raise ValueError(f"({name}): expected parameters by name, got {shown(parameters)}")
     return LIBRARY[name].model_validate(dict(parameters))
 
 
 def _script(name: Any, folder: Path) -> Script:
     if not isinstance(name, str):
-        raise ValueError(f"({SCRIPT}): expected the name of a file, got {_shown(name)}")
+        raise ValueError(f"({SCRIPT}): expected the name of a file, got {shown(name)}")
     if name != Path(name).name:
-        raise ValueError(f"({SCRIPT}): expected the name of a file beside the YAML file, got {_shown(name)}")
+        raise ValueError(f"({SCRIPT}): expected the name of a file beside the YAML file, got {shown(name)}")
     path = folder / name
     if not path.is_file():
         raise ValueError(f"({SCRIPT}): there is no file {name} in {folder}")
@@ -110,13 +109,8 @@ def _sentence(step: type[Step], detail: Any) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     if not parameter:
         return message
-    return f"{parameter}: {message[0].lower()}{message[1:]}, got {_shown(detail['input'])}"
+    return f"{parameter}: {message[0].lower()}{message[1:]}, got {shown(detail['input'])}"
 
 
 def _names(step: type[Step]) -> list[str]:
     return [field.alias or name for name, field in step.model_fields.items()]
-
-
-def _shown(value: Any) -> str:
-    found = json.dumps(value, default=str)
-    return found if len(found) <= SHOWN_INPUT_CHARS else f"{found[:SHOWN_INPUT_CHARS]}..."
