@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import terrane_spatial
 pytestmark = pytest.mark.unit
 
 LIBRARY = Path(terrane_spatial.__file__).parent
-MAX_MODULES = 16
+MAX_MODULES, MAX_ARGUMENTS = 16, 5
+SAVED = re.compile(r"imported where (it is|they are) used|imported in `prepare`")
 # What a process that parses a file may use beside its own room: facts and rules, no store and no database.
 KNOWN_TO_BOTH = {
     "terrane_spatial.arrow_buffers",
@@ -45,6 +47,37 @@ def imported(path: Path) -> Iterator[str]:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
                 yield inner if inner in modules() else str(node.module)
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    given = function.args
+    named = [argument.arg for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    return [name for name in named if name not in ("self", "cls")]
+
+
+def test_no_function_takes_more_than_five_arguments() -> None:
+    counts = {
+        f"{module}.{function.name}": len(arguments(function))
+        for module, path in modules().items()
+        for function in functions(path)
+    }
+    assert len(counts) > 500
+    assert {name: count for name, count in counts.items() if count > MAX_ARGUMENTS} == {}
+
+
+def test_a_module_that_imports_within_functions_says_what_that_saves() -> None:
+    late = {
+        module: path
+        for module, path in modules().items()
+        if any(isinstance(n, ast.Import | ast.ImportFrom) for f in functions(path) for n in ast.walk(f))
+    }
+    assert len(late) > 5
+    told = {module: ast.get_docstring(ast.parse(path.read_text())) or "" for module, path in late.items()}
+    assert [module for module, docstring in told.items() if not SAVED.search(docstring)] == []
 
 
 def test_no_folder_holds_one_module_alone_or_more_than_can_be_taken_in_at_once() -> None:

@@ -1,4 +1,8 @@
-"""The buffers of Arrow arrays as numpy's: no copies, and no library beside the two."""
+"""The buffers of Arrow arrays as numpy's: no copies, and no library beside the two.
+
+numpy and pyarrow are imported where they are used: definitions import this module, and start 0.15 s sooner without
+them.
+"""
 
 from __future__ import annotations
 

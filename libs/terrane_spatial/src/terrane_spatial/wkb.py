@@ -1,4 +1,7 @@
-"""Well-known binary (ISO 13249-3): its types, and the type of every geometry of an Arrow array."""
+"""Well-known binary (ISO 13249-3): its types, and the type of every geometry of an Arrow array.
+
+numpy is imported where it is used: definitions import this module, and start 0.1 s sooner without it.
+"""
 
 from __future__ import annotations
 

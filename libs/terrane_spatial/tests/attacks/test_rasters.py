@@ -63,7 +63,7 @@ def convert(tmp_path: Path, canary: Any) -> Iterator[Callable[[bytes], str]]:
         (folder / "object").write_bytes(content)
         try:
             path = unpack(folder / "object", "places", "b/places", FORMATS)
-            cog_writer.to_cog(path, "b/places", folder / "out" / "places.tif", crs="EPSG:4326", limits=LIMITS)
+            cog_writer.to_cog(path, "b/places", folder / "out" / "places.tif", cog_writer.Wanted("EPSG:4326"), LIMITS)
         except BatchRejectedError as error:
             assert list((folder / "out").iterdir()) == []
             return str(error)

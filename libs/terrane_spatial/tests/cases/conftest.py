@@ -48,6 +48,6 @@ def convert(tmp_path: Path) -> Callable[..., cog_writer.Cog]:
         (tmp_path / "out").mkdir()
         shutil.copy(FILES / name, tmp_path / "in" / "object")
         path = unpack(tmp_path / "in" / "object", "r", name, [BY_NAME[kind] for kind in RASTERS])
-        return cog_writer.to_cog(path, name, tmp_path / "out" / "r.tif", **told)
+        return cog_writer.to_cog(path, name, tmp_path / "out" / "r.tif", cog_writer.Wanted(**told))
 
     return send

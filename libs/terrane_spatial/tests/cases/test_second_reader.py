@@ -98,7 +98,7 @@ held_rows.WHOLE_ROWS, held_rows.SAMPLE_ROWS = 1000, 500
 path, file = Path(sys.argv[1]), ManifestFile(key="b/x.gpkg", size=1, sha256="0" * 64)
 with vector_reader.read(path, "x") as (layer, batches):
     list(batches)
-    told = verification.require_the_same(path, file, layer, batches, "")
+    told = verification.require_the_same(path, file, layer, batches, vector_reader.How())
 assert "a sample" in told["compared with a second reading"]
 print(sorted({"pandas", "shapely", "pyogrio"} & set(sys.modules)))
 """

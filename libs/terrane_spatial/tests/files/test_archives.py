@@ -33,7 +33,7 @@ def refusal(tmp_path: Path, path: Path, limits: Limits | None = None) -> str:
     target = tmp_path / "out"
     target.mkdir()
     with pytest.raises(BatchRejectedError) as caught:
-        extract(path, target, "places", "b/places.zip", FORMATS, limits or Limits())
+        extract(path, target / "places", "b/places.zip", FORMATS, limits or Limits())
     assert [p.name for p in tmp_path.rglob("*evil*")] == []
     return str(caught.value)
 
@@ -48,7 +48,7 @@ def test_a_shapefile_is_taken_out_under_names_of_our_choice(tmp_path: Path) -> N
     }
     target = tmp_path / "out"
     target.mkdir()
-    assert extract(archive(tmp_path, members), target, "places", "b/places.zip", FORMATS) == target / "places.shp"
+    assert extract(archive(tmp_path, members), target / "places", "b/places.zip", FORMATS) == target / "places.shp"
     assert sorted(p.name for p in target.iterdir()) == ["places.dbf", "places.shp", "places.shx"]
 
 
@@ -106,7 +106,7 @@ def test_a_file_is_told_by_its_content_whatever_its_name(tmp_path: Path) -> None
     target = tmp_path / "out"
     target.mkdir()
     path = archive(tmp_path, {"orte.exe": GEOJSON, "map.png": b"a picture that is none"})
-    assert extract(path, target, "places", "b/places.zip", FORMATS) == target / "places.geojson"
+    assert extract(path, target / "places", "b/places.zip", FORMATS) == target / "places.geojson"
 
 
 def test_a_geodatabase_is_taken_out_as_a_folder(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_geodatabase_is_taken_out_as_a_folder(tmp_path: Path) -> None:
     target.mkdir()
     names = ("a00000001.gdbtable", "a00000001.gdbtablx", "gdb", "run.py", "a00000001.gdbtable.lock/x")
     path = archive(tmp_path, {f"x/Places.gdb/{name}": b"" for name in names})
-    made = extract(path, target, "places", "b/places.zip", FORMATS)
+    made = extract(path, target / "places", "b/places.zip", FORMATS)
     assert made == target / "places.gdb"
     assert sorted(p.name for p in made.iterdir()) == ["a00000001.gdbtable", "a00000001.gdbtablx", "gdb"]
 

@@ -19,7 +19,7 @@ from terrane.publishing import read_commit
 from terrane_spatial.errors import BatchRejectedError
 from terrane_spatial.files.fetch import unpack
 from terrane_spatial.files.formats import BY_NAME, FORMATS, RASTERS, VECTORS, declared
-from terrane_spatial.rasters.cog_writer import to_cog
+from terrane_spatial.rasters.cog_writer import Wanted, to_cog
 from terrane_spatial.runs.stages import load
 
 pytestmark = pytest.mark.integration
@@ -152,7 +152,7 @@ def test_a_raster_of_every_format_is_known_by_its_content_and_converted(tmp_path
     (folder / "object").write_bytes(made_raster(name, tmp_path))
     path = unpack(folder / "object", "heights", "b/heights", declared(RASTERS))
     assert path.suffix == BY_NAME[name].suffix
-    cog = to_cog(path, "b/heights", tmp_path / "heights.tif", crs="EPSG:4326")
+    cog = to_cog(path, "b/heights", tmp_path / "heights.tif", Wanted("EPSG:4326"))
     assert (cog.driver, cog.width, cog.height, cog.epsg) == (BY_NAME[name].driver, 40, 30, 4326)
     assert [round(edge, 6) for edge in cog.bounds] == [10.0, 47.7, 10.4, 48.0]
 

@@ -89,8 +89,7 @@ class Batch:
             [file_of(name) for name in self.sources],
             self.fetch,
             lambda: run_schema.connect(self.postgres, RUN_ID),
-            self.said.append,
-            self.observed.append,
+            batch_loader.Progress(self.said.append, self.observed.append),
             at_once,
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -19,6 +21,7 @@ from spatial_batches import frame
 from spatial_platform import SAMPLES, Platform, failure_of
 
 from terrane.publishing import Commit, list_commits, read_commit
+from terrane_spatial.transforms import row_balance
 
 pytestmark = pytest.mark.integration
 
@@ -108,6 +111,31 @@ def test_the_preview_is_a_small_map(published: tuple[Platform, Commit]) -> None:
     colours = image.convert("RGB").getcolors(100)
     assert colours
     assert len(colours) > 5
+
+
+def test_an_output_is_hashed_once_and_a_table_counted_once(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file of the batch is read again to be uploaded, by the store's library, and by nobody else."""
+    read: Counter[str] = Counter()
+    counted: Counter[str] = Counter()
+    opens, counts = Path.open, row_balance._rows
+
+    def open_counted(path: Path, mode: str = "r", *more: Any, **named: Any) -> Any:
+        read[path.name] += mode == "rb"
+        return opens(path, mode, *more, **named)
+
+    def rows_counted(connection: Any, table: str) -> int:
+        counted[table] += 1
+        return counts(connection, table)
+
+    monkeypatch.setattr(Path, "open", open_counted)
+    monkeypatch.setattr(row_balance, "_rows", rows_counted)
+    platform.put_sample()
+    assert platform.run_next().success
+    commit = read_commit(platform.lake, "places", "natural-earth-1")
+    item = json.loads(content(platform, commit, "item.json"))
+    assert read["places.parquet"] == 1
+    assert counted == {"out_places": 1, "out_countries": 1}
+    assert item["assets"]["places.parquet"]["file:checksum"] == f"1220{commit.object('places.parquet').sha256}"
 
 
 def test_the_materialisation_says_what_was_published(platform: Platform) -> None:

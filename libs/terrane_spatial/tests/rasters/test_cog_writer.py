@@ -17,6 +17,7 @@ from rio_cogeo.cogeo import cog_validate
 from terrane_spatial.errors import BatchRejectedError
 from terrane_spatial.files.formats import RASTER, Format
 from terrane_spatial.rasters import cog_writer
+from terrane_spatial.rasters.cog_writer import Wanted
 
 pytestmark = pytest.mark.unit
 
@@ -49,9 +50,9 @@ def write(path: Path, values: np.ndarray, **changes: Any) -> Path:
     return path
 
 
-def refusal(path: Path, target: Path, **options: Any) -> str:
+def refusal(path: Path, target: Path, wanted: Wanted | None = None) -> str:
     with pytest.raises(BatchRejectedError) as caught:
-        cog_writer.to_cog(path, "b/x", target, **options)
+        cog_writer.to_cog(path, "b/x", target, wanted)
     assert not target.exists()
     return str(caught.value)
 
@@ -75,7 +76,7 @@ def test_a_raster_becomes_a_valid_cog_with_the_same_pixels(tmp_path: Path) -> No
 
 def test_colours_stay_exact_and_overviews_of_categories_hold_no_value_that_was_not_there(tmp_path: Path) -> None:
     codes = np.random.default_rng(2).choice(np.array([10, 200], np.uint8), (1100, 1100))
-    cog = cog_writer.to_cog(write(tmp_path / "x.tif", codes), "b/x", tmp_path / "out.tif", categories=True)
+    cog = cog_writer.to_cog(write(tmp_path / "x.tif", codes), "b/x", tmp_path / "out.tif", Wanted(categories=True))
     with rasterio.open(cog.path, overview_level=0) as smaller:
         assert set(np.unique(smaller.read(1))) == {10, 200}
 
@@ -84,7 +85,7 @@ def test_a_png_with_a_world_file_takes_its_system_from_the_manifest(tmp_path: Pa
     image = np.random.default_rng(3).integers(0, 255, (3, 300, 400), np.uint8)
     write(tmp_path / "x.png", image, driver="PNG", crs=None, transform=None)
     (tmp_path / "x.pgw").write_text("0.01\n0\n0\n-0.01\n10.005\n49.995\n")
-    cog = cog_writer.to_cog(tmp_path / "x.png", "b/x", tmp_path / "out.tif", crs="EPSG:4326")
+    cog = cog_writer.to_cog(tmp_path / "x.png", "b/x", tmp_path / "out.tif", Wanted("EPSG:4326"))
     assert cog.epsg == 4326
     assert cog.bounds == pytest.approx((10, 47, 14, 50))
     with rasterio.open(cog.path) as made:
@@ -98,7 +99,7 @@ def test_of_a_tiff_with_several_pages_the_manifest_names_one(tmp_path: Path) -> 
     for number in (1, 2, 3):
         write(path, np.full((64, 64), number, np.uint8), **({"APPEND_SUBDATASET": "YES"} if number > 1 else {}))
     assert "it has several pages, 1, 2, 3; the manifest's field layer says which" in refusal(path, tmp_path / "o.tif")
-    cog = cog_writer.to_cog(path, "b/x", tmp_path / "second.tif", layer="2")
+    cog = cog_writer.to_cog(path, "b/x", tmp_path / "second.tif", Wanted(layer="2"))
     with rasterio.open(cog.path) as made:
         assert set(np.unique(made.read(1))) == {2}
 
@@ -136,7 +137,7 @@ def test_bands_of_different_numbers_of_bits_are_refused_as_one_would_be_cut(tmp_
 
 def test_a_system_that_the_manifest_contradicts_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "x.tif", terrain(64, 64))
-    assert "says EPSG:32633 and the manifest says EPSG:3857" in refusal(path, tmp_path / "o.tif", crs="EPSG:3857")
+    assert "says EPSG:32633 and the manifest says EPSG:3857" in refusal(path, tmp_path / "o.tif", Wanted("EPSG:3857"))
 
 
 def test_a_raster_without_a_place_on_earth_is_refused(tmp_path: Path) -> None:

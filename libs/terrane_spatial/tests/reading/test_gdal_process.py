@@ -130,6 +130,6 @@ def test_what_was_started_for_a_file_that_never_came_is_ended(started: list[Gdal
 
     files = [ManifestFile(key=f"b/{name}.gpkg", size=1, sha256="0" * 64) for name in ("a", "b")]
     with pytest.raises(OSError, match="no such object"):
-        load_files(files, fetch, batch_loader.threading.Lock, lambda _: None)  # type: ignore[arg-type]
+        load_files(files, fetch, batch_loader.threading.Lock, batch_loader.Progress())  # type: ignore[arg-type]
     assert started
     assert all(process.popen.returncode is not None for process in started)

@@ -53,7 +53,7 @@ def _try(place: Path, files: list[Path]) -> tuple[str, str, str | None]:
         arrival.mkdir()
         made.mkdir()
         path = unpack(sent(arrival, files), "t", "file", RASTERS)
-        return _compared(path, cog_writer.to_cog(path, "file", made / "t.tif", crs, layer), layer)
+        return _compared(path, cog_writer.to_cog(path, "file", made / "t.tif", cog_writer.Wanted(crs, layer)), layer)
 
     return as_asked(place, convert, "EPSG:4326")
 

@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+from dagster._core.events import RunFailureReason
+from dagster._core.execution.retries import auto_reexecution_should_retry_run
 from spatial_batches import geojson_batch
 from spatial_platform import Platform, failure_of
 
@@ -113,19 +116,55 @@ def test_a_run_that_takes_rows_slowly_does_not_use_up_the_file_s_time(
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGBUS", "SIGABRT", "SIGXCPU"])
-def test_a_file_that_twice_ends_its_process_is_quarantined_when_another_of_its_format_is_read_meanwhile(
+def test_a_file_that_ends_its_process_in_two_runs_is_quarantined_when_another_of_its_format_is_read_meanwhile(
     platform: Platform, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     platform.put("hostile", geojson_batch())
     (request,) = platform.requests()
     with monkeypatch.context() as broken:
         broken.setattr(gdal_process, "CHILD", child_that(FALLS_OVER.replace("{signal}", name)))
+        first = platform.run(request)
+        assert name in failure_of(first)
+        assert state_of(platform, "hostile") == "failed"
         said = failure_of(platform.run(request))
     assert name in said
+    assert first.run_id in said
     assert "lift_quarantine" in said
-    batch = platform.batch("hostile")
+    assert (state_of(platform, "hostile"), platform.marker("hostile")) == ("quarantined", None)
+
+
+def test_the_second_run_is_dagster_s_own_and_there_is_no_third(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the chart and a laptop have it: of runs whose steps failed, none is launched again unless its tags say so."""
+    platform.put("hostile", geojson_batch())
+    (request,) = platform.requests()
+    monkeypatch.setattr(gdal_process, "CHILD", child_that(FALLS_OVER.replace("{signal}", "SIGSEGV")))
+    assert [will_be_retried(platform, platform.run(request)) for _ in range(2)] == [True, False]
+
+
+def test_a_batch_that_is_read_by_its_second_run_is_published(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.put("unlucky", geojson_batch())
+    (request,) = platform.requests()
+    with monkeypatch.context() as broken:
+        broken.setattr(gdal_process, "CHILD", child_that(FALLS_OVER.replace("{signal}", "SIGBUS")))
+        assert not platform.run(request).success
+    assert platform.run(request).success
+    assert state_of(platform, "unlucky") == "published"
+
+
+def state_of(platform: Platform, batch_id: str) -> str:
+    batch = platform.batch(batch_id)
     assert batch
-    assert (batch.state, platform.marker("hostile")) == ("quarantined", None)
+    return batch.state
+
+
+def will_be_retried(platform: Platform, result: dg.ExecuteInProcessResult) -> bool:
+    run = platform.instance.get_run_by_id(result.run_id)
+    assert run
+    return auto_reexecution_should_retry_run(platform.instance, run, RunFailureReason.STEP_FAILURE)
 
 
 def test_a_quarantine_holds_until_a_person_lifts_it(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +172,7 @@ def test_a_quarantine_holds_until_a_person_lifts_it(platform: Platform, monkeypa
     (request,) = platform.requests()
     with monkeypatch.context() as broken:
         broken.setattr(gdal_process, "CHILD", child_that(FALLS_OVER.replace("{signal}", "SIGSEGV")))
-        assert not platform.run(request).success
+        assert not any(platform.run(request).success for _ in range(2))
     assert "is quarantined" in failure_of(platform.run(request))
     config = {"ops": {"data_lake__places": {"ops": {"load": {"config": {"lift_quarantine": True}}}}}}
     assert platform.run(request.with_replaced_attrs(run_config=config)).success

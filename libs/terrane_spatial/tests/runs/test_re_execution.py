@@ -110,6 +110,17 @@ def test_several_batches_at_once_are_each_published_by_their_own_run(
     )
 
 
+def test_a_backfill_of_several_batches_is_a_run_for_each(platform: Platform, instance: dg.DagsterInstance) -> None:
+    """As the UI launches them, with the partition and no tag of ours."""
+    policy = platform.definitions.resolve_assets_def(PLACES).backfill_policy or dg.BackfillPolicy.multi_run()
+    assert policy.max_partitions_per_run == 1
+    for batch_id in ("b-1", "b-2"):
+        platform.put(batch_id, geojson_batch())
+    for request in platform.requests():
+        assert launch(platform, dg.RunRequest(partition_key=request.partition_key))[1]
+    assert sorted(published(platform)) == ["b-1", "b-2"]
+
+
 def test_dagster_s_own_retry_goes_on_with_what_is_loaded_and_publishes_the_run_s_batch(
     platform: Platform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ from terrane.publishing.commits import (
     read_commits,
 )
 from terrane.publishing.newest import newest_commit, rebuild_newest
-from terrane.publishing.objects import CommitsAreOverwritten, download, probe_put_if_absent
+from terrane.publishing.objects import CommitsAreOverwritten, Content, download, probe_put_if_absent
 from terrane.publishing.publisher import AlreadyPublished, AttemptTooOld, publish
 from terrane.publishing.retention import Collected, Retention, collect, prune
 from terrane.publishing.rewriting import list_datasets, rewrite
@@ -36,6 +36,7 @@ __all__ = [
     "CommitTooNew",
     "CommitUnreadable",
     "CommitsAreOverwritten",
+    "Content",
     "PublishedObject",
     "Retention",
     "collect",

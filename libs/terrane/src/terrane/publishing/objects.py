@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,14 +25,28 @@ class CommitsAreOverwritten(RuntimeError):
     """The object store lets a second put-if-absent win."""
 
 
-def upload(lake: Bucket, key: str, name: str, source: Path | bytes) -> PublishedObject:
+@dataclass(frozen=True)
+class Content:
+    """What becomes one object: a local file, or bytes. Hashed once, whoever wants to know."""
+
+    source: Path | bytes
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, source: Path | bytes | Content) -> Content:
+        if isinstance(source, Content):
+            return source
+        if isinstance(source, bytes):
+            return cls(source, len(source), hashlib.sha256(source).hexdigest())
+        return cls(source, source.stat().st_size, _digest(source))
+
+
+def upload(lake: Bucket, key: str, name: str, source: Path | bytes | Content) -> PublishedObject:
     """Writes one object. Raises StoreFull when the store has no room."""
-    if isinstance(source, bytes):
-        digest, size = hashlib.sha256(source).hexdigest(), len(source)
-    else:
-        digest, size = _digest(source), source.stat().st_size
-    put(lake, key, source)
-    return PublishedObject(name, key, size, digest)
+    content = Content.of(source)
+    put(lake, key, content.source)
+    return PublishedObject(name, key, content.size, content.sha256)
 
 
 def download(lake: Bucket, published: PublishedObject, target: Path) -> Path:

@@ -16,7 +16,7 @@ from terrane.object_store import put
 from terrane.publishing.attempts import Attempt
 from terrane.publishing.commits import Commit, commit_key, read_commit
 from terrane.publishing.newest import advance
-from terrane.publishing.objects import upload
+from terrane.publishing.objects import Content, upload
 
 if TYPE_CHECKING:
     from terrane.object_store import Bucket
@@ -47,7 +47,7 @@ def publish(
     dataset: str,
     batch_id: str,
     run_id: str,
-    files: Mapping[str, Path | bytes],
+    files: Mapping[str, Path | bytes | Content],
     summary: Mapping[str, Any] | None = None,
     *,
     data_time: datetime | None = None,
@@ -56,6 +56,8 @@ def publish(
 
     A batch that is committed already is left alone and nothing is uploaded. After the commit nothing fails: a pointer
     that could not be moved is a warning, readers find the batch by its attempt, and `collect` moves it.
+
+    Seven arguments, each by its name in the commit: only the caller knows them, before there is one.
 
     Args:
         files: a name in the batch to a local file or to bytes.

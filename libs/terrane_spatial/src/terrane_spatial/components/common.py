@@ -1,6 +1,7 @@
 """What the datasets' assets have in common: the two assets of each, and how fresh they must be."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -83,13 +84,20 @@ def landing_spec(dataset: str, tags: dict[str, str], owned: Ownership) -> dg.Ass
     )
 
 
+@dataclass(frozen=True)
+class Shown:
+    """How Dagster shows an asset: the kinds of what makes it, its tags, and whose it is."""
+
+    kinds: Collection[str]
+    tags: Mapping[str, str]
+    owned: Ownership
+
+
 def lake_asset(
     dataset: Dataset,
     compose: Callable[..., Any],
-    kinds: set[str],
-    tags: dict[str, str],
+    shown: Shown,
     freshness: Freshness,
-    owned: Ownership,
     checks: Sequence[dg.AssetCheckSpec] = (),
 ) -> dg.AssetsDefinition:
     """The asset of the lake that the composed ops make of the batches in the landing zone."""
@@ -98,9 +106,9 @@ def lake_asset(
         ins={"batches": dg.AssetIn(landed(dataset.name), dagster_type=dg.Nothing)},
         description=dataset.description,
         group_name="transformations",
-        owners=owned.owners,
-        kinds=kinds,
-        tags={**owned.tags, **tags},
+        owners=shown.owned.owners,
+        kinds=set(shown.kinds),
+        tags={**shown.owned.tags, **shown.tags},
         check_specs=checks,
         partitions_def=batches_of(dataset.name),
     )(compose)

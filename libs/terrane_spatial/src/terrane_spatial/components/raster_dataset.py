@@ -10,6 +10,7 @@ from terrane.ownership import ownership
 from terrane_spatial.components.common import (
     Freshness,
     Keep,
+    Shown,
     index_asset,
     lake_asset,
     landing_spec,
@@ -68,7 +69,7 @@ class RasterDataset(dg.Component, dg.Model, dg.Resolvable):
             return convert.alias(CONVERT)(batches)
 
         owned = ownership(Path(context.project_root))
-        lake = lake_asset(dataset, compose, {"gdal", "geotiff"}, self.tags, self.freshness, owned)
+        lake = lake_asset(dataset, compose, Shown({"gdal", "geotiff"}, self.tags, owned), self.freshness)
         job, schedule = self.retention.of(dataset)
         assets = [landing_spec(self.dataset, self.tags, owned), lake, index_asset(dataset, self.tags, owned)]
         return dg.Definitions(assets=assets, jobs=[job], schedules=[schedule])

@@ -11,6 +11,7 @@ from terrane.ownership import Ownership, ownership
 from terrane_spatial.components.common import (
     Freshness,
     Keep,
+    Shown,
     index_asset,
     lake_asset,
     landing_spec,
@@ -156,5 +157,5 @@ class SpatialDataset(dg.Component, dg.Model, dg.Resolvable):
 
         about = checks_of(dataset)
         specs = [dg.AssetCheckSpec(name, asset=key, blocking=True, description=told) for name, told in about.items()]
-        kinds = {"gdal", "postgres", "parquet"}
-        return lake_asset(dataset, compose, kinds, self.tags, self.freshness, owned, specs)
+        shown = Shown({"gdal", "postgres", "parquet"}, self.tags, owned)
+        return lake_asset(dataset, compose, shown, self.freshness, specs)

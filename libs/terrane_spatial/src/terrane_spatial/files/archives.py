@@ -48,14 +48,12 @@ class Found:
     format: Format
 
 
-def extract(
-    archive: Path, folder: Path, stem: str, name: str, formats: Sequence[Format], limits: Limits = DEFAULT_LIMITS
-) -> Path:
+def extract(archive: Path, target: Path, name: str, formats: Sequence[Format], limits: Limits = DEFAULT_LIMITS) -> Path:
     """Extracts the archive's one spatial file, with what belongs to it, under names of our choice.
 
     Args:
         archive: a zip file.
-        folder: where the files go, as `<stem><suffix of the format>`.
+        target: where the files go, but for the suffix, which is the format's.
         name: what to call the archive in messages.
         formats: of which the file must be.
 
@@ -71,17 +69,21 @@ def extract(
             members = [m for m in opened.infolist() if not m.is_dir() and not _is_finders(m.filename)]
             _refuse(name, members, archive.stat().st_size, limits)
             found = _the_spatial_file(opened, name, members, formats)
-            targets = _targets(found, members, folder, stem, name)
+            targets = _targets(found, members, target, name)
             budget = limits.total_bytes
-            for target, member in targets.items():
-                target.parent.mkdir(exist_ok=True)
-                budget -= _write(opened, member, target, name, budget)
+            for path, member in targets.items():
+                path.parent.mkdir(exist_ok=True)
+                budget -= _write(opened, member, path, name, budget)
     except UNREADABLE as error:
         raise BatchRejectedError(f"{name} is no zip archive that can be read: {error}") from None
-    missing = [part for part in found.format.needs if not (folder / f"{stem}{part}").exists()]
+    missing = [part for part in found.format.needs if not _with(target, part).exists()]
     if missing:
         raise BatchRejectedError(f"{name}: {found.path} is not whole without its file {', '.join(missing)}")
-    return folder / f"{stem}{found.format.suffix}"
+    return _with(target, found.format.suffix)
+
+
+def _with(target: Path, suffix: str) -> Path:
+    return target.parent / f"{target.name}{suffix}"
 
 
 def _is_finders(name: str) -> bool:
@@ -169,26 +171,25 @@ def _is_part(path: PurePosixPath, of: Found) -> bool:
     return beside and path.suffix.lower() in of.format.parts
 
 
-def _targets(
-    found: Found, members: list[zipfile.ZipInfo], folder: Path, stem: str, name: str
-) -> dict[Path, zipfile.ZipInfo]:
+def _targets(found: Found, members: list[zipfile.ZipInfo], target: Path, name: str) -> dict[Path, zipfile.ZipInfo]:
     """What to write, and from which member."""
     targets: dict[Path, zipfile.ZipInfo] = {}
     for member in members:
         path = PurePosixPath(member.filename)
         if found.format.name == "openfilegdb":
             wanted = path.parent == found.path and GDB_MEMBER.match(path.name)
-            target = folder / f"{stem}{found.format.suffix}" / path.name.lower()
+            written = _with(target, found.format.suffix) / path.name.lower()
         elif path == found.path:
-            wanted, target = True, folder / f"{stem}{found.format.suffix}"
+            wanted, written = True, _with(target, found.format.suffix)
         else:
             wanted = _is_part(path, found)
-            target = folder / f"{stem}{path.suffix.lower()}"
+            written = _with(target, path.suffix.lower())
         if not wanted:
             continue
-        if target in targets:
-            raise BatchRejectedError(f"{name} has two members that are both {target.name.removeprefix(stem)} of it")
-        targets[target] = member
+        if written in targets:
+            told = written.name.removeprefix(target.name)
+            raise BatchRejectedError(f"{name} has two members that are both {told} of it")
+        targets[written] = member
     return targets
 
 

@@ -43,7 +43,7 @@ def unpack(arrived: Path, stem: str, name: str, formats: Sequence[Format], limit
     """Names the file that arrived for its content, or takes what it holds out of it where it is an archive."""
     head = _head(arrived)
     if is_zip(head):
-        path = extract(arrived, arrived.parent, stem, name, formats, limits)
+        path = extract(arrived, arrived.parent / stem, name, formats, limits)
         arrived.unlink()
         journal.take_in(path, name)
     else:

@@ -1,4 +1,7 @@
-"""The landing zone: its manifests and markers, and fetching a batch's objects to check them."""
+"""The landing zone: its manifests and markers, and fetching a batch's objects to check them.
+
+obstore is imported where it is used: definitions import this module and know no store.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import obstore
-from obstore.exceptions import AlreadyExistsError, GenericError
 
 from terrane.object_store import put
 from terrane_spatial.errors import BatchRejectedError
@@ -74,6 +74,8 @@ class Listing:
 
 def list_new(landing: Bucket) -> Listing:
     """The manifests that were not moved yet, and old markers: costs a request a thousand of them and recent markers."""
+    import obstore
+
     found = {str(o["path"]): o for o in obstore.list_with_delimiter(landing, prefix=FOLDER)["objects"]}
     notes = [key for key in found if key.endswith(WAITING_SUFFIX)]
     markers = [key for key in found if key.endswith(REJECTED_SUFFIX)]
@@ -99,6 +101,8 @@ def move(landing: Bucket, key: str, etag: str | None = None, again: bool = False
         etag: what it was when it was looked at; written anew since, it stays, and is looked at again.
         again: whether one of its batch was decided before, beside which it is put under a name of its own.
     """
+    import obstore
+
     name = key.removeprefix(FOLDER)
     if again:
         name = f"{name.removesuffix(SUFFIX)}.{hashlib.sha256((etag or '').encode()).hexdigest()[:12]}{SUFFIX}"
@@ -112,6 +116,8 @@ def move(landing: Bucket, key: str, etag: str | None = None, again: bool = False
 
 def read(landing: Bucket, found: ManifestObject, at_most: int) -> bytes:
     """The manifest's bytes, or the first of them, of one that was listed as larger than `at_most`."""
+    import obstore
+
     if found.size <= at_most:
         return bytes(obstore.get(landing, found.key).bytes())
     return bytes(obstore.get_range(landing, found.key, start=0, length=at_most))
@@ -119,6 +125,8 @@ def read(landing: Bucket, found: ManifestObject, at_most: int) -> bytes:
 
 def write_marker(landing: Bucket, manifest: str, sha256: str, reasons: list[str]) -> None:
     """Puts the reasons beside the manifest, unless a marker is there."""
+    from obstore.exceptions import AlreadyExistsError
+
     content = {
         "version": 1,
         "manifest": manifest,
@@ -142,12 +150,17 @@ def write_note(landing: Bucket, manifest: str, sha256: str, reason: str) -> None
 
 def remove_note(landing: Bucket, key: str) -> None:
     """Deletes the note of a manifest that is decided; another location may have done so."""
+    import obstore
+
     with contextlib.suppress(FileNotFoundError):
         obstore.delete(landing, key)
 
 
 def missing_files(landing: Bucket, manifest: Manifest) -> list[str]:
     """Why the manifest's files cannot be what it says, judged by their presence and size."""
+    import obstore
+    from obstore.exceptions import GenericError
+
     reasons = []
     for number, file in enumerate(manifest.files):
         try:
@@ -186,6 +199,8 @@ def download(landing: Bucket, file: ManifestFile, target: Path) -> Path:
 
 def _download(landing: Bucket, file: ManifestFile, target: Path) -> None:
     """Writes at most one byte more than the file should have."""
+    import obstore
+
     try:
         stream = obstore.get(landing, file.key).stream(min_chunk_size=READ_SIZE)
     except FileNotFoundError:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +28,26 @@ CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
 Fetch = Callable[[ManifestFile, Path], Path]
 Connect = Callable[[], AbstractContextManager["psycopg.Connection"]]
-Observe = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where it goes how far loading is.
+
+    Attributes:
+        say: takes lines for people.
+        observe: takes rows, rows a second and bytes of every file under way, by the file's key.
+    """
+
+    say: Callable[[str], None] = lambda _: None
+    observe: Callable[[Mapping[str, Any]], None] = lambda _: None
 
 
 def load_files(
     files: Sequence[ManifestFile],
     fetch: Fetch,
     connect: Connect,
-    say: Callable[[str], None],
-    observe: Observe = lambda _: None,
+    progress: Progress,
     at_once: int | None = None,
 ) -> list[Loaded]:
     """Fetches and loads the files; returns what was loaded, in the order of the files.
@@ -45,8 +57,7 @@ def load_files(
     Args:
         fetch: puts a file into a folder, which goes when the file is loaded, and says under which name.
         connect: opens a connection of the run, in autocommit; each file gets one.
-        say: where lines about progress go; called in the caller's thread, as is `observe`.
-        observe: takes rows, rows a second and bytes of every file under way, by the file's key.
+        progress: how far it is; told in the caller's thread.
         at_once: how many files at a time; as many as there are processors unless given.
     """
     at_once = at_once or min(len(files), processors())
@@ -59,11 +70,11 @@ def load_files(
         pool = at_the_end.enter_context(ThreadPoolExecutor(at_once, "load"))
         at_the_end.callback(stop.set)
         futures = [pool.submit(_load, file, fetch, connect, meters[file.key], at_once) for file in files]
-        _watch(futures, list(meters.values()), say, observe)
+        _watch(futures, list(meters.values()), progress)
     raise_first(futures)
     loaded = [future.result() for future in futures]
     for file, each in zip(files, loaded, strict=True):
-        say(f"{meters[file.key]}, EPSG:{each.srid}; {each.facts}")
+        progress.say(f"{meters[file.key]}, EPSG:{each.srid}; {each.facts}")
     return loaded
 
 
@@ -99,9 +110,7 @@ def _load(file: ManifestFile, fetch: Fetch, connect: Connect, meter: Meter, at_o
             return load_file(connection, path, file, meter, beside)
 
 
-def _watch(
-    futures: Sequence[Future[Loaded]], meters: Sequence[Meter], say: Callable[[str], None], observe: Observe
-) -> None:
+def _watch(futures: Sequence[Future[Loaded]], meters: Sequence[Meter], progress: Progress) -> None:
     """Waits until all are done or one failed, telling every TELL_EVERY_S how far those under way are."""
     while True:
         done, waiting = wait(futures, TELL_EVERY_S, FIRST_EXCEPTION)
@@ -109,7 +118,7 @@ def _watch(
             break
         under_way = [meter for meter in meters if meter.begun and not meter.done]
         for meter in under_way:
-            say(f"{meter} so far")
+            progress.say(f"{meter} so far")
         if under_way:
-            observe({meter.name: meter.facts() for meter in under_way})
-    observe({meter.name: meter.facts() for meter in meters if meter.begun})
+            progress.observe({meter.name: meter.facts() for meter in under_way})
+    progress.observe({meter.name: meter.facts() for meter in meters if meter.begun})

@@ -1,4 +1,8 @@
-"""Making a file's columns fit for Postgres: text cleaned, lists as JSON, geometry flat, and all of it counted."""
+"""Making a file's columns fit for Postgres: text cleaned, lists as JSON, geometry flat, and all of it counted.
+
+numpy and pyarrow are imported where they are used: definitions import this module, and start 0.15 s sooner without
+them.
+"""
 
 # pyright: reportAttributeAccessIssue=false
 # pyarrow makes its compute functions at import, where a type checker does not see them.

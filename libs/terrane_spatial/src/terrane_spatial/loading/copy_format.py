@@ -3,6 +3,9 @@
 Every column becomes a binary array of "length, payload"; joined element by element they are the rows, and the data
 buffer of the joined array is the stream. Geometry goes as plain WKB into a `geometry(Geometry, srid)` column, whose
 modifier stamps the SRID.
+
+numpy and pyarrow are imported where they are used: definitions import this module, and start 0.15 s sooner without
+them.
 """
 
 # pyright: reportAttributeAccessIssue=false

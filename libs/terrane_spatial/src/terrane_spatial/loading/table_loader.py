@@ -1,4 +1,8 @@
-"""Loading one file into a table of the run's schema: GDAL reads, Postgres copies, this counts."""
+"""Loading one file into a table of the run's schema: GDAL reads, Postgres copies, this counts.
+
+psycopg and pyarrow are imported where they are used: definitions import this module, and start 0.25 s sooner without
+them.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +26,10 @@ from terrane_spatial.loading.postgres_copy import copy_rows
 from terrane_spatial.loading.table_checks import layer_facts, mend_and_check, require_narrow
 from terrane_spatial.loading.verification import require_the_same
 from terrane_spatial.reading import vector_reader
-from terrane_spatial.reading.layer import EVERY, TEXT
+from terrane_spatial.reading.layer import EVERY, GEOMETRY, TEXT
 from terrane_spatial.reading.reference_system import place
 from terrane_spatial.reading.vector_reader import ByHandError, How, OtherTimesError, Wanted
-from terrane_spatial.sandbox.endings import tried_twice
+from terrane_spatial.sandbox.endings import beside_control
 
 if TYPE_CHECKING:
     import psycopg
@@ -33,7 +37,6 @@ if TYPE_CHECKING:
 
     from terrane_spatial.reading.layer import Layer, Met
 
-GEOMETRY = "geometry"
 # What a published table has beside the layer's columns: a box that GeoParquet's readers skip by.
 RESERVED = frozenset({GEOMETRY, "bbox"})
 # Drivers whose text GDAL may not know how to read; the readers by hand know more encodings.
@@ -65,7 +68,7 @@ def load_file(
 ) -> Loaded:
     """Loads the file into an unlogged table named for it, which is gone again when this fails.
 
-    What GDAL would change is read once more, by hand; a file that ends the process which reads it is tried twice.
+    What GDAL would change is read once more, by hand.
 
     Args:
         connection: of the run, in autocommit.
@@ -74,14 +77,14 @@ def load_file(
 
     Raises:
         BatchRejectedError: the content is not what it must be.
-        QuarantinedError: the file alone ends the process that reads it.
+        FileCrashedError: the file alone ended the process that read it.
         StageError: something of ours failed.
         StoppedError: the meter was told to stop.
     """
     meter, connections = meter or Meter(file.key), [connection, *beside]
     kind = of_path(path)
-    return tried_twice(
-        lambda: _in_its_encoding(connections, path, file, meter), file.key, lambda: vector_reader.read_control(kind)
+    return beside_control(
+        lambda: _in_its_encoding(connections, path, file, meter), lambda: vector_reader.read_control(kind)
     )
 
 
@@ -150,7 +153,7 @@ def _load(
             with _made(connection, file.table, table):
                 pieces = _encoded(reader, layer.geometry_column, counts)
                 rows = copy_rows(connections, file.table, read_ahead(pieces), meter)
-                compared = require_the_same(path, file, layer, reader, how.by_hand, how.strict)
+                compared = require_the_same(path, file, layer, reader, how)
                 _require_rows(file.key, layer, reader.met, rows)
                 renamed = {old: new for old, new in names.items() if old != new and old != layer.geometry_column}
                 with connection.transaction():

@@ -16,7 +16,7 @@ from terrane_spatial.reading import second_reader
 from terrane_spatial.reading.layer import size_of
 from terrane_spatial.reading.second_reader import Compared, Reading
 from terrane_spatial.reading.source import Source
-from terrane_spatial.reading.vector_reader import ByHandError, RecordBatches, limits_of_size
+from terrane_spatial.reading.vector_reader import ByHandError, How, RecordBatches, limits_of_size
 
 if TYPE_CHECKING:
     from terrane_spatial.reading.layer import Layer, Met
@@ -29,23 +29,20 @@ CHANGING = (
 MAX_TOLD = 5
 
 
-def require_the_same(
-    path: Path, file: ManifestFile, layer: Layer, reader: RecordBatches, by_hand: str, strict: bool = False
-) -> dict[str, Any]:
+def require_the_same(path: Path, file: ManifestFile, layer: Layer, reader: RecordBatches, how: How) -> dict[str, Any]:
     """What the run's report says of the comparison.
 
     Args:
-        by_hand: why the file is read by hand already; empty when GDAL reads it.
-        strict: whether every geometry was parsed.
+        how: the file was read for the load.
 
     Raises:
         ByHandError: something differs, and the file can be read by hand.
         BatchRejectedError: something differs.
     """
     met = reader.met
-    if by_hand:
-        return {"read by hand, for": by_hand.removeprefix(f"{file.key}: "), **(layer.by_hand or {})}
-    compared = second_reader.compare(replace(_reading(path, file, layer, reader), strict=strict), reader.held)
+    if how.by_hand:
+        return {"read by hand, for": how.by_hand.removeprefix(f"{file.key}: "), **(layer.by_hand or {})}
+    compared = second_reader.compare(replace(_reading(path, file, layer, reader), strict=how.strict), reader.held)
     _require_columns(file.key, compared)
     if compared.rows is not None and compared.rows != met.rows:
         raise ByHandError(f"{file.key}: GDAL reads {met.rows} rows, and the file holds {compared.rows}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrane.object_store import DATA_LAKE
-from terrane.publishing import AlreadyPublished, Commit, publish
+from terrane.publishing import AlreadyPublished, Commit, Content, publish
 from terrane_spatial import antimeridian
 from terrane_spatial.errors import StageError
 from terrane_spatial.intake.ledger import Batch
@@ -19,8 +19,8 @@ from terrane_spatial.publishing import extra_formats, map_preview, postgis_expor
 from terrane_spatial.publishing.geoparquet import Written
 from terrane_spatial.runs import metadata, run_schema
 from terrane_spatial.runs.names import EXPORT
-from terrane_spatial.runs.work import Dataset, Published, Work
-from terrane_spatial.transforms import run_steps
+from terrane_spatial.runs.work import Published, Work
+from terrane_spatial.transforms import row_balance
 from terrane_spatial.transforms.row_balance import Balance
 
 if TYPE_CHECKING:
@@ -49,18 +49,16 @@ def make_and_publish(work: Work, batch: Batch, connection: psycopg.Connection) -
             for name in dataset.outputs
         }
         tables = {table.path.name: table for table in written.values()}
-        files: dict[str, Path | bytes] = {
-            **{name: table.path for name, table in tables.items()},
-            stac.PREVIEW_FILE: picture,
-        }
+        files = {name: Content.of(table.path) for name, table in tables.items()}
+        files[stac.PREVIEW_FILE] = Content.of(picture)
         for name, table in written.items():
             for wanted in dataset.exports:
                 copy = extra_formats.write(wanted, table, name)
-                files[copy.name] = copy
+                files[copy.name] = Content.of(copy)
         bounds = union([table.bounds for table in written.values() if table.bounds])
         about = stac.About(dataset.name, work.batch_id, dataset.description, data_time_of(batch), bounds)
-        files[stac.ITEM_FILE] = stac.item_json(about, files, tables)
-        summary = _summary(connection, dataset, written, bounds, time.monotonic() - begun)
+        files[stac.ITEM_FILE] = Content.of(stac.item_json(about, files, tables))
+        summary = _summary(connection, written, bounds, time.monotonic() - begun)
         return commit(work, files, summary, about.data_time)
 
 
@@ -69,7 +67,7 @@ def data_time_of(batch: Batch) -> datetime:
     return parse(manifest_key(batch.batch_id), batch.manifest.encode()).data_time or batch.landed_at
 
 
-def commit(work: Work, files: Mapping[str, Path | bytes], summary: Mapping[str, Any], data_time: datetime) -> Published:
+def commit(work: Work, files: Mapping[str, Content], summary: Mapping[str, Any], data_time: datetime) -> Published:
     """Publishes the files as the batch; when another run was first, its commit is what is returned."""
     facts = metadata.of_summary(summary, work.dataset.row_count)
     lake = work.store.bucket(DATA_LAKE)
@@ -94,7 +92,6 @@ def balances_of(commit: Commit) -> list[Balance]:
 
 def _summary(
     connection: psycopg.Connection,
-    dataset: Dataset,
     written: Mapping[str, Written],
     bounds: tuple[float, float, float, float],
     export_seconds: float,
@@ -102,7 +99,7 @@ def _summary(
     """What the commit says of the batch."""
     return {
         "rows": {name: table.rows for name, table in written.items()},
-        "tables": {each.table: _counts(each) for each in run_steps.balances(connection, dataset)},
+        "tables": {each.table: _counts(each) for each in row_balance.noted(connection)},
         "tally": run_schema.tally(connection),
         "loads": run_schema.loads(connection),
         "crs": f"EPSG:{postgis_export.EPSG}",

@@ -11,11 +11,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
+import shapely
 
+from terrane_spatial.reading.layer import GEOMETRY
 from terrane_spatial.sandbox.child_main import main
 
 BATCH_ROWS = 8192
-GEOMETRY = "geometry"
 NO_INDEX = "NULL geometry not supported with spatial index"
 
 
@@ -88,8 +89,6 @@ def _on_both_sides(geometry: Any, boxes: Any) -> Any:
     beyond = [at for at, edge in enumerate(edges) if edge and (edge["xmin"] < -180 or edge["xmax"] > 180)]
     if not beyond:
         return geometry
-    import shapely
-
     values = geometry.to_pylist()
     for at in beyond:
         shape = shapely.from_wkb(values[at])

@@ -1,4 +1,7 @@
-"""A small map of a batch, to be looked at: land, borders and points on a grid of meridians and parallels."""
+"""A small map of a batch, to be looked at: land, borders and points on a grid of meridians and parallels.
+
+Pillow is imported where it is used: most processes that import this module draw nothing.
+"""
 
 from __future__ import annotations
 

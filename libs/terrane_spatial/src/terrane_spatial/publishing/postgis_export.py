@@ -1,4 +1,7 @@
-"""Writing the tables a dataset publishes: PostGIS streams Arrow through ADBC, in Hilbert order, into GeoParquet."""
+"""Writing the tables a dataset publishes: PostGIS streams Arrow through ADBC, in Hilbert order, into GeoParquet.
+
+The driver is imported where it is used: definitions import this module, and start 0.2 s sooner without it.
+"""
 
 from __future__ import annotations
 

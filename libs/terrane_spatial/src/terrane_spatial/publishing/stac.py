@@ -1,8 +1,10 @@
-"""The STAC item of a published batch: where it lies on Earth, and what its files are."""
+"""The STAC item of a published batch: where it lies on Earth, and what its files are.
+
+pystac is imported where it is used: definitions import this module, and start 0.1 s sooner without it.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -11,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from terrane.publishing import Content
 from terrane_spatial import antimeridian
 from terrane_spatial.publishing.geoparquet import GEOMETRY, Written
 
@@ -55,7 +58,7 @@ class About:
 
 def item_json(
     about: About,
-    files: Mapping[str, Path | bytes],
+    files: Mapping[str, Path | bytes | Content],
     tables: Mapping[str, Written] = NOTHING,
     rasters: Mapping[str, Cog] = NOTHING,
 ) -> bytes:
@@ -144,17 +147,10 @@ def _code(cog: Cog) -> str | None:
     return f"EPSG:{cog.epsg}" if cog.epsg else None
 
 
-def _asset(name: str, content: Path | bytes, facts: Mapping[str, Any]) -> pystac.Asset:
+def _asset(name: str, content: Path | bytes | Content, facts: Mapping[str, Any]) -> pystac.Asset:
     import pystac
 
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    hashed = Content.of(content)
     media_type, role = MEDIA_TYPES[Path(name).suffix]
-    fields = {"file:size": size, "file:checksum": SHA256_MULTIHASH + _sha256(content), **facts}
+    fields = {"file:size": hashed.size, "file:checksum": SHA256_MULTIHASH + hashed.sha256, **facts}
     return pystac.Asset(f"./{name}", title=name, media_type=media_type, roles=[role], extra_fields=fields)
-
-
-def _sha256(content: Path | bytes) -> str:
-    if isinstance(content, bytes):
-        return hashlib.sha256(content).hexdigest()
-    with content.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

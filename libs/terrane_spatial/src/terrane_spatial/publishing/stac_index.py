@@ -10,6 +10,9 @@ the index, some 300 bytes a batch, of which retention keeps as many as it should
 geopandas and pandas along, which nothing else in the image needs; the tests let it judge what is written here.
 
 The format: https://github.com/stac-utils/stac-geoparquet/blob/main/spec/stac-geoparquet-spec.md
+
+Arrow, obstore, shapely and pyproj are imported where they are used: definitions import this module, and start 0.3 s
+sooner without them.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,15 +84,22 @@ def prepare() -> None:
     gdal_settings.registered(gdal_settings.LIST_RASTER_DRIVERS)
 
 
-def to_cog(
-    path: Path,
-    name: str,
-    target: Path,
-    crs: str | None = None,
-    layer: str | None = None,
-    categories: bool = False,
-    limits: Limits | None = None,
-) -> Cog:
+@dataclass(frozen=True)
+class Wanted:
+    """What manifest and dataset say of a raster.
+
+    Attributes:
+        crs: `EPSG:n` by the manifest, where the file does not say.
+        layer: the variable of a netCDF file or the page of a TIFF, needed only where there are several.
+        categories: whether values are codes, which have no average; of a band with colours of its own that is so.
+    """
+
+    crs: str | None = None
+    layer: str | None = None
+    categories: bool = False
+
+
+def to_cog(path: Path, name: str, target: Path, wanted: Wanted | None = None, limits: Limits | None = None) -> Cog:
     """Writes the raster as a cloud-optimised GeoTIFF: DEFLATE with a predictor, tiles of 512, overviews.
 
     Every pixel is what it was; overviews are averages, or the nearest pixel of categories.
@@ -101,9 +108,6 @@ def to_cog(
         path: an absolute path we chose, of a regular file; its suffix is its format's.
         name: what to call the file in messages.
         target: in a folder of its own, beside which temporary files may be written.
-        crs: `EPSG:n` by the manifest, where the file does not say.
-        layer: the variable of a netCDF file, needed only where there are several.
-        categories: whether values are codes, which have no average; of a band with colours of its own that is so.
         limits: what it may cost; by the file's size unless given.
 
     Raises:
@@ -126,9 +130,7 @@ def to_cog(
         "driver": kind.driver,
         "title": kind.title,
         "name": name,
-        "crs": crs,
-        "layer": layer,
-        "categories": categories,
+        **asdict(wanted or Wanted()),
         "decoded_bytes": allowed,
         "limits": limits.of_process(),
         "readable": [str(path.parent)],
@@ -145,7 +147,7 @@ def to_cog(
 def convert_control(kind: Format) -> None:
     """Converts the control file of the format. Raises what `to_cog` raises."""
     with control_file(kind) as path, tempfile.TemporaryDirectory() as folder:
-        to_cog(path, f"the control file of {kind.title}", Path(folder) / "control.tif", "EPSG:4326")
+        to_cog(path, f"the control file of {kind.title}", Path(folder) / "control.tif", Wanted("EPSG:4326"))
 
 
 def _told_by_child(request: dict[str, Any], limits: Limits, name: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from terrane.object_store import LANDING_ZONE
+from terrane.publishing import Content
 from terrane_spatial.files.archives import Limits
 from terrane_spatial.files.fetch import fetch_file
 from terrane_spatial.files.formats import of_path
@@ -20,10 +21,10 @@ from terrane_spatial.intake.ledger import Batch
 from terrane_spatial.intake.manifest import manifest_key, parse
 from terrane_spatial.publishing import batch_files, stac
 from terrane_spatial.rasters import cog_writer, raster_preview
-from terrane_spatial.rasters.cog_writer import Cog
+from terrane_spatial.rasters.cog_writer import Cog, Wanted
 from terrane_spatial.runs import stages
 from terrane_spatial.runs.work import Published, Work
-from terrane_spatial.sandbox.endings import tried_twice
+from terrane_spatial.sandbox.endings import beside_control
 
 
 def convert_and_publish(work: Work, categories: bool) -> Published:
@@ -45,11 +46,12 @@ def _publish(work: Work, batch: Batch, categories: bool) -> Published:
     with tempfile.TemporaryDirectory() as folder:
         cogs = _convert(work, batch, Path(folder), categories)
         picture = raster_preview.draw(next(iter(cogs.values())))
-        files: dict[str, Path | bytes] = {**{name: cog.path for name, cog in cogs.items()}, stac.PREVIEW_FILE: picture}
+        files = {name: Content.of(cog.path) for name, cog in cogs.items()}
+        files[stac.PREVIEW_FILE] = Content.of(picture)
         bounds = batch_files.union([cog.bounds_4326 for cog in cogs.values()])
         moment = batch_files.data_time_of(batch)
         about = stac.About(dataset.name, batch.batch_id, dataset.description, moment, bounds)
-        files[stac.ITEM_FILE] = stac.item_json(about, files, rasters=cogs)
+        files[stac.ITEM_FILE] = Content.of(stac.item_json(about, files, rasters=cogs))
         summary = {
             "rasters": {name: _facts(cog) for name, cog in cogs.items()},
             "bounds": list(bounds),
@@ -70,8 +72,9 @@ def _convert(work: Work, batch: Batch, folder: Path, categories: bool) -> Mappin
         made.mkdir()
         path = fetch_file(zone, file, arrival, work.dataset.formats, archives)
         kind, target = of_path(path), made / f"{file.table}.tif"
-        attempt = partial(cog_writer.to_cog, path, file.key, target, file.crs, file.layer, categories)
-        cog = tried_twice(attempt, file.key, partial(cog_writer.convert_control, kind))
+        wanted = Wanted(file.crs, file.layer, categories)
+        attempt = partial(cog_writer.to_cog, path, file.key, target, wanted)
+        cog = beside_control(attempt, partial(cog_writer.convert_control, kind))
         path.unlink()
         cogs[cog.path.name] = cog
         size = f"{cog.width} x {cog.height} pixels in {len(cog.bands)} bands"

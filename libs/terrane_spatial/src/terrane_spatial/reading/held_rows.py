@@ -2,6 +2,9 @@
 
 All, of a layer of up to WHOLE_ROWS rows and WHOLE_BYTES; of a larger one a sample, drawn evenly over all of it, with
 the first and the last row, and those with the least, the greatest and the longest values.
+
+numpy and pyarrow are imported where they are used: definitions import this module, and start 0.15 s sooner without
+them.
 """
 
 # pyright: reportAttributeAccessIssue=false

@@ -10,6 +10,8 @@ from typing import Any
 
 from terrane_spatial.reading.reference_system import System
 
+# What tables of a run, and what is published, call the column of geometries.
+GEOMETRY = "geometry"
 # What the values of a column of times are taken for: instants, local times, or text.
 ZONED, LOCAL, TEXT = "zoned", "local", "text"
 # For all columns of a layer.

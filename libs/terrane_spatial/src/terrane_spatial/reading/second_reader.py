@@ -2,6 +2,9 @@
 
 The number of rows is always compared. Every value is, of a layer that is held back whole; of a larger one those of a
 sample. The process is confined as the one of the first reading is.
+
+numpy and pyarrow are imported where they are used: definitions import this module, and start 0.15 s sooner without
+them.
 """
 
 # pyright: reportAttributeAccessIssue=false

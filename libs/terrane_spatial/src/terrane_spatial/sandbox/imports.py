@@ -1,4 +1,7 @@
-"""Importing GDAL's libraries without what they would bring along: only processes that use GDAL do."""
+"""Importing GDAL's libraries without what they would bring along: only processes that use GDAL do.
+
+They are imported where they are used: a process waits for its request with neither, and GDAL reads its settings first.
+"""
 
 from __future__ import annotations
 

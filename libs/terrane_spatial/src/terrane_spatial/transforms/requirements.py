@@ -2,6 +2,8 @@
 
 Of an input it is checked before the first step, and rejects the batch; of another output after the last, where it may
 be the steps that are wrong. Either way nothing is published.
+
+psycopg is imported where it is used: definitions import this module, and start 0.1 s sooner without it.
 """
 
 from __future__ import annotations

@@ -2,12 +2,15 @@
 
 Rows come in from a file, or from the table of which a step made a new one (`_derived`). Rows that a step makes of
 others, as the parts of a geometry cut small, are counted as made.
+
+psycopg is imported where it is used: definitions import this module, and start 0.1 s sooner without it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from terrane_spatial.errors import StageError
@@ -99,6 +102,18 @@ def balance(connection: psycopg.Connection, table: str, published_as: str | None
     rows = _rows(connection, published_as or table)
     out, left = (rows, 0) if published_as else (0, rows)
     return Balance(table, rows_in, out, dropped, duplicates, repaired, merged, made, left, rejected)
+
+
+def note(connection: psycopg.Connection, balances: Sequence[Balance]) -> None:
+    """Keeps the balances for the stage that publishes, so that no table is counted again."""
+    told = [(each.table, json.dumps(asdict(each))) for each in balances]
+    connection.cursor().executemany("insert into _balances (table_name, balance) values (%s, %s)", told)
+
+
+def noted(connection: psycopg.Connection) -> list[Balance]:
+    """The balances that were noted, in their order."""
+    rows = connection.execute("select balance from _balances order by number").fetchall()
+    return [Balance(**balance) for (balance,) in rows]
 
 
 def _rows(connection: psycopg.Connection, table: str) -> int:

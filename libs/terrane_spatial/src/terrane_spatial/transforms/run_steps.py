@@ -1,4 +1,7 @@
-"""The second step's work: the dataset's steps in order, the tables they leave to publish, and what became of rows."""
+"""The second step's work: the dataset's steps in order, the tables they leave to publish, and what became of rows.
+
+psycopg is imported where it is used: definitions import this module, and start 0.1 s sooner without it.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Its request has paths, driver and what the manifest says. Its output is one JSON object: what was written; or `refused`,
 the reason why the raster cannot be, and then it exits with REFUSED.
+
+The work is imported where it is used: numpy and GDAL make threads, which would go on unconfined.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ from terrane_spatial.sandbox.child_main import main
 
 
 def convert(request: dict[str, Any], output: Any) -> None:
-    # numpy and GDAL make threads, which would go on unconfined.
     from terrane_spatial.rasters.child import cog
 
     output.write(json.dumps(cog.convert(request)).encode())

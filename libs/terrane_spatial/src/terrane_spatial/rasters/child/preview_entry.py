@@ -1,6 +1,7 @@
 """The process that draws a raster's preview: started with a clean environment and limits, it writes one PNG.
 
-Its request has the path.
+Its request has the path. The work is imported where it is used: numpy and GDAL make threads, which would go on
+unconfined.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from terrane_spatial.sandbox.child_main import main
 
 
 def draw(request: dict[str, Any], output: Any) -> None:
-    # numpy and GDAL make threads, which would go on unconfined.
     from terrane_spatial.rasters.child.preview import paint
 
     paint(Path(request["path"])).save(output, "PNG", optimize=True)

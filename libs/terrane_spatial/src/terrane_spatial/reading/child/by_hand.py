@@ -10,14 +10,13 @@ from typing import Any
 import pyarrow as pa
 
 from terrane_spatial.reading.child import gdal
-from terrane_spatial.reading.child.opened import Opened, is_wkb
+from terrane_spatial.reading.child.opened import MAX_COLUMNS, Opened, is_wkb
 from terrane_spatial.reading.child.records.columns import Column
 from terrane_spatial.reading.child.records.opening import open_table
 from terrane_spatial.reading.child.records.table import NOT_READ, Record, Table, UnsupportedError
+from terrane_spatial.reading.layer import GEOMETRY
 from terrane_spatial.reading.source import Source
 from terrane_spatial.sandbox.protocol import RefusedError
-
-GEOMETRY = "geometry"
 
 
 @contextmanager
@@ -41,13 +40,11 @@ def open_source(source: Source, batch_rows: Any) -> Iterator[Opened]:
 
 def _look(table: Table) -> dict[str, Column]:
     """The columns, once all rows were looked at."""
-    columns = {
-        name: Column(table.texts.get(name, table.otherwise)) for name in table.names if name not in table.left_out
-    }
+    columns = {name: Column(table.taken_as(name)) for name in table.names if name not in table.left_out}
     for record in table.rows():
         for name, value in _named(table, record):
             if name not in columns:
-                columns[name] = Column(table.texts.get(name, table.otherwise))
+                columns[name] = Column(table.taken_as(name))
             columns[name].see(value)
     return columns
 
@@ -60,8 +57,8 @@ def _named(table: Table, record: Record) -> Any:
 
 def _whole(source: Source, layer: str, info: dict[str, Any], table: Table, batch_rows: Any) -> Opened:
     columns = _look(table)
-    if len(columns) > gdal.MAX_COLUMNS:
-        raise RefusedError(f"its layer {layer} has {len(columns)} columns; at most {gdal.MAX_COLUMNS} are taken")
+    if len(columns) > MAX_COLUMNS:
+        raise RefusedError(f"its layer {layer} has {len(columns)} columns; at most {MAX_COLUMNS} are taken")
     geometry = _free_name(GEOMETRY, columns)
     types = {name: column.type() for name, column in columns.items()}
     schema = pa.schema([*(pa.field(name, kind) for name, kind in types.items()), pa.field(geometry, pa.binary())])

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from terrane_spatial.reading.child.hearing import Hearing
-from terrane_spatial.reading.child.opened import ByHandError, Opened, is_wkb
+from terrane_spatial.reading.child.opened import MAX_COLUMNS, ByHandError, Opened, is_wkb
 from terrane_spatial.reading.child.records.dbase import declared_encoding
 from terrane_spatial.reading.child.times import typed
 from terrane_spatial.reading.source import Source
@@ -25,7 +25,6 @@ GDAL_ERRORS = (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, py
 ALWAYS_UTC = ("GPKG",)
 # Keys of GeoPackages that their writers make up, and that say nothing.
 MADE_UP_KEYS = frozenset({"fid", "ogc_fid"})
-MAX_COLUMNS = 1500
 # A generated file showed it: 38.947993261111236 is read as 38.94799326111124.
 ROUNDED = {"GML": {"coordinates": "GDAL reads those of GML to the 15th digit, a billionth of a metre"}}
 MAX_COUNTED_LAYERS = 30

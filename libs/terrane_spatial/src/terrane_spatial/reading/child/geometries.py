@@ -1,6 +1,8 @@
 """Geometries of a file that no table should get: judged and mended in the process that reads the file.
 
 Here too, because a library that parses a geometry may be made to fall over it. Every rule is counted.
+
+shapely is imported where it is used, with the module that needs it: files of plain geometries never do.
 """
 
 # pyright: reportAttributeAccessIssue=false

@@ -9,13 +9,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.types as t
 
-from terrane_spatial.reading.child.opened import Opened
+from terrane_spatial.reading.child.opened import MAX_COLUMNS, Opened
 from terrane_spatial.reading.source import Source
 from terrane_spatial.sandbox.protocol import RefusedError
 
 MAX_METADATA_BYTES = 16 << 20
-MAX_COLUMNS = 1500
 UNKNOWN = "unknown"
 DEFAULT_CRS = "OGC:CRS84"
 
@@ -63,8 +63,6 @@ def _refusals(source: Source) -> Iterator[None]:
 
 def _geometry(schema: Any, metadata: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """The name of the primary geometry, what the file says of it, and of all of them."""
-    import pyarrow.types as t
-
     try:
         geo = json.loads((metadata or {}).get(b"geo", b""))
         name = geo["primary_column"]

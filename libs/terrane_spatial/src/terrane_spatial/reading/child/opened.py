@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+# Postgres has room for 1,600 in a table, and needs some itself.
+MAX_COLUMNS = 1500
 WKB_EXTENSIONS = ("geoarrow.wkb", "ogc.wkb")
 
 

@@ -1,4 +1,7 @@
-"""The reference system that a file names, parsed in the process that reads it, which the file may be made to break."""
+"""The reference system that a file names, parsed in the process that reads it, which the file may be made to break.
+
+pyproj is imported where it is used: most files say their system by its number, and are read 0.1 s sooner without it.
+"""
 
 from __future__ import annotations
 

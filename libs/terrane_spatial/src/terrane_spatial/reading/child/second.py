@@ -2,8 +2,8 @@
 
 The output is made of chunks of rows: a line of JSON that says how many rows there are and how many bytes each column
 has, and then those bytes, which are Arrow's buffers. A column's values may be of another type in each chunk; values of
-several types, and nested ones, are JSON. The last line says what was met. Without Arrow, which takes longer to import
-than the rows of a sample to read; but for formats that are Arrow's own, whose chunks are streams of Arrow.
+several types, and nested ones, are JSON. The last line says what was met. Arrow takes longer to import than the rows of
+a sample to read: it is imported where it is used, for formats that are its own, whose chunks are streams of Arrow.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ def send(request: dict[str, Any], output: Any) -> None:
     table = open_table(Source(**request["source"]))
     counted = [0]
     keys = request["keys"] or request["places"]
-    if table.batches is not None:
-        for places, batch in table.batches(request["places"], request["strict"]):
-            _write_batch(output, table.geometry, places, batch)
-    elif keys is not None and table.columns_at is not None:
+    access = table.access
+    if access.batches is not None:
+        for places, batch in access.batches(request["places"], request["strict"]):
+            _write_batch(output, access.geometry, places, batch)
+    elif keys is not None and access.columns_at is not None:
         _write_at(output, table, keys, request["places"])
     else:
         for chunk in _chunks(_wanted(table, request, counted)):
@@ -73,8 +74,8 @@ def _wanted(table: Table, request: dict[str, Any], counted: list[int]) -> Iterat
     """The wanted rows with their places; `counted` has the number of all rows that were gone through."""
     places: Sequence[int] | None = request["places"]
     keys = request["keys"] or places
-    if keys is not None and table.at is not None:
-        yield from zip(places or range(len(keys)), table.at(keys), strict=True)
+    if keys is not None and table.access.at is not None:
+        yield from zip(places or range(len(keys)), table.access.at(keys), strict=True)
         return
     wanted = None if places is None else iter([*places, -1])
     due = next(wanted) if wanted else -1
@@ -92,10 +93,11 @@ def _line(output: Any, told: dict[str, Any]) -> None:
 
 
 def _write_at(output: Any, table: Table, keys: Sequence[int], places: Sequence[int]) -> None:
-    assert table.columns_at
+    columns_at = table.access.columns_at
+    assert columns_at
     for begin in range(0, len(keys), CHUNK_ROWS):
         rows = slice(begin, begin + CHUNK_ROWS)
-        columns, geometry = table.columns_at(keys[rows])
+        columns, geometry = columns_at(keys[rows])
         _send(output, table, places[rows], dict(zip(table.names, columns, strict=True)), geometry)
 
 
@@ -135,7 +137,7 @@ def _send(
 ) -> None:
     columns: list[tuple[str | None, Packed]] = [("", _packed(places))]
     for name, column in values.items():
-        columns.append((name, _packed(_taken(column, table.texts.get(name, table.otherwise)))))
+        columns.append((name, _packed(_taken(column, table.taken_as(name)))))
     columns.append((None, _packed(geometry)))
     told = [(name, kind, [len(buffer) for buffer in buffers]) for name, (kind, buffers) in columns]
     _line(output, {"rows": len(places), "columns": told})

@@ -1,4 +1,7 @@
-"""The layer of one file as a stream of Arrow: in plain types, with clean geometries, in batches of bounded size."""
+"""The layer of one file as a stream of Arrow: in plain types, with clean geometries, in batches of bounded size.
+
+What opens a file and what moves it are imported where they are used: each takes as long as a small file to read.
+"""
 
 from __future__ import annotations
 

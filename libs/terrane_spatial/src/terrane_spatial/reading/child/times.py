@@ -2,6 +2,8 @@
 
 A column whose values all tell their zone holds instants; one whose values tell none, local times; any other stays text.
 Which it is the first batch says; a later one that differs asks for the layer to be read anew.
+
+Arrow's functions are imported where they are used: they take 0.05 s, and few files have times.
 """
 
 # pyright: reportAttributeAccessIssue=false

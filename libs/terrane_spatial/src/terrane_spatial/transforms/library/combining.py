@@ -1,4 +1,7 @@
-"""Steps that bring rows together: dissolve, spatial_join, aggregate_to_grid."""
+"""Steps that bring rows together: dissolve, spatial_join, aggregate_to_grid.
+
+psycopg is imported where it is used: definitions import this module, and start 0.1 s sooner without it.
+"""
 
 from __future__ import annotations
 

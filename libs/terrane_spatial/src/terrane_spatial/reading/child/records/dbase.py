@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from terrane_spatial.reading.child.records import shapefile_shapes
-from terrane_spatial.reading.child.records.table import DATES, NUMBERS, Record, Table
+from terrane_spatial.reading.child.records.table import DATES, NUMBERS, Access, Record, Table
 from terrane_spatial.reading.source import Source
 from terrane_spatial.sandbox.protocol import RefusedError
 
@@ -128,24 +128,11 @@ def open_shapefile(source: Source) -> Table:
     def some(places: Sequence[int]) -> Iterator[Record]:
         return (record(at) or Record([], None) for at in places)
 
-    table = Table(
-        dbf.names,
-        every,
-        at=None if dbf.deleted() else some,
-        count=rows - dbf.deleted(),
-        texts={
-            name: TAKEN_AS[field.type]
-            for name, field in zip(dbf.names, dbf.fields, strict=True)
-            if field.type in TAKEN_AS
-        },
-        by_place=True,
-        left_out={
-            name: f"type {field.type}"
-            for name, field in zip(dbf.names, dbf.fields, strict=True)
-            if field.type not in READ_TYPES
-        },
-        facts=facts,
-    )
+    types = [(name, field.type) for name, field in zip(dbf.names, dbf.fields, strict=True)]
+    texts = {name: TAKEN_AS[kind] for name, kind in types if kind in TAKEN_AS}
+    table = Table(dbf.names, every, Access(at=None if dbf.deleted() else some), texts)
+    table.count, table.by_place, table.facts = rows - dbf.deleted(), True, facts
+    table.left_out = {name: f"type {kind}" for name, kind in types if kind not in READ_TYPES}
     return table
 
 

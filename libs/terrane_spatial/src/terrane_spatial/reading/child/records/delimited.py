@@ -1,4 +1,7 @@
-"""Delimited text (RFC 4180; IANA's text/tab-separated-values), with coordinates in columns."""
+"""Delimited text (RFC 4180; IANA's text/tab-separated-values), with coordinates in columns.
+
+shapely is imported where it is used: tables with two columns of coordinates need none of it.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,9 @@ def open_delimited(source: Source) -> Table:
             yield Record(line, place(line))
         commas.refuse()
 
-    return Table(names, rows, by_place=True)
+    table = Table(names, rows)
+    table.by_place = True
+    return table
 
 
 def _header(path: str, encoding: str) -> tuple[list[str], str]:

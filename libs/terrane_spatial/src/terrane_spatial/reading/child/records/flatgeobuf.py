@@ -10,7 +10,15 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
-from terrane_spatial.reading.child.records.table import NOT_READ, PLAIN, TIMES, Record, Table, UnsupportedError
+from terrane_spatial.reading.child.records.table import (
+    NOT_READ,
+    PLAIN,
+    TIMES,
+    Access,
+    Record,
+    Table,
+    UnsupportedError,
+)
 from terrane_spatial.reading.source import Source
 from terrane_spatial.sandbox.protocol import RefusedError
 from terrane_spatial.wkb import COLLECTION, LINE, MULTIPOLYGON, POINT, POLYGON
@@ -101,7 +109,7 @@ def open_flatgeobuf(source: Source) -> Table:
         table.count = number
 
     texts = {name: TIMES if each == DATETIME else PLAIN for name, each in columns}
-    table = Table(names, lambda: features(None), at=features, texts=texts)
+    table = Table(names, lambda: features(None), Access(at=features), texts)
     return table
 
 

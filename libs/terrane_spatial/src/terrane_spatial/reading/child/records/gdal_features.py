@@ -52,7 +52,9 @@ def open_features(source: Source) -> Table:
 
     kinds = dict(zip(names, meta["ogr_types"], strict=True))
     texts = {name: TIMES if kind == "OFTDateTime" else PLAIN for name, kind in kinds.items()}
-    return Table(names, rows, texts=texts, whole=False, facts={"second reader": "GDAL without Arrow"})
+    table = Table(names, rows, texts=texts)
+    table.whole, table.facts["second reader"] = False, "GDAL without Arrow"
+    return table
 
 
 def _plain(column: Any, kind: str) -> Sequence[Any]:

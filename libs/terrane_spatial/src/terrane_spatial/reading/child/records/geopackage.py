@@ -15,6 +15,7 @@ from terrane_spatial.reading.child.records.table import (
     PLAIN,
     TIMES,
     UNREADABLE,
+    Access,
     Record,
     Table,
     UnsupportedError,
@@ -129,13 +130,9 @@ def _opened(connection: sqlite3.Connection, layer: str) -> Table:
             columns[at] = [_as_text(value) for value in columns[at]]
         return columns, _geometries(blobs, srs)
 
-    table = Table(
-        [name for name, _ in kept],
-        every,
-        columns_at=columns_at if key else None,
-        count=connection.execute(f"select count(*) from {_quoted(layer)}").fetchone()[0],  # noqa: S608
-        texts={name: PLAIN if name in odd else TAKEN_AS.get(base, PLAIN) for name, base in bases.items()},
-    )
+    texts = {name: PLAIN if name in odd else TAKEN_AS.get(base, PLAIN) for name, base in bases.items()}
+    table = Table([name for name, _ in kept], every, Access(columns_at=columns_at if key else None), texts)
+    table.count = connection.execute(f"select count(*) from {_quoted(layer)}").fetchone()[0]  # noqa: S608
     if key and key.lower() in MADE_UP_KEYS:
         table.left_out[key] = "a key that its writer made up"
     if contradicting is not None:

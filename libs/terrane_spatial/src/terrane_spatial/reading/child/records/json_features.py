@@ -48,7 +48,8 @@ def _opened(features: Callable[[json.JSONDecoder], Iterator[Any]]) -> Table:
             table.flattened += height
             yield record
 
-    table = Table([], rows, otherwise=TIMES, facts={TWICE: twice})
+    table = Table([], rows, otherwise=TIMES)
+    table.facts[TWICE] = twice
     return table
 
 

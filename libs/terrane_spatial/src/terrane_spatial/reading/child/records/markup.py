@@ -132,7 +132,9 @@ def open_gml(source: Source) -> Table:
             _refuse_systems(systems)
             yield Record(_leaves(feature), NOT_READ)
 
-    return Table([], rows, otherwise=TYPED, whole=False)
+    table = Table([], rows, otherwise=TYPED)
+    table.whole = False
+    return table
 
 
 def _leaves(feature: Element) -> dict[str, Any]:
@@ -180,7 +182,9 @@ def open_kml(source: Source) -> Table:
             if len(containers) == 1 or _name_of(around[-1]) == source.layer:
                 yield Record(_of_placemark(placemark, renamed), NOT_READ)
 
-    return Table([], rows, texts=kinds, otherwise=PLAIN, whole=False, facts={RENAMED_DATA: renamed})
+    table = Table([], rows, texts=kinds)
+    table.whole, table.facts[RENAMED_DATA] = False, renamed
+    return table
 
 
 def _name_of(container: Element) -> str | None:
@@ -241,7 +245,9 @@ def open_gpx(source: Source) -> Table:
             yield Record({**values, **_links(found)}, _waypoint(found) if element == "wpt" else NOT_READ)
 
     texts = {**dict.fromkeys(GPX_NUMBERS, NUMBERS), "time": TIMES}
-    return Table([], rows, texts=texts, otherwise=PLAIN, whole=element == "wpt", left_out=left_out)
+    table = Table([], rows, texts=texts)
+    table.whole, table.left_out = element == "wpt", left_out
+    return table
 
 
 def _links(found: Element) -> dict[str, str | None]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from terrane_spatial.reading.child.flatten import to_two_dimensions
-from terrane_spatial.reading.child.records.table import UNREADABLE, Table, UnsupportedError
+from terrane_spatial.reading.child.records.table import UNREADABLE, Access, Table, UnsupportedError
 from terrane_spatial.reading.source import Source
 from terrane_spatial.wkb import COLLECTION, EWKB_SRID, POINT, WKB_HEAD
 
@@ -53,7 +53,9 @@ def open_geoparquet(source: Source) -> Table:
             raise UnsupportedError(f"its row groups have {first} rows, and its footer says {file.metadata.num_rows}")
 
     count = sum(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))
-    return Table([], lambda: iter(()), batches=batches, geometry=geometry, count=count)
+    table = Table([], lambda: iter(()), Access(batches=batches, geometry=geometry))
+    table.count = count
+    return table
 
 
 def _by_hand(batch: Any, name: str, strict: bool) -> Any:
