@@ -4,7 +4,7 @@ BOOTSTRAP = PYTHONPATH=libs/terrane_cli:libs/terrane_dev/src PYTHONDONTWRITEBYTE
 TERRANE = .venv/bin/terrane
 SPATIAL = cd libs/terrane_spatial && ../../code_locations/spatial/.venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments test-locations bench-spatial bench-spatial-scale bench-features bench-platform bench-locations bench-flow mutate-charts simulate story-with-faults feast-repositories dbt-projects fuzz mutate generated-files real-files
+.PHONY: help setup demo up down status doctor check test lint format location location-remove locations lock docs hooks clean cluster cluster-down cluster-status charts test-cluster test-environments test-locations bench-spatial bench-spatial-scale bench-features bench-platform bench-locations bench-flow bench-analytics mutate-charts simulate story-with-faults feast-repositories dbt-projects fuzz mutate generated-files real-files
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {split($$1, names, " "); for (i = 1; i in names; i++) printf "  make %-16s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ bench-flow: setup-development  ## Measure loading, a day after ten years, and wh
 
 dbt-projects: setup-development  ## Load every dbt project below FOLDER as it was published, and build those that ask for it
 	@code_locations/analytics/.venv/bin/python -m benchmarks.analytics.projects $(abspath $(FOLDER))
+
+bench-analytics: setup-development  ## Measure dbt through Dagster beside dbt alone, and loading 1,000 models (PARTS="builds": that alone)
+	@code_locations/analytics/.venv/bin/python -m benchmarks.analytics $(if $(PARTS),--parts $(PARTS))
 
 feast-repositories: setup-development  ## Compare 500 Feast repositories made at random with what stock Feast makes of them
 	@code_locations/features/.venv/bin/python -m benchmarks.features.repositories

@@ -58,7 +58,7 @@ def main() -> int:
     folder = parser.parse_args().folder.resolve()
     os.environ.pop("DBT_PROFILES_DIR", None)
     with server.running() as warehouse, tempfile.TemporaryDirectory() as scratch:
-        os.environ |= _variables(warehouse)
+        os.environ |= variables(warehouse)
         found = [_try(folder, project, warehouse, Path(scratch, str(n))) for n, project in enumerate(_projects(folder))]
     if not found:
         sys.exit(f"no {PROJECT} below {folder}")
@@ -77,7 +77,7 @@ def main() -> int:
     return 0 if len(loaded) == len(found) else 1
 
 
-def _variables(warehouse: PostgresResource) -> dict[str, str]:
+def variables(warehouse: PostgresResource) -> dict[str, str]:
     """By which dbt finds the warehouse."""
     known = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "DB": "database"}
     return {f"WAREHOUSE_{name}": str(getattr(warehouse, field)) for name, field in known.items()}

@@ -95,8 +95,10 @@ def test_gold_and_its_export_are_what_the_rows_say_however_often_they_are_built(
     ]
 
     made = {e.asset_key.to_user_string(): e.materialization.metadata for e in built.get_asset_materialization_events()}
-    counts = {key: metadata["dagster/row_count"].value for key, metadata in made.items()}
-    assert counts[GOLD] == counts[EXPORT] == counts["staging/users"] == generator.users_before(DAYS) + len(newcomers)
+    counts = {key: told["dagster/row_count"].value for key, told in made.items() if "dagster/row_count" in told}
+    assert counts[GOLD] == counts[EXPORT] == generator.users_before(DAYS) + len(newcomers)
+    # Rows of a view would be computed for nobody.
+    assert "staging/users" in made.keys() - counts.keys()
     checks = built.get_asset_check_evaluations()
     assert all(check.passed for check in checks)
     assert "gold_counts_every_entry_once" in {check.check_name for check in checks}

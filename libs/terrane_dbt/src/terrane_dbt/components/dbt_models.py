@@ -8,10 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliEventMessage,
+    DbtCliInvocation,
+    DbtProject,
+    dbt_assets,
+)
 
 from terrane import names
-from terrane.errors import as_failures, database_errors
+from terrane.errors import as_failures
+from terrane.event_log import kept_connections
 from terrane.ownership import Ownership, ownership
 from terrane.policies import retry_policy, spec_defaults, when_sources_settle
 from terrane.postgres import PostgresResource
@@ -19,8 +27,11 @@ from terrane_dbt.components.scaffolding import Scaffolder
 from terrane_dbt.dbt_project import graph
 from terrane_dbt.dbt_project.cli import dbt_cli, dbt_project
 from terrane_dbt.dbt_project.failure import failure_of
+from terrane_dbt.dbt_project.light_import import all_is_selected
 from terrane_dbt.dbt_project.manifest import MANIFEST, ensure_manifest, keep_partial_parse
+from terrane_dbt.dbt_project.outputs import outputs_known
 from terrane_dbt.dbt_project.relations import tests_without_their_tables
+from terrane_dbt.dbt_project.row_counts import RowCounts
 from terrane_dbt.dbt_project.sessions import end_sessions, named_session
 
 BUILT = ("model", "seed", "snapshot")
@@ -60,13 +71,16 @@ class DbtModels(dg.Component, dg.Resolvable):
         project = dbt_project(Path(context.project_root, self.project).resolve(), self.target_schema)
         manifest = ensure_manifest(project.project_dir, Path(str(project.profiles_dir)), self.vars)
 
-        @dbt_assets(
-            manifest=graph.read(manifest).manifest,
-            project=project,
-            name=self.name,
-            dagster_dbt_translator=Translator(self.fresh_hours, ownership(Path(context.project_root))),
-            retry_policy=retry_policy(self.retries, self.retry_delay_s),
-        )
+        with all_is_selected():
+            assets = dbt_assets(
+                manifest=graph.read(manifest).manifest,
+                project=project,
+                name=self.name,
+                dagster_dbt_translator=Translator(self.fresh_hours, ownership(Path(context.project_root))),
+                retry_policy=retry_policy(self.retries, self.retry_delay_s),
+            )
+
+        @assets
         def build(context: dg.AssetExecutionContext, warehouse: PostgresResource) -> Iterator[Any]:
             with as_failures():
                 yield from run_dbt_build(context, project, warehouse, graph.read(manifest), self.vars)
@@ -82,8 +96,15 @@ class Translator(DagsterDbtTranslator):
         super().__init__(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
         self._fresh_hours = fresh_hours
         self._owned = owned
+        self._specs: dict[str, dg.AssetSpec] = {}
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        """Made once: dagster-dbt asks again for each test, each that reads the table, and each of dbt's events."""
+        if unique_id not in self._specs:
+            self._specs[unique_id] = self._made(manifest, unique_id, project)
+        return self._specs[unique_id]
+
+    def _made(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         spec = super().get_asset_spec(manifest, unique_id, project)
         node = self.get_resource_props(manifest, unique_id)
         if node["resource_type"] not in BUILT:
@@ -142,7 +163,8 @@ def run_dbt_build(
     if left_out:
         context.log.warning(f"tests left out, since a table they compare with is not there: {', '.join(left_out)}")
     # One argument: of several, dagster-dbt takes the first alone.
-    arguments = ["build", *(["--exclude", " ".join(left_out)] if left_out else [])]
+    # dbt's own log would go with its folder.
+    arguments = ["build", "--log-level-file", "none", *(["--exclude", " ".join(left_out)] if left_out else [])]
     arguments += ["--vars", json.dumps(dict(variables))] if variables else []
     made: list[str] = []
     for kinds in SEEDS_FIRST if nodes.seeds_first & context.selected_asset_keys else ALL_AT_ONCE:
@@ -159,21 +181,26 @@ def _invoke(
 ) -> Iterator[Any]:
     """The events of one dbt; adds what it made to `made`."""
     relations: dict[str, tuple[str, str]] = {}
-    with tempfile.TemporaryDirectory(prefix="terrane-dbt-") as target:
+    with tempfile.TemporaryDirectory(prefix="terrane-dbt-") as target, RowCounts(warehouse) as counts:
         with named_session() as session:
             invocation = dbt_cli(project).cli(
                 arguments, context=context, target_path=Path(target), raise_on_error=False
             )
         try:
-            for event in invocation.stream():
-                if isinstance(event, dg.Output):
-                    # Written before anything is built, with the schemas of this environment.
-                    relations = relations or graph.relations(Path(target, MANIFEST))
-                    key = context.asset_key_for_output(event.output_name)
-                    made.append(key.to_user_string())
-                    yield with_row_count(event, warehouse, relations.get(nodes.names[key]))
-                else:
-                    yield event
+            with kept_connections(context.instance), outputs_known(context):
+                for said in invocation.stream_raw_events():
+                    for event in dagster_events(said, invocation):
+                        if isinstance(event, dg.Output):
+                            # Written before anything is built, with the schemas of this environment.
+                            relations = relations or graph.relations(Path(target, MANIFEST))
+                            key = context.asset_key_for_output(event.output_name)
+                            made.append(key.to_user_string())
+                            name = nodes.names[key]
+                            yield _with_row_count(
+                                event, counts, nodes.manifest["nodes"][name], relations.get(name), said
+                            )
+                        else:
+                            yield event
             error = invocation.get_error()
             if (invocation.process.returncode or 0) < 0:
                 context.log.info(f"ended {end_sessions(warehouse, session)} sessions of the dbt that was killed")
@@ -184,17 +211,23 @@ def _invoke(
             keep_partial_parse(project.project_dir, Path(target))
 
 
-def with_row_count(event: dg.Output, warehouse: PostgresResource, relation: tuple[str, str] | None) -> dg.Output:
-    if relation is None:
-        return event
-    return event.with_metadata({**event.metadata, "dagster/row_count": count_rows(warehouse, *relation)})
+def dagster_events(said: DbtCliEventMessage, invocation: DbtCliInvocation) -> Iterator[Any]:
+    """What dagster-dbt makes of one of dbt's events."""
+    return said.to_default_asset_events(
+        manifest=invocation.manifest,
+        dagster_dbt_translator=invocation.dagster_dbt_translator,
+        context=invocation.context,
+        target_path=invocation.target_path,
+        project=invocation.project,
+    )
 
 
-def count_rows(warehouse: PostgresResource, schema: str, table: str) -> int:
-    """How many rows the table or view has."""
-    from psycopg import sql
-
-    statement = sql.SQL("select count(*) from {}").format(sql.Identifier(schema, table))
-    with database_errors(warehouse, f"counting {schema}.{table}"), warehouse.connect() as connection:
-        counted = connection.execute(statement).fetchone()
-    return counted[0] if counted else 0
+def _with_row_count(
+    event: dg.Output,
+    counts: RowCounts,
+    node: Mapping[str, Any],
+    relation: tuple[str, str] | None,
+    said: DbtCliEventMessage,
+) -> dg.Output:
+    rows = counts.of(node, relation, str(said.raw_event["data"].get("status", ""))) if relation else None
+    return event if rows is None else event.with_metadata({**event.metadata, "dagster/row_count": rows})
