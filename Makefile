@@ -73,8 +73,8 @@ dbt-projects: setup-development  ## Load every dbt project below FOLDER as it wa
 bench-analytics: setup-development  ## Measure dbt through Dagster beside dbt alone, and loading 1,000 models (PARTS="builds": that alone)
 	@code_locations/analytics/.venv/bin/python -m benchmarks.analytics $(if $(PARTS),--parts $(PARTS))
 
-feast-repositories: setup-development  ## Compare 500 Feast repositories made at random with what stock Feast makes of them
-	@code_locations/features/.venv/bin/python -m benchmarks.features.repositories
+feast-repositories: setup-development  ## Compare 500 Feast repositories made at random, or those below FOLDER, with what stock Feast makes of them
+	@code_locations/features/.venv/bin/python -m benchmarks.features.repositories $(if $(FOLDER),--folder $(abspath $(FOLDER)))
 
 bench-platform: setup-development  ## Measure a local cluster of its own (COLD=1: with nothing cached as well)
 	@.venv/bin/python -m benchmarks.platform $(if $(COLD),--cold) $(if $(ROUNDS),--rounds $(ROUNDS))

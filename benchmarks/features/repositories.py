@@ -1,7 +1,7 @@
 """`make feast-repositories`: 500 repositories made at random, each as stock Feast and as ours have it.
 
 A repository that was compared as all that decides the outcome is committed is not compared again: results are kept
-below .terrane/.
+below .terrane/. With --folder, the repositories below it are compared instead, by `benchmarks.features.published`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from benchmarks.features.published import compare_published
 from benchmarks.features.stores import stores
 from benchmarks.report import ROOT, merge_figures
 
@@ -37,7 +38,12 @@ COMPARED = (
 def main() -> None:
     parser = argparse.ArgumentParser(prog=COMMAND)
     parser.add_argument("--count", type=int, default=500)
-    count = parser.parse_args().count
+    parser.add_argument("--folder", type=Path)
+    asked = parser.parse_args()
+    if asked.folder:
+        compare_published(asked.folder, f"{COMMAND} FOLDER=...")
+        return
+    count = asked.count
     place = _place()
     found = _compared(place, count)
     outcomes = Counter(result["outcome"] for result in found.values())

@@ -39,11 +39,13 @@ def ours(folder: Path, query: str, target: Path) -> Callable[[], int]:
 
     from terrane.postgres import PostgresResource
     from terrane_features.resources import FeastResource
+    from terrane_features.training.options import JoinOptions
     from terrane_features.training.point_in_time import write_training_set
 
     feast, warehouse = FeastResource(repo_path=str(folder)), PostgresResource.from_process("WAREHOUSE")
     feast.store()
-    return lambda: write_training_set(feast, warehouse, SERVICE, query, target, known_at_the_time=False).rows
+    options = JoinOptions(known_at_the_time=False)
+    return lambda: write_training_set(feast, warehouse, SERVICE, query, target, options).rows
 
 
 def main() -> None:

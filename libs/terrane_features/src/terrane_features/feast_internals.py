@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -24,12 +25,16 @@ from terrane_features.repository.settings import export_optional
 
 if TYPE_CHECKING:
     import psycopg
-    from feast import FeatureStore, FeatureView, RepoConfig
+    from feast import FeatureService, FeatureStore, FeatureView, RepoConfig
+    from feast.infra.offline_stores.offline_utils import FeatureViewQueryContext
     from feast.repo_contents import RepoContents
 
 INTERVALS_KEPT = 10
 # A request does not wait as long for Redis as a run does: one more try at once, for a connection that Redis closed.
 SERVING_OPTIONS = "socket_connect_timeout=2,socket_timeout=2,retry=null,retry_on_timeout=true"
+
+# Feast subtracts a view's ttl from the bounds of a join, which nobody reads here.
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 _importing = threading.Lock()
 _unchecked_import = False
@@ -186,6 +191,21 @@ def keep_newest_intervals(store: FeatureStore, view: str) -> None:
             return
         del record.meta.materialization_intervals[:-INTERVALS_KEPT]
         connection.execute(update(feature_views).where(*of_view).values(feature_view_proto=record.SerializeToString()))
+
+
+def historical_views(
+    store: FeatureStore, service: FeatureService, *, full_feature_names: bool
+) -> tuple[list[FeatureViewQueryContext], bool]:
+    """What Feast writes a service's point-in-time join from, or nothing and True where on-demand views follow it."""
+    from feast import utils
+    from feast.infra.offline_stores.offline_utils import get_feature_view_query_context
+
+    references = utils._get_features(store.registry, store.project, service, allow_cache=True)
+    views, on_demand = utils._get_feature_views_to_use(store.registry, store.project, service)
+    utils._validate_feature_refs(references, full_feature_names)
+    if on_demand:
+        return [], True
+    return get_feature_view_query_context(references, views, store.registry, store.project, (_NEVER, _NEVER)), False
 
 
 def embed_entities(store: FeatureStore) -> None:

@@ -13,8 +13,10 @@ from histories import START, Histories, generate, put
 from terrane_features.materialize.run import materialize
 from terrane_features.registry.apply import register
 from terrane_features.repository.model import RepositoryError
-from terrane_features.training.entities import EntitiesRefused, clean, examine
-from terrane_features.training.point_in_time import NoSuchService, NotJoined, write_training_set
+from terrane_features.training.entities import clean, examine
+from terrane_features.training.failures import EntitiesRefused, NoSuchService, NotJoined
+from terrane_features.training.options import JoinOptions
+from terrane_features.training.point_in_time import write_training_set
 
 pytestmark = pytest.mark.integration
 LABELS = "select player_id, place_id, event_timestamp, label from gold.labels"
@@ -22,7 +24,7 @@ Row = tuple[Any, ...]
 
 
 def written(players, target: Path, service: str = "both", entities: str = LABELS, **options: Any) -> list[Row]:
-    done = write_training_set(players.feast, players.warehouse, service, entities, target, **options)
+    done = write_training_set(players.feast, players.warehouse, service, entities, target, JoinOptions(**options))
     table = pq.read_table(target)
     assert table.num_rows == done.rows
     assert tuple(table.column_names) == done.columns
@@ -153,11 +155,6 @@ def test_a_per_cent_sign_and_braces_are_the_querys_own(players, tmp_path: Path) 
         ),
         (f"select l.*, 1 as score from ({LABELS}) l", "its column score is a feature's name too: rename it"),
         (f"{LABELS} where false", "has no rows: there is nothing to train on"),
-        (
-            "select * from (values (1, 12, '2026-01-01'::timestamptz), (11, 2, '2026-01-01')) as"
-            " v(player_id, place_id, event_timestamp)",
-            "rows that Feast takes for one another when it joins stays",
-        ),
     ],
 )
 def test_a_query_that_would_join_wrongly_is_refused_before_it_is_joined(
@@ -167,6 +164,16 @@ def test_a_query_that_would_join_wrongly_is_refused_before_it_is_joined(
     with pytest.raises(EntitiesRefused, match=message):
         written(players, tmp_path / "a", entities=query)
     assert not (tmp_path / "a").exists()
+
+
+def test_keys_that_feast_confuses_are_refused_where_feast_joins(players, tmp_path: Path) -> None:
+    players.edit("players.py", "alone = ", f"{ON_DEMAND}\nalone = ")
+    players.edit("players.py", '[scores[["score"]], derived]', '[scores[["score"]], stays, derived]')
+    register(players.feast, players.warehouse, allow_deletions=False, run_id="test")
+    query = "select * from (values (1, 12, '2026-01-01'::timestamptz), (11, 2, '2026-01-01')) as"
+    query += " v(player_id, place_id, event_timestamp)"
+    with pytest.raises(EntitiesRefused, match="rows that Feast takes for one another when it joins stays"):
+        written(players, tmp_path / "a", service="with_derived", entities=query)
 
 
 def test_the_confusion_that_is_refused_is_real_in_feast(players) -> None:

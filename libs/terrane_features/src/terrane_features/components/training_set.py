@@ -18,8 +18,10 @@ from terrane_features.components.scaffolding import TrainingSetScaffolder
 from terrane_features.repository.model import FeatureView
 from terrane_features.repository.read import REPOSITORY_VARIABLE, locate, read_repository
 from terrane_features.resources import FeastResource
-from terrane_features.training.entities import EntitiesRefused, clean
-from terrane_features.training.point_in_time import NoSuchService, NotJoined, write_training_set
+from terrane_features.training.entities import clean
+from terrane_features.training.failures import EntitiesRefused, NoSuchService, NotJoined
+from terrane_features.training.options import JoinOptions
+from terrane_features.training.point_in_time import write_training_set
 
 FILE = "rows.parquet"
 
@@ -101,8 +103,7 @@ class TrainingSet(dg.Component, dg.Resolvable):
                     self.feature_service,
                     self.entities,
                     file,
-                    full_feature_names=self.full_feature_names,
-                    known_at_the_time=self.known_at_the_time,
+                    JoinOptions(self.full_feature_names, self.known_at_the_time),
                 )
             except (EntitiesRefused, NoSuchService, NotJoined) as error:
                 raise dg.Failure(f"{error} Nothing was published of {dataset}.", allow_retries=False) from error

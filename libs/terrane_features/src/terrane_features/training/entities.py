@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from terrane import names
 from terrane_features.repository.model import FeatureView
 from terrane_features.repository.read import elsewhere, tables_of
+from terrane_features.training.failures import EntitiesRefused
 
 if TYPE_CHECKING:
     import psycopg
@@ -18,16 +19,18 @@ if TYPE_CHECKING:
 MOMENT = "event_timestamp"
 
 
-class EntitiesRefused(ValueError):
-    """The query cannot be the left side of a point-in-time join; the message says why, and what to do."""
-
-
 @dataclass(frozen=True)
 class Entities:
-    """The query's columns with Postgres' type names, and how many rows it has."""
+    """The query's columns with Postgres' type names, how many rows it has, and their moments as ISO texts.
+
+    Attributes:
+        first: the earliest moment; None where no row has one.
+    """
 
     columns: dict[str, str]
     rows: int
+    first: str | None
+    last: str | None
 
 
 def clean(query: str) -> str:
@@ -36,12 +39,11 @@ def clean(query: str) -> str:
     return names.current().sql(query).decode().strip().rstrip(";").strip() + "\n"
 
 
-def examine(
-    connection: psycopg.Connection, query: str, views: Sequence[FeatureView], features: Sequence[str]
-) -> Entities:
-    """Looks at the query's columns, and at its rows where keys could be confused.
+def examine(connection: psycopg.Connection, query: str, keys: Sequence[str], features: Sequence[str]) -> Entities:
+    """Looks at the query's columns and rows.
 
     Args:
+        keys: the columns that the join compares, beside MOMENT.
         features: the names that the join will add.
 
     Raises EntitiesRefused; psycopg.Error for a query that Postgres cannot read.
@@ -53,14 +55,12 @@ def examine(
         for schema, _ in tables_of(query)
         if elsewhere(schema)
     ]
-    if problems := problems + _problems(columns, views, features):
+    if problems := problems + _problems(columns, keys, features):
         raise EntitiesRefused(f"The entities' query does not fit: {'; '.join(problems)}.")
-    rows = _count(connection, query)
-    if not rows:
+    entities = Entities(columns, *_extent(connection, query))
+    if not entities.rows:
         raise EntitiesRefused("The entities' query has no rows: there is nothing to train on.")
-    for view in views:
-        _refuse_confusion(connection, query, view)
-    return Entities(columns, rows)
+    return entities
 
 
 def _columns(connection: psycopg.Connection, query: str) -> dict[str, str]:
@@ -69,9 +69,8 @@ def _columns(connection: psycopg.Connection, query: str) -> dict[str, str]:
     return {c.name: getattr(types.get(c.type_code), "name", "unknown") for c in description}
 
 
-def _problems(columns: Mapping[str, str], views: Sequence[FeatureView], features: Sequence[str]) -> list[str]:
-    keys = {name for view in views for name in view.key_names}
-    problems = [f"it lacks the join key {name}" for name in sorted(keys - set(columns))]
+def _problems(columns: Mapping[str, str], keys: Sequence[str], features: Sequence[str]) -> list[str]:
+    problems = [f"it lacks the join key {name}" for name in sorted(set(keys) - set(columns))]
     if MOMENT not in columns:
         problems.append(f"it lacks {MOMENT}, the moment at which a row's features are asked for")
     elif columns[MOMENT] != "timestamptz":
@@ -81,14 +80,19 @@ def _problems(columns: Mapping[str, str], views: Sequence[FeatureView], features
     return problems
 
 
-def _count(connection: psycopg.Connection, query: str) -> int:
-    row = connection.execute(_from(query, "select count(*) from {}")).fetchone()
+def _extent(connection: psycopg.Connection, query: str) -> tuple[int, str | None, str | None]:
+    """Number of rows, and the first and last moment as JSON writes them: infinity too, whatever the session's style."""
+    text = "select count(*), to_json(min(event_timestamp)) #>> '{{}}', to_json(max(event_timestamp)) #>> '{{}}' from {}"
+    row = connection.execute(_from(query, text)).fetchone()
     assert row is not None
-    return row[0]
+    return row[0], row[1], row[2]
 
 
-def _refuse_confusion(connection: psycopg.Connection, query: str, view: FeatureView) -> None:
-    """Feast 0.67 tells rows apart by their keys and moment in one text: 1, 12 and 11, 2 are alike to it."""
+def refuse_confusion(connection: psycopg.Connection, query: str, view: FeatureView) -> None:
+    """Feast 0.67 tells rows apart by their keys and moment in one text: 1, 12 and 11, 2 are alike to it.
+
+    Raises EntitiesRefused where the query has such rows.
+    """
     from psycopg import sql
 
     if len(view.key_names) < 2:

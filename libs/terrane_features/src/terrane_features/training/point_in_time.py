@@ -1,40 +1,35 @@
-"""The join of entities with the newest features that were known at each row's moment, by Feast's historical API.
+"""The join of entities with the newest features that were known at each row's moment.
 
-Feast writes the query, with the entities' query inside it instead of a table that it would make; we read its rows as
-Arrow batches into Parquet, so that memory does not grow with the set. A row of a source counts for a moment when its
-event is not later, its created time is not later, and it is not older than the view's ttl; the newest event wins, and
-among rows of one event the one created last. A row without a created time was known nobody knows when: it never counts.
+One statement of ours joins (`training.join`); its rows are read as Arrow batches into Parquet, so that memory does not
+grow with the set. A row of a source counts for a moment when its event is not later, its created time is not later, and
+it is not older than the view's ttl; the newest event wins, and among rows of one event the one created last. A row
+without a created time was known nobody knows when: it never counts. Where a service has on-demand views Feast's own
+query joins, and Feast computes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from terrane.postgres import PostgresResource
 from terrane_features.feast_internals import embed_entities
-from terrane_features.materialize.snapshot import one_snapshot
-from terrane_features.repository.model import FeatureService, FeatureView
+from terrane_features.materialize.snapshot import look_in, one_snapshot, search_path
+from terrane_features.repository.model import FeatureView
 from terrane_features.resources import FeastResource
-from terrane_features.training.entities import MOMENT, clean, examine
+from terrane_features.training.entities import MOMENT, Entities, clean, examine, refuse_confusion
+from terrane_features.training.failures import NotJoined
+from terrane_features.training.options import AS_IT_WAS, JoinOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from feast import FeatureStore
-    from feast.infra.offline_stores.offline_store import RetrievalJob
+
+    from terrane_features.training.registered import Registered
 
 ROW_GROUP_ROWS = 131_072
-
-
-class NotJoined(RuntimeError):
-    """The join did not give one row for each row of the entities."""
-
-
-class NoSuchService(RuntimeError):
-    """The service is in no registry yet."""
 
 
 @dataclass(frozen=True)
@@ -51,30 +46,38 @@ def write_training_set(
     service_name: str,
     entities: str,
     target: Path,
-    *,
-    full_feature_names: bool = False,
-    known_at_the_time: bool = True,
+    options: JoinOptions = AS_IT_WAS,
 ) -> TrainingRows:
     """Writes the entities' rows with the service's features as one Parquet file, in the order of moment and keys.
 
     Args:
         entities: a query with the views' join keys, `event_timestamp` (timestamptz), and what else a row should have.
-        full_feature_names: call a feature `<view>__<feature>`.
-        known_at_the_time: leave out what was written only after a row's moment, as a later correction is.
 
     Raises EntitiesRefused, NoSuchService or NotJoined; psycopg.Error for a query that fails.
     """
+    from terrane_features.engine import reading
+    from terrane_features.training.join import Bounds, join_query, settings
+    from terrane_features.training.registered import registered
+
     repository = feast.repository()
     service, query = repository.service(service_name), clean(entities)
     views = [repository.view(name) for name in service.views]
     store = feast.store()
     with one_snapshot(warehouse) as (connection, snapshot):
-        names = _names(store, service, full_feature_names)
-        found = examine(connection, query, views, names)
-        job = _job(store, service.name, query, full_feature_names, known_at_the_time)
-        keys = sorted({name for view in views for name in view.key_names})
-        with _batches(job, warehouse, found.columns, names, keys, snapshot) as batches:
-            rows, columns = _write(batches, target)
+        look_in(connection, views[0].schema)
+        known = registered(store, connection, service.name, full=options.full_feature_names)
+        if known.views:
+            found = examine(connection, query, known.keys, known.features)
+            within = {"search_path": search_path(views[0].schema), **settings(len(known.views))}
+            bounds = Bounds(found.first, found.last)
+            statement = join_query(query, [*found.columns], known.views, bounds, options).as_string(connection)
+            batches = reading.batches(warehouse.uri(), statement, within, snapshot)
+        else:
+            found = examine(connection, query, [name for view in views for name in view.key_names], known.features)
+            for view in views:
+                refuse_confusion(connection, query, view)
+            batches = _by_feast(store, query, known, found, views, options)
+        rows, columns = _write(batches, target)
     if rows != found.rows:
         raise NotJoined(
             f"The entities' query has {found.rows} rows, and the join with {service.name} {rows}: a source has several"
@@ -83,49 +86,26 @@ def write_training_set(
     return TrainingRows(rows, columns)
 
 
-def _names(store: FeatureStore, service: FeatureService, full: bool) -> list[str]:
-    """The columns that the service adds."""
-    from feast.errors import FeatureServiceNotFoundException
-
-    try:
-        registered = store.get_feature_service(service.name)
-    except FeatureServiceNotFoundException as error:
-        raise NoSuchService(f"{service.name} is not in Feast's registry: materialise feast/registry first") from error
-    projections = registered.feature_view_projections
-    return [f"{p.name_to_use()}__{f.name}" if full else f.name for p in projections for f in p.features]
-
-
-def _job(store: FeatureStore, service: str, query: str, full: bool, known: bool) -> RetrievalJob:
+def _by_feast(
+    store: FeatureStore,
+    query: str,
+    known: Registered,
+    found: Entities,
+    views: Sequence[FeatureView],
+    options: JoinOptions,
+) -> Iterator[pa.RecordBatch]:
+    """The rows of Feast's query with on-demand features, which Feast computes from all rows at once."""
     embed_entities(store)
-    return store.get_historical_features(
+    job = store.get_historical_features(
         entity_df=query,
-        features=store.get_feature_service(service),
-        full_feature_names=full,
-        filter_by_created_timestamp=known,
+        features=known.service,
+        full_feature_names=options.full_feature_names,
+        filter_by_created_timestamp=options.known_at_the_time,
     )
-
-
-@contextmanager
-def _batches(
-    job: RetrievalJob,
-    warehouse: PostgresResource,
-    columns: Mapping[str, str],
-    names: Sequence[str],
-    keys: Sequence[str],
-    snapshot: str,
-) -> Iterator[Iterator[pa.RecordBatch]]:
-    """The join's rows. On-demand views are computed by Feast, from all rows at once."""
-    from terrane_features.engine import reading
-    from terrane_features.engine.reading import WORK_MEM
-
-    if job.on_demand_feature_views:
-        # Feast leaves in what on-demand views were computed from, and nobody asked for.
-        table = _with_zones(job.to_arrow().select([*columns, *names]), columns)
-        yield iter(table.sort_by([(name, "ascending") for name in [MOMENT, *keys]]).to_batches())
-        return
-    order = ", ".join(f'"{name}"' for name in [MOMENT, *keys])
-    query = f"select * from ({job.to_sql()}) as joined order by {order}"  # noqa: S608 - Feast's own text
-    yield reading.batches(warehouse.uri(), query, {"work_mem": WORK_MEM}, snapshot)
+    # Feast leaves in what on-demand views were computed from, and nobody asked for.
+    table = _with_zones(job.to_arrow().select([*found.columns, *known.features]), found.columns)
+    keys = sorted({name for view in views for name in view.key_names})
+    return iter(table.sort_by([(name, "ascending") for name in [MOMENT, *keys]]).to_batches())
 
 
 def _with_zones(table: pa.Table, columns: Mapping[str, str]) -> pa.Table:
