@@ -50,6 +50,9 @@ arrays = view(
         ("time", UnixTimestamp),
     ],
 )
+by_fraction = view("by_fraction", source("s11", table="gold.ratios"), entity=Entity(
+    name="ratio", join_keys=["ratio"], value_type=ValueType.DOUBLE))
+by_flag = view("by_flag", source("s12", table="gold.flags"), entity=Entity(name="flag", join_keys=["flag"]))
 no_entity = FeatureView(name="no_entity", schema=[Field(name="a", dtype=Int64)], source=source("s9", table="gold.t"))
 """
 COLUMNS = [f"user_id + {i} as f{i}" for i in range(WIDEST)]
@@ -58,6 +61,8 @@ GOLD = f"""
         from generate_series(1, 20) u;
     create table gold.m as select user_id as who, at, a + 1 as amount_cents from gold.t;
     create table gold."T x" as select user_id, at, a + 2 as a from gold.t;
+    create table gold.ratios as select user_id / 2::float8 as ratio, at, a from gold.t;
+    create table gold.flags as select user_id > 10 as flag, at, a from gold.t;
     create table gold.c as select 'c' || user_id as code, at, a + 3 as a from gold.t;
     create table gold.wide as select user_id, at, {", ".join(COLUMNS[:WIDE])} from gold.t;
     create table gold.widest as select user_id, at, {", ".join(COLUMNS)} from gold.t;
@@ -96,12 +101,19 @@ def test_every_way_to_declare_a_view_is_served_and_a_bad_one_stops_alone(stores)
         "arrays",
     }
     assert {name for name in served | {"user_journal_features"} if failed[name]} == set()
-    (stopped,) = {event.step_key for event in result.get_step_failure_events()}
-    assert stopped == "online__no_entity"
-    (event,) = result.get_step_failure_events()
-    reason = event.step_failure_data.user_failure_data.description
-    assert "feast_repo/ways.py:" in reason
-    assert "it has no entity" in reason
+    reasons = {
+        event.step_key: event.step_failure_data.user_failure_data.description
+        for event in result.get_step_failure_events()
+    }
+    why = {
+        "online__no_entity": "it has no entity",
+        "online__by_fraction": "its join key ratio is of type DOUBLE, and no such key is written online",
+        "online__by_flag": "is keyed by flag of type BOOL, and no such key is written online",
+    }
+    assert set(reasons) == set(why)
+    for step, reason in reasons.items():
+        assert why[step] in reason
+        assert "feast_repo/ways.py:" in reason
     problems = [e for e in result.get_asset_check_evaluations() if e.check_name == "every_file_can_be_read"]
     assert [e.passed for e in problems] == [False]
     assert "feast_repo/broken.py:1" in str(problems[0].metadata["problems"].value)

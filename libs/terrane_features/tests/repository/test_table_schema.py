@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from terrane_features.repository.model import Feature, FeatureView
-from terrane_features.repository.table_schema import ColumnsDoNotFit, check_views, problems_of
+from terrane_features.repository.model import KEY_TYPES, Feature, FeatureView
+from terrane_features.repository.table_schema import ColumnsDoNotFit, check_views, problems_of, refuse_keys
 
 GOOD = {"user_id": "int8", "at": "timestamptz", "score": "float8", "tags": "_text"}
 VIEW = FeatureView(
@@ -47,6 +49,28 @@ def test_a_missing_column_is_named_with_view_table_and_what_to_do(missing: str) 
 def test_a_column_of_another_type_is_named_with_both_types(column: str, kind: str, wanted: str) -> None:
     (problem,) = problems_of(VIEW, {**GOOD, column: kind})
     assert f"needs the column {column} of gold.scores as {wanted}, and it is {kind}: cast it" in problem
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("kind", ["DOUBLE", "BOOL", "UUID", "INT64_LIST", "UNIX_TIMESTAMP", ""])
+def test_a_key_that_is_written_to_no_online_store_is_refused(kind: str) -> None:
+    for good in KEY_TYPES:
+        refuse_keys(replace(VIEW, join_keys=(("user_id", good),)))
+    with pytest.raises(ColumnsDoNotFit, match=f"scores .* is keyed by score of type {kind}, and no such key"):
+        refuse_keys(replace(VIEW, join_keys=(("user_id", "INT64"), ("score", kind))))
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("member", ["double_val", "float_val", "bool_val", "uuid_val"])
+def test_feast_itself_has_no_bytes_for_such_a_key(member: str) -> None:
+    """Should this fail after an upgrade, Feast writes such keys, and the refusal can go."""
+    from feast.infra.key_encoding_utils import serialize_entity_key
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    value = Value(**{member: "x" if member == "uuid_val" else 1})
+    with pytest.raises(ValueError, match="Value type not supported"):
+        serialize_entity_key(EntityKey(join_keys=["score"], entity_values=[value]), 3)
 
 
 @pytest.mark.integration

@@ -24,7 +24,7 @@ from terrane_features.online_store.keys import KeyRecord
 from terrane_features.online_store.rows import TableKeys
 from terrane_features.registry.state import registered_views, view_writer
 from terrane_features.repository.model import FeatureView
-from terrane_features.repository.table_schema import ColumnsDoNotFit, check_views, with_registered_types
+from terrane_features.repository.table_schema import ColumnsDoNotFit, check_views, refuse_keys, with_registered_types
 from terrane_features.resources import FeastResource
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def materialize(
         inspect: looks at the table in the snapshot that is written, before anything is; what it raises stops the run.
         afterwards: looks at the same snapshot once other writers may go on; is told how many seconds the writing took.
 
-    Raises ColumnsDoNotFit, NotRegistered, KeyNotSupported or MassDeletionRefused before anything is written,
+    Raises ColumnsDoNotFit, NotRegistered or MassDeletionRefused before anything is written,
     psycopg.OperationalError or redis.RedisError when a store goes away. Whatever was written by then stays, and is what
     the next run writes again.
     """
@@ -103,6 +103,7 @@ def materialize(
                 raise NotRegistered(f"{name} is not in Feast's registry: materialise feast/registry first")
             store = feast.store()
             view = with_registered_types(view, store.get_feature_view(name))
+            refuse_keys(view)
             look_in(reading, view.schema)
             refuse_values(reading, view)
             client = feast.online_store().client()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrane_features.feast_internals import ParsedRepository, parse_repository
+from terrane_features.repository.model import KEY_TYPES
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureView
@@ -80,6 +81,12 @@ def _problem(view: FeatureView, source: DataSource | None, entities: dict[str, A
         return "it has no entity, and Feast cannot materialise such a view from Postgres: give it one"
     if missing := [name for name in view.entities if name not in entities]:
         return f"its entity {missing[0]} is declared in no file of the repository"
+    declared = {column.name: column.dtype for column in view.entity_columns}
+    typed = {entities[name].join_key: _key_type(entities[name], declared) for name in view.entities}
+    if bad := [f"{key} is of type {kind}" for key, kind in typed.items() if kind and kind not in KEY_TYPES]:
+        return (
+            f"its join key {bad[0]}, and no such key is written online: make it one of {', '.join(sorted(KEY_TYPES))}"
+        )
     if source is None or type(source).__name__ != "PostgreSQLSource":
         return f"its source is a {type(source).__name__}, and the warehouse is Postgres: give it a PostgreSQLSource"
     if not source.timestamp_field:

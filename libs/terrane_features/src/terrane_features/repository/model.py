@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+# Feast's value types of join keys that are written online: Feast itself has no bytes for a number with a fraction, a
+# truth value, a UUID or a list as a key.
+KEY_TYPES = {"BYTES", "INT32", "INT64", "STRING"}
+
 
 class RepositoryError(ValueError):
     """The repository cannot be read; the message names file and line, and what to write instead."""

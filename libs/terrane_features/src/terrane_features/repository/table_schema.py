@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from terrane_features.materialize.snapshot import Source, look_in, type_name
-from terrane_features.repository.model import Feature, FeatureView
+from terrane_features.repository.model import KEY_TYPES, Feature, FeatureView
 
 if TYPE_CHECKING:
     import psycopg
@@ -106,6 +106,19 @@ def with_registered_types(view: FeatureView, registered: Any) -> FeatureView:
     keys = tuple((name, kind or types.get(name, "")) for name, kind in view.join_keys)
     features = view.features or tuple(Feature(f.name, str(f.dtype)) for f in registered.features)
     return replace(view, join_keys=keys, features=features)
+
+
+def refuse_keys(view: FeatureView) -> None:
+    """Raises ColumnsDoNotFit for a join key that is written to no online store; types that come from the table are
+    known once the view is registered."""
+    problems = [
+        f"Feature view {view.name} ({view.place}) is keyed by {name} of type {kind}, and no such key is written online:"
+        f" cast the column in the dbt model, and declare the key as one of {', '.join(sorted(KEY_TYPES))}."
+        for name, kind in view.join_keys
+        if kind not in KEY_TYPES
+    ]
+    if problems:
+        raise ColumnsDoNotFit(problems)
 
 
 def _accepted(dtype: str) -> set[str]:
