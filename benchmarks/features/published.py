@@ -59,7 +59,10 @@ def compare_published(folder: Path, command: str) -> None:
             print(f"{place.relative_to(folder)}: {outcome}{': ' + why if why else ''}", flush=True)
     different = found.get("different", [])
     compared = len(found.get("equal", [])) + len(found.get("equal, served too", [])) + len(different)
-    figures = {"published_repositories_compared": compared, "published_repositories_different": len(different)}
+    figures: dict[str, float] = {
+        "published_repositories_compared": compared,
+        "published_repositories_different": len(different),
+    }
     merge_figures("features", figures, {"command": command, "repeats": 1})
 
 
