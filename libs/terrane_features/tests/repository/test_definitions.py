@@ -50,9 +50,10 @@ arrays = view(
         ("time", UnixTimestamp),
     ],
 )
-by_fraction = view("by_fraction", source("s11", table="gold.ratios"), entity=Entity(
-    name="ratio", join_keys=["ratio"], value_type=ValueType.DOUBLE))
-by_flag = view("by_flag", source("s12", table="gold.flags"), entity=Entity(name="flag", join_keys=["flag"]))
+fraction = Entity(name="ratio", join_keys=["ratio"], value_type=ValueType.DOUBLE)
+by_fraction = view("by_fraction", source("s11", table="gold.ratios"), entity=fraction)
+flag = Entity(name="flag", join_keys=["flag"])
+by_flag = view("by_flag", source("s12", table="gold.flags"), entity=flag)
 no_entity = FeatureView(name="no_entity", schema=[Field(name="a", dtype=Int64)], source=source("s9", table="gold.t"))
 """
 COLUMNS = [f"user_id + {i} as f{i}" for i in range(WIDEST)]
