@@ -95,7 +95,7 @@ def materialize(
     with ExitStack() as stack:
         with view_writer(warehouse, project, name) as connection:
             # After the lock, or rows could be written that are older than those of the writer before.
-            reading, snapshot = stack.enter_context(one_snapshot(warehouse))
+            reading, snapshot = stack.enter_context(one_snapshot(warehouse, [view]))
             if view.problem:
                 raise ColumnsDoNotFit([f"Feature view {name} ({view.place}) cannot be materialised: {view.problem}."])
             check_views(connection, [view])

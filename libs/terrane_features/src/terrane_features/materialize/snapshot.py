@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -105,16 +106,36 @@ def read_window(connection: psycopg.Connection, source: Source) -> Window:
 
 
 @contextmanager
-def one_snapshot(warehouse: PostgresResource) -> Iterator[tuple[psycopg.Connection, str]]:
-    """A transaction that sees the warehouse as it is now, and the name by which others see the same."""
+def one_snapshot(
+    warehouse: PostgresResource, views: Sequence[FeatureView] = ()
+) -> Iterator[tuple[psycopg.Connection, str]]:
+    """A transaction that sees the warehouse as it is now, and the name by which others see the same.
+
+    A table that took another's place after the snapshot has no rows in it: a build that swaps its tables meanwhile
+    would have made the view empty. So what the views read is held by another connection before the snapshot is taken;
+    it waits for a swap that is under way, and a later one waits for it, as for any reader.
+    """
     from psycopg import IsolationLevel
 
-    with warehouse.connect() as connection:
+    with warehouse.connect() as holding, warehouse.connect() as connection:
+        _hold(holding, views)
         connection.isolation_level, connection.read_only = IsolationLevel.REPEATABLE_READ, True
         connection.execute("set local idle_in_transaction_session_timeout = 0")
         row = connection.execute("select pg_export_snapshot()").fetchone()
         assert row is not None
         yield connection, row[0]
+
+
+def _hold(connection: psycopg.Connection, views: Sequence[FeatureView]) -> None:
+    """Locks what the views read until the transaction ends, against being replaced; what cannot be read is left."""
+    import psycopg
+    from psycopg import sql
+
+    connection.execute("set local idle_in_transaction_session_timeout = 0")
+    for view in views:
+        look_in(connection, view.schema)
+        with contextlib.suppress(psycopg.errors.ProgrammingError), connection.transaction():
+            connection.execute(sql.SQL("select from {} as held limit 0").format(Source.of(view).named()))
 
 
 def newest_rows(

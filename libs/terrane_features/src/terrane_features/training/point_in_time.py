@@ -63,7 +63,7 @@ def write_training_set(
     service, query = repository.service(service_name), clean(entities)
     views = [repository.view(name) for name in service.views]
     store = feast.store()
-    with one_snapshot(warehouse) as (connection, snapshot):
+    with one_snapshot(warehouse, views) as (connection, snapshot):
         look_in(connection, views[0].schema)
         known = registered(store, connection, service.name, full=options.full_feature_names)
         if known.views:
